@@ -1,0 +1,3 @@
+//! What the grammar crate promises.
+
+mod gbnf;
