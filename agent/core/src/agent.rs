@@ -1,0 +1,130 @@
+//! The agent loop: ask for a call, run it, show the worker what came back.
+
+use crate::contract::Contract;
+use crate::event::Event;
+use crate::ports::{Answer, EnvError, Environment, Model, ModelError, Request, Stop, Usage, Watch};
+use crate::prompt;
+use crate::state::State;
+use crate::tool::Observation;
+use crate::tools::{self, Outcome};
+use crate::transcript::Message;
+
+/// This many answers in a row that are no call end the run.
+const MAX_MALFORMED: u32 = 3;
+
+/// What a loop leaves behind.
+#[derive(Debug)]
+pub struct Run {
+    /// Why it ended.
+    pub stop: Stop,
+    /// Everything that was said.
+    pub transcript: Vec<Message>,
+    /// Turns that were taken.
+    pub turns: u32,
+}
+
+/// Runs the loop until the worker finishes, a limit is reached or somebody says stop.
+///
+/// # Errors
+///
+/// Only when the workspace itself cannot be read. A tool or a worker that fails is part of the [`Run`].
+pub fn run(
+    contract: &Contract,
+    model: &mut dyn Model,
+    env: &mut dyn Environment,
+    watch: &mut dyn Watch,
+    instructions: Option<&str>,
+) -> Result<Run, EnvError> {
+    let mut state = State::new(contract, env.files()?);
+    let mut transcript = prompt::opening(contract, &state.files, instructions);
+    let mut spent = Spent::default();
+    let stop = loop {
+        if let Some(stop) = watch.stop().or_else(|| spent.limit(contract)) {
+            break stop;
+        }
+        let turn = spent.next_turn();
+        let menu = tools::menu(&state);
+        let open = menu.entries.iter().map(|entry| entry.tool.to_owned()).collect();
+        watch.see(&Event::TurnStarted { turn, tools: open, gates: menu.gates.clone() });
+        let max_tokens = contract.limits.turn_tokens;
+        let reply = match model
+            .next_call(&Request { messages: &transcript, menu: &menu, max_tokens }, watch)
+        {
+            Ok(reply) => reply,
+            Err(err) => break watch.stop().unwrap_or_else(|| failed(err)),
+        };
+        spent.tokens += reply.usage.predicted_n;
+        match reply.answer {
+            Answer::Call(call) => {
+                watch.see(&Event::Called { turn, call: call.clone(), usage: reply.usage });
+                transcript.push(Message::Call(call.clone()));
+                match tools::run(&call, &mut state, env, watch) {
+                    Outcome::Observed(observation) => {
+                        observe(&mut transcript, watch, turn, observation);
+                    }
+                    Outcome::Stopped(stop) => break stop,
+                }
+                spent.malformed = 0;
+            }
+            Answer::Malformed { text, reason } => {
+                let observation = Observation::failed(&reason);
+                watch.see(&malformed(turn, &text, reason, reply.usage));
+                transcript.push(Message::Malformed(text));
+                observe(&mut transcript, watch, turn, observation);
+                spent.malformed += 1;
+            }
+            Answer::Nothing => break Stop::ScriptEnded,
+        }
+    };
+    watch.see(&Event::Stopped { stop: stop.clone() });
+    Ok(Run { stop, transcript, turns: spent.turns })
+}
+
+fn observe(
+    transcript: &mut Vec<Message>,
+    watch: &mut dyn Watch,
+    turn: u32,
+    observation: Observation,
+) {
+    watch.see(&Event::Observed { turn, observation: observation.clone() });
+    transcript.push(Message::Observed(observation));
+}
+
+fn malformed(turn: u32, text: &str, reason: String, usage: Usage) -> Event {
+    Event::Malformed { turn, text: text.to_owned(), reason, usage }
+}
+
+fn failed(err: ModelError) -> Stop {
+    match err {
+        ModelError::Interrupted => Stop::Interrupted,
+        ModelError::Ended(_) | ModelError::Failed(_) => Stop::WorkerFailed(err.to_string()),
+    }
+}
+
+/// What has been used up.
+#[derive(Default)]
+struct Spent {
+    turns: u32,
+    tokens: u64,
+    malformed: u32,
+}
+
+impl Spent {
+    fn limit(&self, contract: &Contract) -> Option<Stop> {
+        let limits = &contract.limits;
+        if self.malformed >= MAX_MALFORMED {
+            return Some(Stop::WorkerFailed(format!(
+                "{MAX_MALFORMED} answers in a row were no call"
+            )));
+        }
+        if self.turns >= limits.turns {
+            return Some(Stop::TurnLimit(limits.turns));
+        }
+        (self.tokens >= limits.tokens).then_some(Stop::TokenLimit(limits.tokens))
+    }
+
+    fn next_turn(&mut self) -> u32 {
+        self.turns += 1;
+        self.turns
+    }
+}

@@ -1,0 +1,138 @@
+//! Which paths may change, as globs with the texts they came from.
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use super::{ContractError, ScopeFile};
+use crate::rel_path::{PathError, RelPath};
+
+/// Which paths may change and how.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    write: Patterns,
+    create: Patterns,
+    delete: Patterns,
+    forbid: Patterns,
+    /// The sum of added and removed lines that is allowed.
+    pub max_changed_lines: Option<u32>,
+}
+
+impl Scope {
+    pub(super) fn new(file: &ScopeFile) -> Result<Self, ContractError> {
+        if file.write.is_empty() && file.create.is_empty() && file.delete.is_empty() {
+            return Err(ContractError::NoScope);
+        }
+        let forbid = Patterns::new("forbid", &file.forbid)?;
+        for (list, patterns) in
+            [("write", &file.write), ("create", &file.create), ("delete", &file.delete)]
+        {
+            for path in patterns {
+                if let Some(forbid) = forbid.texts.iter().find(|text| *text == path) {
+                    return Err(contradiction(list, path, forbid));
+                }
+                if !is_glob(path) && forbid.set.is_match(path) {
+                    let winner = forbid.texts.iter().find(|text| glob_matches(text, path));
+                    return Err(contradiction(list, path, winner.map_or("forbid", String::as_str)));
+                }
+            }
+        }
+        Ok(Self {
+            write: Patterns::new("write", &file.write)?,
+            create: Patterns::new("create", &file.create)?,
+            delete: Patterns::new("delete", &file.delete)?,
+            forbid,
+            max_changed_lines: file.max_changed_lines,
+        })
+    }
+
+    /// Returns whether an existing file may change.
+    #[must_use]
+    pub fn may_write(&self, path: &str) -> bool {
+        (self.write.set.is_match(path) || self.create.set.is_match(path)) && !self.forbids(path)
+    }
+
+    /// Returns whether a file may appear.
+    #[must_use]
+    pub fn may_create(&self, path: &str) -> bool {
+        self.create.set.is_match(path) && !self.forbids(path)
+    }
+
+    /// Returns whether a file may go.
+    #[must_use]
+    pub fn may_delete(&self, path: &str) -> bool {
+        self.delete.set.is_match(path) && !self.forbids(path)
+    }
+
+    /// Returns whether the path is forbidden whatever else is allowed.
+    #[must_use]
+    pub fn forbids(&self, path: &str) -> bool {
+        self.forbid.set.is_match(path)
+    }
+
+    /// Returns the names under `create` that are spelt out.
+    pub fn creatable(&self) -> impl Iterator<Item = &str> {
+        self.create.texts.iter().map(String::as_str).filter(|text| !is_glob(text))
+    }
+
+    /// Returns whether `create` has a glob, so that a new name is the worker's to choose.
+    #[must_use]
+    pub fn creates_freely(&self) -> bool {
+        self.create.texts.iter().any(|text| is_glob(text))
+    }
+
+    /// Returns the patterns under `write`.
+    #[must_use]
+    pub fn write_patterns(&self) -> &[String] {
+        &self.write.texts
+    }
+
+    /// Returns the patterns under `create`.
+    #[must_use]
+    pub fn create_patterns(&self) -> &[String] {
+        &self.create.texts
+    }
+}
+
+/// Globs with the texts they came from.
+#[derive(Clone, Debug)]
+struct Patterns {
+    texts: Vec<String>,
+    set: GlobSet,
+}
+
+impl Patterns {
+    fn new(list: &'static str, texts: &[String]) -> Result<Self, ContractError> {
+        let refuse = |pattern: &str, reason: String| ContractError::Pattern {
+            list,
+            pattern: pattern.escape_debug().to_string(),
+            reason,
+        };
+        let mut set = GlobSetBuilder::new();
+        for text in texts {
+            check_pattern(text).map_err(|err| refuse(text, err.to_string()))?;
+            // In a glob `*` stops at `/`; a literal name is matched to the letter, capitals included.
+            let text_as_glob = if is_glob(text) { text.clone() } else { globset::escape(text) };
+            let glob = GlobBuilder::new(&text_as_glob).literal_separator(true).build();
+            set.add(glob.map_err(|err| refuse(text, err.kind().to_string()))?);
+        }
+        let set = set.build().map_err(|err| refuse("", err.to_string()))?;
+        Ok(Self { texts: texts.to_vec(), set })
+    }
+}
+
+/// A pattern is a plain relative path too, with `*` and the like inside its parts.
+fn check_pattern(text: &str) -> Result<(), PathError> {
+    RelPath::parse(text).map(drop)
+}
+
+fn is_glob(text: &str) -> bool {
+    text.contains(['*', '?', '[', '{'])
+}
+
+fn glob_matches(glob: &str, path: &str) -> bool {
+    let glob = GlobBuilder::new(glob).literal_separator(true).build();
+    glob.is_ok_and(|glob| glob.compile_matcher().is_match(path))
+}
+
+fn contradiction(list: &'static str, path: &str, forbid: &str) -> ContractError {
+    ContractError::Contradiction { list, path: path.to_owned(), forbid: forbid.to_owned() }
+}

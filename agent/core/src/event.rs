@@ -1,0 +1,122 @@
+//! What happens in a run, in the order it happens: the live view, the JSONL stream and the log read this.
+
+use serde::{Deserialize, Serialize};
+
+use crate::evidence::CheckRun;
+use crate::tool::{Observation, ToolCall};
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// A turn begins.
+    TurnStarted {
+        /// Counted from 1.
+        turn: u32,
+        /// The names of the tools that may be called.
+        tools: Vec<String>,
+        /// What was shut and why, in words.
+        gates: Vec<String>,
+    },
+    /// Some tokens arrived.
+    Tokens {
+        /// Their text.
+        text: String,
+        /// How many so far in this turn.
+        count: u64,
+    },
+    /// A turn's call is complete.
+    Called {
+        /// The turn.
+        turn: u32,
+        /// The call.
+        call: ToolCall,
+        /// What it cost.
+        usage: Usage,
+    },
+    /// The worker said something that is no call.
+    Malformed {
+        /// The turn.
+        turn: u32,
+        /// What it said.
+        text: String,
+        /// What is wrong.
+        reason: String,
+        /// What it cost.
+        usage: Usage,
+    },
+    /// A tool answered.
+    Observed {
+        /// The turn.
+        turn: u32,
+        /// The answer.
+        observation: Observation,
+    },
+    /// A check was run, by the worker's wish or by us at the end.
+    Checked {
+        /// The run.
+        run: CheckRun,
+    },
+    /// The worker was started anew after it had died.
+    WorkerRestarted {
+        /// Why it died.
+        reason: String,
+    },
+    /// The loop ended.
+    Stopped {
+        /// Why.
+        stop: Stop,
+    },
+}
+
+/// Tokens and times of one turn. The names are those of llama-server's `timings`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct Usage {
+    /// Prompt tokens that were evaluated.
+    pub prompt_n: u64,
+    /// Prompt tokens that were kept from before.
+    pub cache_n: u64,
+    /// Milliseconds for the prompt.
+    pub prompt_ms: f64,
+    /// Tokens that were generated.
+    pub predicted_n: u64,
+    /// Milliseconds for them.
+    pub predicted_ms: f64,
+}
+
+/// Why a run ended before or with the worker's word. None of it decides the verdict.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case", tag = "kind", content = "detail")]
+pub enum Stop {
+    /// The worker says that it is done; its summary is a claim.
+    Finished(String),
+    /// The worker asks something that nobody is there to answer.
+    Asked(String),
+    /// A script has no more calls.
+    ScriptEnded,
+    /// All turns are spent.
+    TurnLimit(u32),
+    /// All tokens are spent.
+    TokenLimit(u64),
+    /// The time is up, in seconds.
+    TimeLimit(u64),
+    /// The user interrupted.
+    Interrupted,
+    /// The worker could not go on.
+    WorkerFailed(String),
+}
+
+impl Stop {
+    /// Returns whether a limit of the contract ended the run.
+    #[must_use]
+    pub fn is_limit(&self) -> bool {
+        match self {
+            Self::TurnLimit(_) | Self::TokenLimit(_) | Self::TimeLimit(_) => true,
+            Self::Finished(_)
+            | Self::Asked(_)
+            | Self::ScriptEnded
+            | Self::Interrupted
+            | Self::WorkerFailed(_) => false,
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The calls that are possible in one turn, and the grammar that allows exactly these.
+
+use chargehand_grammar::{Expr, Grammar, json};
+use serde_json::{Map, Value};
+
+use crate::tool::{Envelope, ToolSpec};
+
+/// More values than this are not spelt out in the grammar; the tool itself then refuses a wrong one.
+pub const MAX_CHOICES: usize = 2000;
+
+/// What an argument may be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Values {
+    /// Any text.
+    Text,
+    /// A number from 1 to 999,999.
+    Natural,
+    /// Exactly one of these.
+    OneOf(Vec<String>),
+}
+
+/// One argument of an entry.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Argument {
+    /// Its name.
+    pub name: &'static str,
+    /// What it may be now.
+    pub values: Values,
+    /// Whether it may be left out. Optional arguments come last.
+    pub optional: bool,
+}
+
+/// A tool that may be called now.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Entry {
+    /// The tool's name.
+    pub tool: &'static str,
+    /// Its arguments, in the order in which a call has them.
+    pub arguments: Vec<Argument>,
+}
+
+/// Everything that may be called in a turn.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Menu {
+    /// The tools that are open.
+    pub entries: Vec<Entry>,
+    /// All tools of the run, open or not: what the prompt describes never changes, so that it stays cached.
+    pub specs: Vec<ToolSpec>,
+    /// Why the others are shut, one line each.
+    pub gates: Vec<String>,
+}
+
+impl Menu {
+    /// Returns the GBNF of one whole answer in the given envelope.
+    #[must_use]
+    pub fn grammar(&self, envelope: &Envelope) -> String {
+        let mut grammar = Grammar::new(Expr::rule("call"));
+        let calls = self.entries.iter().map(|entry| {
+            let arguments = arguments(&mut grammar, &entry.arguments);
+            let head = format!("{}{}", entry.tool, envelope.between);
+            Expr::Seq(vec![Expr::literal(head), arguments])
+        });
+        let calls = Expr::Any(calls.collect());
+        let pieces = [Expr::literal(&*envelope.before), calls, Expr::literal(&*envelope.after)];
+        let pieces = pieces.into_iter().filter(|piece| *piece != Expr::literal(""));
+        grammar.add("call", Expr::Seq(pieces.collect()));
+        grammar.to_string()
+    }
+
+    /// Returns the entry for `tool`, when it is open.
+    #[must_use]
+    pub fn entry(&self, tool: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.tool == tool)
+    }
+}
+
+fn arguments(grammar: &mut Grammar, arguments: &[Argument]) -> Expr {
+    let mut parts = Vec::new();
+    for (at, argument) in arguments.iter().enumerate() {
+        let lead = if at == 0 { "{" } else { "," };
+        let key = format!("{lead}{}:", json::quote(argument.name));
+        let pair = Expr::Seq(vec![Expr::literal(key), values(grammar, &argument.values)]);
+        parts.push(if argument.optional { Expr::Optional(Box::new(pair)) } else { pair });
+    }
+    let close = if arguments.is_empty() { "{}" } else { "}" };
+    parts.push(Expr::literal(close));
+    Expr::Seq(parts)
+}
+
+fn values(grammar: &mut Grammar, values: &Values) -> Expr {
+    match values {
+        Values::Text => json::string(grammar),
+        Values::Natural => json::natural(grammar),
+        Values::OneOf(choices) if choices.len() > MAX_CHOICES => json::string(grammar),
+        Values::OneOf(choices) => {
+            let quoted: Vec<String> = choices.iter().map(|choice| json::quote(choice)).collect();
+            Expr::one_of(quoted.iter().map(String::as_str))
+        }
+    }
+}
+
+/// Returns the JSON Schema of an arguments object, for the model's prompt. It names no values: those change by
+/// the turn, and a prompt that changes is not kept in the cache.
+#[must_use]
+pub fn schema(arguments: &[(&str, &str, bool)]) -> Value {
+    let mut properties = Map::new();
+    let mut required = Vec::new();
+    for (name, kind, is_required) in arguments {
+        properties.insert((*name).to_owned(), serde_json::json!({ "type": kind }));
+        if *is_required {
+            required.push(Value::from(*name));
+        }
+    }
+    serde_json::json!({ "type": "object", "properties": properties, "required": required })
+}

@@ -1,0 +1,57 @@
+//! What a worker is told before its first call.
+
+use crate::contract::Contract;
+use crate::rel_path::RelPath;
+use crate::transcript::Message;
+
+/// Files that are listed in the first message; more are found with `list_dir`.
+const MAX_FILES: usize = 60;
+/// Bytes of the repository's own instructions that are read.
+const MAX_INSTRUCTIONS: usize = 4096;
+
+const SYSTEM: &str = "\
+You work on a private copy of a git repository. Do the task by calling tools, one call at a time. \
+Read a file before you change it. Change only what the task asks for and keep everything else as it is. \
+Copy names, numbers and texts to the letter, capitals included. \
+Run the checks after your last change. Then call finish. \
+If the task is unclear or not allowed, call ask.";
+
+/// Returns the messages that open a run.
+///
+/// `instructions` are those of the repository (its `AGENTS.md`), as they were when the run began.
+#[must_use]
+pub fn opening(contract: &Contract, files: &[RelPath], instructions: Option<&str>) -> Vec<Message> {
+    let mut system = SYSTEM.to_owned();
+    if let Some(text) = instructions.map(str::trim).filter(|text| !text.is_empty()) {
+        let end = (0..=MAX_INSTRUCTIONS.min(text.len())).rfind(|at| text.is_char_boundary(*at));
+        system.push_str("\n\nThe repository says (AGENTS.md):\n");
+        system.push_str(&text[..end.unwrap_or(0)]);
+    }
+    vec![Message::System(system), Message::User(job(contract, files))]
+}
+
+fn job(contract: &Contract, files: &[RelPath]) -> String {
+    let mut text = format!("Task: {}\n", contract.goal);
+    let mut line = |label: &str, items: Vec<String>| {
+        if !items.is_empty() {
+            text.push_str(&format!("{label}: {}\n", items.join(", ")));
+        }
+    };
+    line("May change", contract.scope.write_patterns().to_vec());
+    line("May create", contract.scope.create_patterns().to_vec());
+    let checks =
+        contract.checks.iter().map(|check| format!("{} ({})", check.name, check.run.join(" ")));
+    line("Checks", checks.collect());
+    text.push_str("Files:");
+    for path in files.iter().take(MAX_FILES) {
+        text.push('\n');
+        text.push_str(path.as_str());
+    }
+    if files.is_empty() {
+        text.push_str(" none");
+    }
+    if let Some(more) = files.len().checked_sub(MAX_FILES).filter(|more| *more > 0) {
+        text.push_str(&format!("\n[{more} more, see list_dir]"));
+    }
+    text
+}

@@ -1,0 +1,143 @@
+//! The report of a run: its wire form, which strangers read, and how it is put together from the evidence.
+
+use serde::{Deserialize, Serialize};
+
+use crate::check::{Violation, violations};
+use crate::contract::{Contract, ContractFile};
+use crate::event::Event;
+use crate::evidence::Evidence;
+use crate::ports::{Stop, Usage};
+use crate::tool::{Observation, ToolCall};
+
+/// The version of the form below. A reader that knows another one must say so.
+pub const SCHEMA: u32 = 1;
+
+/// Whether the result keeps its contract.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Everything that was measured keeps the contract.
+    Holds,
+    /// Something does not.
+    Violated,
+}
+
+/// `report.json`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The run's id.
+    pub run: String,
+    /// When it began, in seconds since 1970.
+    pub started: u64,
+    /// Wall-clock milliseconds from the first event to the verdict.
+    pub millis: u64,
+    /// The commit it started from, in hex; a repository without commits has none.
+    pub base: Option<String>,
+    /// Whoever proposed the calls: the model's name and file hash, or the script.
+    pub worker: String,
+    /// The contract as it was.
+    pub contract: ContractFile,
+    /// What follows from the evidence alone.
+    pub verdict: Verdict,
+    /// Every breach.
+    pub violations: Vec<Violation>,
+    /// What was measured.
+    pub evidence: Evidence,
+    /// What the worker says; it decides nothing.
+    pub claim: Option<String>,
+    /// Why the run ended.
+    pub stop: Stop,
+    /// The turns, in order.
+    pub turns: Vec<Turn>,
+    /// Sums over the turns.
+    pub totals: Usage,
+    /// Tokens of the system prompt and the tool descriptions, for a model.
+    pub prompt_tokens: Option<u64>,
+    /// Which layers held the commands that were run, in words.
+    pub sandbox: Vec<String>,
+}
+
+/// One turn.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Turn {
+    /// Counted from 1.
+    pub turn: u32,
+    /// The call, unless the worker said something that is none.
+    pub call: Option<ToolCall>,
+    /// What was said instead of a call.
+    pub malformed: Option<String>,
+    /// The answer, unless the call ended the run.
+    pub observation: Option<Observation>,
+    /// What it cost.
+    pub usage: Usage,
+}
+
+impl Report {
+    /// Holds `evidence` against `contract` and returns the verdict with its reasons.
+    #[must_use]
+    pub fn judge(contract: &Contract, evidence: &Evidence) -> (Verdict, Vec<Violation>) {
+        let violations = violations(contract, evidence);
+        let verdict = if violations.is_empty() { Verdict::Holds } else { Verdict::Violated };
+        (verdict, violations)
+    }
+
+    /// Returns the exit code of the run: 0 holds, 1 violated, 4 a limit was reached, 130 interrupted.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match (&self.stop, self.verdict) {
+            (Stop::Interrupted, _) => 130,
+            (stop, _) if stop.is_limit() => 4,
+            (_, Verdict::Holds) => 0,
+            (_, Verdict::Violated) => 1,
+        }
+    }
+}
+
+/// Returns the turns that a list of events tells of.
+#[must_use]
+pub fn turns(events: &[Event]) -> Vec<Turn> {
+    let mut turns: Vec<Turn> = Vec::new();
+    for event in events {
+        match event {
+            Event::Called { turn, call, usage } => turns.push(Turn {
+                turn: *turn,
+                call: Some(call.clone()),
+                malformed: None,
+                observation: None,
+                usage: *usage,
+            }),
+            Event::Malformed { turn, text, usage, .. } => turns.push(Turn {
+                turn: *turn,
+                call: None,
+                malformed: Some(text.clone()),
+                observation: None,
+                usage: *usage,
+            }),
+            Event::Observed { turn, observation } => {
+                if let Some(last) = turns.last_mut().filter(|last| last.turn == *turn) {
+                    last.observation = Some(observation.clone());
+                }
+            }
+            Event::TurnStarted { .. }
+            | Event::Tokens { .. }
+            | Event::Checked { .. }
+            | Event::WorkerRestarted { .. }
+            | Event::Stopped { .. } => {}
+        }
+    }
+    turns
+}
+
+/// Returns the sums over `turns`.
+#[must_use]
+pub fn totals(turns: &[Turn]) -> Usage {
+    turns.iter().fold(Usage::default(), |sum, turn| Usage {
+        prompt_n: sum.prompt_n + turn.usage.prompt_n,
+        cache_n: sum.cache_n + turn.usage.cache_n,
+        prompt_ms: sum.prompt_ms + turn.usage.prompt_ms,
+        predicted_n: sum.predicted_n + turn.usage.predicted_n,
+        predicted_ms: sum.predicted_ms + turn.usage.predicted_ms,
+    })
+}

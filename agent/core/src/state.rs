@@ -1,0 +1,76 @@
+//! What the loop knows between two turns. Which calls are possible follows from it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::contract::Contract;
+use crate::rel_path::RelPath;
+
+/// The state of a run, as far as it decides what may be called next.
+#[derive(Debug)]
+pub struct State<'a> {
+    /// The contract of the run.
+    pub contract: &'a Contract,
+    /// All files of the workspace, sorted.
+    pub files: Vec<RelPath>,
+    /// Files whose present content the worker has before its eyes.
+    pub known: BTreeSet<RelPath>,
+    /// Calls that would answer what they answered before, as the tool's name and its written arguments.
+    pub answered: BTreeSet<(String, String)>,
+    /// Checks that were run since the last change, and whether they passed.
+    pub checked: BTreeMap<String, bool>,
+    /// Whether anything was changed.
+    pub changed: bool,
+}
+
+impl<'a> State<'a> {
+    /// Returns the state before the first turn.
+    #[must_use]
+    pub fn new(contract: &'a Contract, files: Vec<RelPath>) -> Self {
+        Self {
+            contract,
+            files,
+            known: BTreeSet::new(),
+            answered: BTreeSet::new(),
+            checked: BTreeMap::new(),
+            changed: false,
+        }
+    }
+
+    /// Returns whether `path` is a file of the workspace.
+    #[must_use]
+    pub fn exists(&self, path: &RelPath) -> bool {
+        self.files.binary_search(path).is_ok()
+    }
+
+    /// Takes note that `path` now has a content which the worker knows: it wrote it.
+    pub(crate) fn note_change(&mut self, path: &RelPath) {
+        if let Err(at) = self.files.binary_search(path) {
+            self.files.insert(at, path.clone());
+        }
+        self.known.insert(path.clone());
+        self.answered.clear();
+        self.checked.clear();
+        self.changed = true;
+    }
+
+    /// Returns the existing files that may change.
+    pub fn writable(&self) -> impl Iterator<Item = &RelPath> {
+        self.files.iter().filter(|path| self.contract.scope.may_write(path.as_str()))
+    }
+
+    /// Returns every directory of the workspace, the top level as `.`.
+    #[must_use]
+    pub fn directories(&self) -> BTreeSet<String> {
+        let mut found = BTreeSet::from([".".to_owned()]);
+        for path in &self.files {
+            let mut parent = path.parent();
+            while let Some(directory) = parent {
+                parent = directory.parent();
+                if !found.insert(directory.as_str().to_owned()) {
+                    break;
+                }
+            }
+        }
+        found
+    }
+}

@@ -1,0 +1,22 @@
+//! Ends the run with a question, when the task cannot be done as it is written.
+
+use super::{Arguments, Desk, Effect, Tool, ToolError};
+use crate::menu::{Argument, Values};
+use crate::ports::Stop;
+use crate::state::State;
+
+pub(super) const TOOL: Tool = Tool {
+    name: "ask",
+    description: "Ends the job with a question when the task is unclear or the contract does not allow it.",
+    parameters: &[("question", "string", true)],
+    open,
+    run,
+};
+
+fn open(_: &State<'_>) -> Result<Vec<Argument>, String> {
+    Ok(vec![Argument { name: "question", values: Values::Text, optional: false }])
+}
+
+fn run(_: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {
+    Ok(Effect::Stop(Stop::Asked(arguments.text("question").to_owned())))
+}

@@ -1,0 +1,75 @@
+//! Replaces a piece of a file, or adds to its end.
+
+use super::{Arguments, Desk, Effect, Tool, ToolError, check_scope, plural, read_text};
+use crate::menu::{Argument, Values};
+use crate::rel_path::RelPath;
+use crate::state::State;
+
+pub(super) const TOOL: Tool = Tool {
+    name: "edit_file",
+    description: "Replaces `old`, a piece of the file that occurs exactly once, by `new`. With an empty `old`, adds \
+                  `new` as last lines.",
+    parameters: &[("path", "string", true), ("old", "string", true), ("new", "string", true)],
+    open,
+    run,
+};
+
+fn open(state: &State<'_>) -> Result<Vec<Argument>, String> {
+    let known = state.writable().filter(|path| state.known.contains(path));
+    let known: Vec<String> = known.map(RelPath::to_string).collect();
+    if known.is_empty() {
+        return Err("no file that may change was read".to_owned());
+    }
+    Ok(vec![
+        Argument { name: "path", values: Values::OneOf(known), optional: false },
+        Argument { name: "old", values: Values::Text, optional: false },
+        Argument { name: "new", values: Values::Text, optional: false },
+    ])
+}
+
+fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {
+    let path = arguments.path()?;
+    check_scope(desk, &path)?;
+    let text = read_text(desk, &path)?;
+    let (old, new) = (arguments.text("old"), arguments.text("new"));
+    let edited = if old.is_empty() { append(&text, new) } else { replace(&path, &text, old, new)? };
+    if edited == text {
+        return Err(ToolError::Refused(format!("{path} would stay as it is")));
+    }
+    desk.env.write(&path, edited.as_bytes())?;
+    desk.state.note_change(&path);
+    Ok(Effect::Did(format!("changed {path}")))
+}
+
+/// Adds whole lines, with the line ends the file has.
+fn append(text: &str, new: &str) -> String {
+    if new.is_empty() {
+        return text.to_owned();
+    }
+    let end = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    let gap = if text.is_empty() || text.ends_with('\n') { "" } else { end };
+    let close = if new.ends_with('\n') { "" } else { end };
+    format!("{text}{gap}{new}{close}")
+}
+
+fn replace(path: &RelPath, text: &str, old: &str, new: &str) -> Result<String, ToolError> {
+    match text.matches(old).count() {
+        1 => Ok(text.replacen(old, new, 1)),
+        0 => Err(ToolError::Refused(format!("`old` is not in {path}{}", hint(text, old)))),
+        count => Err(ToolError::Refused(format!(
+            "`old` is in {path} {}; give a longer piece",
+            plural(count, "time")
+        ))),
+    }
+}
+
+/// Returns the line that has the most words in common with `old`, so that the worker can correct itself.
+fn hint(text: &str, old: &str) -> String {
+    let words: Vec<&str> = old.split_whitespace().collect();
+    let shared = |line: &str| line.split_whitespace().filter(|word| words.contains(word)).count();
+    let best = text.lines().enumerate().map(|(at, line)| (shared(line), at + 1, line));
+    match best.max_by_key(|(count, at, _)| (*count, usize::MAX - at)) {
+        Some((count, at, line)) if count > 0 => format!("; line {at} is `{}`", line.trim_end()),
+        _ => String::new(),
+    }
+}

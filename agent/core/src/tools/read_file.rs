@@ -1,0 +1,79 @@
+//! Shows a file.
+
+use super::{Arguments, Desk, Effect, MAX_OBSERVATION, Tool, ToolError, read_text};
+use crate::menu::{Argument, Values};
+use crate::rel_path::RelPath;
+use crate::state::State;
+
+pub(super) const TOOL: Tool = Tool {
+    name: "read_file",
+    description: "Shows a text file. A long file is shown in parts; `start` is the first line of a part.",
+    parameters: &[("path", "string", true), ("start", "integer", false)],
+    open,
+    run,
+};
+
+fn open(state: &State<'_>) -> Result<Vec<Argument>, String> {
+    let unknown = state.files.iter().filter(|path| !state.known.contains(path));
+    let unknown: Vec<String> = unknown.map(RelPath::to_string).collect();
+    if unknown.is_empty() {
+        return Err("every file was read".to_owned());
+    }
+    Ok(vec![
+        Argument { name: "path", values: Values::OneOf(unknown), optional: false },
+        Argument { name: "start", values: Values::Natural, optional: true },
+    ])
+}
+
+fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {
+    let path = arguments.path()?;
+    let text = read_text(desk, &path)?;
+    let start =
+        usize::try_from(arguments.number("start").unwrap_or(1)).unwrap_or(usize::MAX).max(1);
+    let total = text.lines().count();
+    if start > total.max(1) {
+        return Err(ToolError::Refused(format!(
+            "{path} has {total} lines, there is no line {start}"
+        )));
+    }
+    let part = Part::new(&text, start);
+    if part.whole() {
+        desk.state.known.insert(path);
+    }
+    Ok(Effect::Answer(part.show(total)))
+}
+
+/// The lines of a file that fit into an observation.
+struct Part<'a> {
+    lines: Vec<&'a str>,
+    start: usize,
+    more: bool,
+}
+
+impl<'a> Part<'a> {
+    fn new(text: &'a str, start: usize) -> Self {
+        // Room for the note at the end.
+        let mut room = MAX_OBSERVATION - 100;
+        let mut rest = text.lines().skip(start - 1).peekable();
+        let mut lines = Vec::new();
+        while let Some(line) = rest.next_if(|line| lines.is_empty() || line.len() < room) {
+            room = room.saturating_sub(line.len() + 1);
+            lines.push(line);
+        }
+        Self { lines, start, more: rest.peek().is_some() }
+    }
+
+    fn whole(&self) -> bool {
+        self.start == 1 && !self.more
+    }
+
+    fn show(&self, total: usize) -> String {
+        let text = self.lines.join("\n");
+        let end = self.start + self.lines.len() - usize::from(!self.lines.is_empty());
+        match (self.lines.is_empty(), self.whole()) {
+            (true, _) => "(empty file)".to_owned(),
+            (false, true) => text,
+            (false, false) => format!("{text}\n[lines {} to {end} of {total}]", self.start),
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Runs a check of the contract.
+
+use super::{Arguments, Desk, Effect, Tool, ToolError, note_check};
+use crate::menu::{Argument, Values};
+use crate::state::State;
+
+/// The end of the output that a worker reads, in bytes.
+const MAX_OUTPUT: usize = 4 * 1024;
+
+pub(super) const TOOL: Tool = Tool {
+    name: "run_check",
+    description: "Runs a check by its name and shows the end of its output.",
+    parameters: &[("name", "string", true)],
+    open,
+    run,
+};
+
+fn open(state: &State<'_>) -> Result<Vec<Argument>, String> {
+    let names = state.contract.checks.iter().map(|check| &check.name);
+    let fresh: Vec<String> =
+        names.filter(|name| !state.checked.contains_key(*name)).cloned().collect();
+    if fresh.is_empty() {
+        return Err("every check was run since the last change".to_owned());
+    }
+    Ok(vec![Argument { name: "name", values: Values::OneOf(fresh), optional: false }])
+}
+
+fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {
+    let name = arguments.text("name");
+    let Some(check) = desk.state.contract.check(name) else {
+        return Err(ToolError::Refused(format!("there is no check `{}`", name.escape_debug())));
+    };
+    let run = desk.env.run_check(check)?;
+    let output = tail(run.output.trim_end());
+    let text =
+        if output.is_empty() { run.end.to_string() } else { format!("{}\n{output}", run.end) };
+    note_check(desk, run);
+    Ok(Effect::Did(text))
+}
+
+/// Returns whole lines from the end of `output`.
+fn tail(output: &str) -> &str {
+    if output.len() <= MAX_OUTPUT {
+        return output;
+    }
+    let from = output.len() - MAX_OUTPUT;
+    match output.as_bytes()[from..].iter().position(|byte| *byte == b'\n') {
+        Some(at) => &output[from + at + 1..],
+        None => "",
+    }
+}

@@ -1,0 +1,59 @@
+//! Finds a text in all files.
+
+use super::{Arguments, Desk, Effect, Tool, ToolError, plural};
+use crate::menu::{Argument, Values};
+use crate::state::State;
+
+/// Matches that are shown.
+const MAX_MATCHES: usize = 50;
+/// Characters of a line that are shown.
+const MAX_LINE: usize = 160;
+
+pub(super) const TOOL: Tool = Tool {
+    name: "search",
+    description: "Finds a text in all files, to the letter, and shows each line that has it.",
+    parameters: &[("text", "string", true)],
+    open,
+    run,
+};
+
+fn open(state: &State<'_>) -> Result<Vec<Argument>, String> {
+    if state.files.is_empty() {
+        return Err("there are no files".to_owned());
+    }
+    Ok(vec![Argument { name: "text", values: Values::Text, optional: false }])
+}
+
+fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {
+    let wanted = arguments.text("text");
+    if wanted.is_empty() {
+        return Err(ToolError::Refused("the text to find is empty".to_owned()));
+    }
+    let mut found = Vec::new();
+    let mut more = 0;
+    for path in &desk.state.files {
+        // What cannot be read as text has no line to show.
+        let Ok(text) = desk.env.read(path).map(String::from_utf8) else { continue };
+        for (at, line) in text.iter().flat_map(|text| text.lines()).enumerate() {
+            if !line.contains(wanted) {
+                continue;
+            }
+            if found.len() == MAX_MATCHES {
+                more += 1;
+                continue;
+            }
+            let shown: String = line.trim().chars().take(MAX_LINE).collect();
+            found.push(format!("{path}:{}: {shown}", at + 1));
+        }
+    }
+    if found.is_empty() {
+        return Ok(Effect::Answer("no match".to_owned()));
+    }
+    if more > 0 {
+        found.push(format!(
+            "[{} not shown]",
+            plural(more, "more match").replace("matchs", "matches")
+        ));
+    }
+    Ok(Effect::Answer(found.join("\n")))
+}

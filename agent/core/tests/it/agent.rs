@@ -1,0 +1,150 @@
+//! The loop: limits, malformed answers, interruption.
+
+use chargehand_core::agent;
+use chargehand_core::event::Event;
+use chargehand_core::ports::{Answer, Model, ModelError, Reply, Request, Stop, Usage, Watch};
+use chargehand_core::script::Script;
+use chargehand_core::transcript::Message;
+
+use crate::world::{Seen, World, contract};
+
+const CONTRACT: &str = "[scope]\ncreate = ['n']\n[limits]\nturns = 3\ntokens = 100\n";
+const CREATE: &str = r#"{"tool":"write_file","args":{"path":"n","content":"x"}}"#;
+const FINISH: &str = r#"{"tool":"finish","args":{"summary":"done"}}"#;
+
+#[track_caller]
+fn check(script: &[&str], expect: &Stop) -> Seen {
+    let mut seen = Seen::default();
+    let mut model = Script::parse(&script.join("\n")).unwrap();
+    let run = agent::run(&contract(CONTRACT), &mut model, &mut World::default(), &mut seen, None)
+        .unwrap();
+    assert_eq!(run.stop, *expect);
+    seen
+}
+
+#[test]
+fn a_worker_finishes() {
+    let seen = check(&[CREATE, FINISH], &Stop::Finished("done".to_owned()));
+    let kinds: Vec<&str> = seen
+        .events
+        .iter()
+        .map(|event| match event {
+            Event::TurnStarted { .. } => "turn",
+            Event::Called { .. } => "called",
+            Event::Observed { .. } => "observed",
+            Event::Stopped { .. } => "stopped",
+            Event::Tokens { .. }
+            | Event::Malformed { .. }
+            | Event::Checked { .. }
+            | Event::WorkerRestarted { .. } => "other",
+        })
+        .collect();
+    assert_eq!(kinds, ["turn", "called", "observed", "turn", "called", "stopped"]);
+}
+
+#[test]
+fn a_script_ends() {
+    check(&[CREATE], &Stop::ScriptEnded);
+    check(&[], &Stop::ScriptEnded);
+}
+
+#[test]
+fn turns_are_limited() {
+    let list = r#"{"tool":"list_dir","args":{"path":"."}}"#;
+    check(&[list, list], &Stop::ScriptEnded);
+    check(&[list, list, FINISH], &Stop::TurnLimit(3));
+}
+
+#[test]
+fn a_bad_script_names_its_line() {
+    let err = Script::parse(&format!("{CREATE}\n\n{{\"tool\":1}}")).expect_err("it is bad");
+    assert!(err.to_string().starts_with("line 3 of the script is no call"), "{err}");
+}
+
+/// Says one thing for ever.
+struct Parrot(fn() -> Answer, u64);
+
+impl Model for Parrot {
+    fn next_call(&mut self, _: &Request<'_>, _: &mut dyn Watch) -> Result<Reply, ModelError> {
+        Ok(Reply { answer: (self.0)(), usage: Usage { predicted_n: self.1, ..Usage::default() } })
+    }
+}
+
+fn prose() -> Answer {
+    Answer::Malformed {
+        text: "I am done.".to_owned(),
+        reason: "the text is not a tool call".to_owned(),
+    }
+}
+
+#[track_caller]
+fn parrot(model: &mut dyn Model, expect: &Stop) -> Vec<Message> {
+    let contract = contract(&CONTRACT.replace("turns = 3", "turns = 30"));
+    let run =
+        agent::run(&contract, model, &mut World::default(), &mut Seen::default(), None).unwrap();
+    assert_eq!(run.stop, *expect);
+    run.transcript
+}
+
+#[test]
+fn prose_reaches_no_tool_and_ends_no_run_as_success() {
+    let stop = Stop::WorkerFailed("3 answers in a row were no call".to_owned());
+    let transcript = parrot(&mut Parrot(prose, 1), &stop);
+    assert_eq!(transcript.len(), 2 + 3 * 2);
+    let Some(Message::Observed(last)) = transcript.last() else { panic!("{transcript:?}") };
+    assert_eq!(last.text, "error: the text is not a tool call");
+}
+
+#[test]
+fn tokens_are_limited() {
+    parrot(&mut Parrot(prose, 50), &Stop::TokenLimit(100));
+    parrot(
+        &mut Parrot(prose, 49),
+        &Stop::WorkerFailed("3 answers in a row were no call".to_owned()),
+    );
+}
+
+/// Cannot answer.
+struct Dead;
+
+impl Model for Dead {
+    fn next_call(&mut self, _: &Request<'_>, _: &mut dyn Watch) -> Result<Reply, ModelError> {
+        Err(ModelError::Ended("signal 9".to_owned()))
+    }
+}
+
+#[test]
+fn a_dead_worker_is_no_error_of_ours() {
+    parrot(&mut Dead, &Stop::WorkerFailed("the worker process ended: signal 9".to_owned()));
+}
+
+#[test]
+fn the_watch_can_stop_a_run() {
+    let mut seen = Seen { stop: Some(Stop::Interrupted), ..Seen::default() };
+    let mut model = Script::parse(CREATE).unwrap();
+    let mut world = World::default();
+    let run = agent::run(&contract(CONTRACT), &mut model, &mut world, &mut seen, None).unwrap();
+    assert_eq!((run.stop, run.turns), (Stop::Interrupted, 0));
+    assert!(world.files.is_empty());
+}
+
+#[test]
+fn the_opening_is_short_and_says_what_counts() {
+    let world = World::new(&[("a", ""), ("b/c", "")]);
+    let contract = contract(
+        "[scope]\nwrite = ['a']\ncreate = ['n']\n[[check]]\nname = 't'\nrun = ['make', 'test']",
+    );
+    let mut seen = Seen::default();
+    let mut env = world;
+    let run = agent::run(
+        &contract,
+        &mut Script::parse("").unwrap(),
+        &mut env,
+        &mut seen,
+        Some("Use tabs.\n"),
+    )
+    .unwrap();
+    let [Message::System(system), Message::User(job)] = run.transcript.as_slice() else { panic!() };
+    assert!(system.ends_with("The repository says (AGENTS.md):\nUse tabs."), "{system}");
+    assert_eq!(job, "Task: g\nMay change: a\nMay create: n\nChecks: t (make test)\nFiles:\na\nb/c");
+}

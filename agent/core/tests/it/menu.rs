@@ -1,0 +1,74 @@
+//! The grammar of a turn says exactly what is possible.
+
+use chargehand_core::menu::{Argument, Entry, MAX_CHOICES, Menu, Values};
+use chargehand_core::tool::Envelope;
+
+fn menu(entries: &[(&'static str, &[(&'static str, Values, bool)])]) -> Menu {
+    let argument = |(name, values, optional): &(&'static str, Values, bool)| Argument {
+        name,
+        values: values.clone(),
+        optional: *optional,
+    };
+    let entry = |(tool, arguments): &(&'static str, &[(&'static str, Values, bool)])| Entry {
+        tool,
+        arguments: arguments.iter().map(argument).collect(),
+    };
+    Menu { entries: entries.iter().map(entry).collect(), ..Menu::default() }
+}
+
+#[track_caller]
+fn check(menu: &Menu, expect: &str) {
+    let grammar = menu.grammar(&Envelope::plain());
+    let call = grammar.lines().find(|line| line.starts_with("call ::= ")).unwrap();
+    assert_eq!(call, format!("call ::= {expect}"));
+}
+
+fn one_of(choices: &[&str]) -> Values {
+    Values::OneOf(choices.iter().map(|choice| (*choice).to_owned()).collect())
+}
+
+#[test]
+fn a_choice_is_spelt_out() {
+    check(
+        &menu(&[("read_file", &[("path", one_of(&["a\"b", "src/a"]), false)])]),
+        r#""{\"tool\":\"" "read_file\",\"args\":" "{\"path\":" "\"" ("a\\\"b\"" | "src/a\"") "}" "}""#,
+    );
+}
+
+#[test]
+fn an_optional_argument_may_be_left_out() {
+    check(
+        &menu(&[("r", &[("path", one_of(&["a"]), false), ("start", Values::Natural, true)])]),
+        r#""{\"tool\":\"" "r\",\"args\":" "{\"path\":" "\"a\"" (",\"start\":" json-natural)? "}" "}""#,
+    );
+}
+
+#[test]
+fn several_tools_are_a_choice() {
+    let finish: &[(&'static str, Values, bool)] = &[("summary", Values::Text, false)];
+    let grammar = menu(&[("finish", finish), ("ask", &[("question", Values::Text, false)])])
+        .grammar(&Envelope::plain());
+    assert!(grammar.contains("(\"finish"), "{grammar}");
+    assert!(grammar.contains(" | \"ask"), "{grammar}");
+    assert!(grammar.contains("json-string ::= \"\\\"\" json-char* \"\\\"\""), "{grammar}");
+}
+
+#[test]
+fn too_many_choices_become_any_text() {
+    let paths = |count: usize| Values::OneOf((0..count).map(|at| format!("f{at}")).collect());
+    let grammar =
+        |count| menu(&[("r", &[("path", paths(count), false)])]).grammar(&Envelope::plain());
+    assert!(!grammar(MAX_CHOICES).contains("json-string"));
+    assert!(grammar(MAX_CHOICES + 1).contains("json-string"));
+}
+
+#[test]
+fn an_empty_end_of_an_envelope_is_left_out() {
+    let envelope = Envelope {
+        before: "[TOOL_CALLS]".to_owned(),
+        between: "[ARGS]".to_owned(),
+        after: String::new(),
+    };
+    let grammar = menu(&[("f", &[])]).grammar(&envelope);
+    assert_eq!(grammar, "root ::= call\ncall ::= \"[TOOL_CALLS]\" \"f[ARGS]\" \"{}\"\n");
+}

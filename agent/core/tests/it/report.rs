@@ -1,0 +1,83 @@
+//! Reports: the exit code follows from the stop and the evidence.
+
+use chargehand_core::contract::ContractFile;
+use chargehand_core::event::Event;
+use chargehand_core::evidence::Evidence;
+use chargehand_core::ports::{Stop, Usage};
+use chargehand_core::report::{Report, SCHEMA, Verdict, totals, turns};
+use chargehand_core::tool::{Observation, ToolCall};
+
+use crate::world::contract;
+
+fn report(stop: Stop, verdict: Verdict) -> Report {
+    Report {
+        schema: SCHEMA,
+        run: "r".to_owned(),
+        started: 0,
+        millis: 0,
+        base: None,
+        worker: "script".to_owned(),
+        contract: ContractFile::default(),
+        verdict,
+        violations: Vec::new(),
+        evidence: Evidence::default(),
+        claim: None,
+        stop,
+        turns: Vec::new(),
+        totals: Usage::default(),
+        prompt_tokens: None,
+        sandbox: Vec::new(),
+    }
+}
+
+#[track_caller]
+fn check(stop: Stop, holds: u8, violated: u8) {
+    assert_eq!(report(stop.clone(), Verdict::Holds).exit_code(), holds, "{stop:?}");
+    assert_eq!(report(stop.clone(), Verdict::Violated).exit_code(), violated, "{stop:?}");
+}
+
+#[test]
+fn the_exit_code_follows() {
+    check(Stop::Finished(String::new()), 0, 1);
+    check(Stop::ScriptEnded, 0, 1);
+    check(Stop::Asked(String::new()), 0, 1);
+    check(Stop::WorkerFailed(String::new()), 0, 1);
+    check(Stop::TurnLimit(1), 4, 4);
+    check(Stop::TokenLimit(1), 4, 4);
+    check(Stop::TimeLimit(1), 4, 4);
+    check(Stop::Interrupted, 130, 130);
+}
+
+#[test]
+fn a_claim_decides_nothing() {
+    let (verdict, violations) =
+        Report::judge(&contract("[scope]\nwrite = ['a']"), &Evidence::default());
+    assert_eq!(verdict, Verdict::Violated);
+    assert_eq!(violations.len(), 1);
+}
+
+#[test]
+fn a_report_survives_its_own_json() {
+    let report = report(Stop::TurnLimit(3), Verdict::Holds);
+    let again: Report = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
+    assert_eq!(again, report);
+}
+
+#[test]
+fn turns_are_read_from_events() {
+    let call = ToolCall::new("list_dir", "{\"path\":\".\"}").unwrap();
+    let usage = Usage { prompt_n: 3, cache_n: 4, predicted_n: 5, ..Usage::default() };
+    let events = [
+        Event::Called { turn: 1, call: call.clone(), usage },
+        Event::Observed { turn: 1, observation: Observation::done("x") },
+        Event::Malformed { turn: 2, text: "t".to_owned(), reason: "r".to_owned(), usage },
+    ];
+    let turns = turns(&events);
+    assert_eq!(turns.len(), 2);
+    assert_eq!(turns[0].observation, Some(Observation::done("x")));
+    assert_eq!(turns[1].malformed.as_deref(), Some("t"));
+    assert_eq!(
+        totals(&turns),
+        Usage { prompt_n: 6, cache_n: 8, predicted_n: 10, ..Usage::default() }
+    );
+}

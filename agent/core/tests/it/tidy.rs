@@ -1,0 +1,386 @@
+//! The house rules that no compiler knows, for the whole workspace: layers, unsafe, heads, sizes, the map.
+//!
+//! Pure text, no build: it runs in well under a second. A rule here is one that was checked by eye twice.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// A crate: where it lies, which crates below it it may import, and its modules from the bottom up.
+struct Room {
+    folder: &'static str,
+    imports: &'static [&'static str],
+    /// A module uses modules of earlier rows only; `lib.rs` and `main.rs` stand above all.
+    layers: &'static [&'static [&'static str]],
+}
+
+/// Crates that touch llama.cpp. Whoever does not list one below stays free of native code.
+const NATIVE: [&str; 3] = ["llama-sys", "llama-cpp-2", "llama-cpp-sys-2"];
+
+const ROOMS: &[Room] = &[
+    Room { folder: "llama-sys", imports: &["llama-cpp-sys-2"], layers: &[] },
+    Room { folder: "agent/grammar", imports: &[], layers: &[&["gbnf"], &["json"]] },
+    Room {
+        folder: "agent/core",
+        imports: &["chargehand-grammar"],
+        layers: &[
+            &["bytes", "rel_path", "tool"],
+            &["change", "contract", "memory", "menu", "transcript"],
+            &["evidence", "state"],
+            &["event", "prompt"],
+            &["ports"],
+            &["check", "script", "tools"],
+            &["agent", "report"],
+        ],
+    },
+    Room {
+        folder: "agent/engine",
+        imports: &["chargehand-grammar", "chargehand-core", "llama-sys", "llama-cpp-2"],
+        layers: &[
+            &["ffi", "gbnf_text", "log", "output", "sampler"],
+            &["template", "vocab"],
+            &["constraint", "engine", "prompt"],
+            &["session"],
+            &["probe"],
+            &["wire"],
+            &["client", "serve"],
+        ],
+    },
+    Room {
+        folder: "agent/chargehand",
+        imports: &["chargehand-grammar", "chargehand-core", "chargehand-engine"],
+        layers: &[&["config", "error", "signal"], &["audit", "env"], &["report", "ui"], &["cli"]],
+    },
+];
+
+/// The one file that may call C.
+const FFI: &str = "agent/engine/src/ffi.rs";
+/// The one file that reads the environment.
+const CONFIG: &str = "agent/chargehand/src/config.rs";
+const MAP: &str = "docs/architecture.md";
+const MAX_LINES: usize = 400;
+const MAX_MAP_LINES: usize = 300;
+
+/// What core and grammar do not touch: they decide, and the world comes in through traits.
+const WORLD: [&str; 7] = [
+    "std::fs",
+    "std::net",
+    "std::process",
+    "std::thread",
+    "std::env::",
+    "SystemTime",
+    "Instant::now",
+];
+
+#[test]
+fn crates_import_downwards() {
+    let known: Vec<&str> = ROOMS.iter().map(|room| name_of(room.folder)).chain(NATIVE).collect();
+    let mut wrong = Vec::new();
+    for room in ROOMS {
+        let manifest = read(&format!("{}/Cargo.toml", room.folder));
+        for dependency in dependencies(&manifest) {
+            if known.contains(&dependency.as_str()) && !room.imports.contains(&dependency.as_str())
+            {
+                wrong.push(format!("{} depends on {dependency}", room.folder));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "against the direction of imports: {wrong:#?}");
+}
+
+#[test]
+fn modules_import_downwards() {
+    let mut wrong = Vec::new();
+    for room in ROOMS {
+        for (path, text) in sources(room) {
+            let module = module_of(room, &path);
+            if module == "lib" || module == "main" {
+                continue;
+            }
+            for used in used_modules(room, &path, &text) {
+                if used != module && layer(room, &used) >= layer(room, &module) {
+                    wrong.push(format!("{path}: `{module}` uses `{used}`"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "against the layers in tests/it/tidy.rs: {wrong:#?}");
+}
+
+#[test]
+fn every_module_has_a_layer_and_is_on_the_map() {
+    let map = read(MAP);
+    let mut wrong = Vec::new();
+    for room in ROOMS {
+        let present = modules(room);
+        let listed: BTreeSet<String> =
+            room.layers.concat().into_iter().map(str::to_owned).collect();
+        for module in present.difference(&listed) {
+            wrong.push(format!("{}: `{module}` has no layer in tests/it/tidy.rs", room.folder));
+        }
+        for module in listed.difference(&present) {
+            wrong.push(format!("{}: `{module}` has a layer but no file", room.folder));
+        }
+        for module in &present {
+            if !map.contains(&format!("`{module}`")) {
+                wrong.push(format!("{}: {MAP} does not name `{module}`", room.folder));
+            }
+        }
+    }
+    let lines = map.lines().count();
+    if lines > MAX_MAP_LINES {
+        wrong.push(format!("{MAP} has {lines} lines, {MAX_MAP_LINES} at most"));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn unsafe_stands_in_one_file() {
+    let forms =
+        ["{", "fn ", "impl ", "extern ", "trait "].map(|next| format!("{}safe {next}", "un"));
+    refuse(&forms, "is allowed in agent/engine/src/ffi.rs only", |path| {
+        is_rust(path) && path != FFI
+    });
+    let forbid = format!("#![forbid({}safe_code)]", "un");
+    for root in
+        ["agent/grammar/src/lib.rs", "agent/core/src/lib.rs", "agent/chargehand/src/main.rs"]
+    {
+        assert!(read(root).contains(&forbid), "{root} must say {forbid}");
+    }
+}
+
+#[test]
+fn core_and_grammar_touch_no_world() {
+    let forms = WORLD.map(str::to_owned);
+    refuse(&forms, "is the world, which comes in through `ports`", |path| {
+        path.starts_with("agent/core/src/") || path.starts_with("agent/grammar/src/")
+    });
+}
+
+#[test]
+fn the_environment_is_read_in_one_file() {
+    let forms = ["env::var(", "env::var_os(", "env::vars(", "env::vars_os("].map(str::to_owned);
+    refuse(&forms, "reads the environment, which `config` does for all", |path| {
+        path.starts_with("agent/") && path.contains("/src/") && path != CONFIG
+    });
+}
+
+#[test]
+fn tests_are_never_switched_off() {
+    refuse(&[format!("#[{}", "ignore")], "hides a failure", is_rust);
+}
+
+#[test]
+fn nothing_names_the_machine_it_was_written_on() {
+    let forms = ["work", "root", "Users"].map(|folder| format!("/{folder}/"));
+    refuse(&forms, "is a path of one machine", |_| true);
+}
+
+#[test]
+fn builds_name_no_registry() {
+    let hosts = [
+        ("crates", "io"),
+        ("pypi", "org"),
+        ("npmjs", "org"),
+        ("huggingface", "co"),
+        ("docker", "io"),
+    ];
+    let forms = hosts.map(|(name, end)| format!("{name}.{end}"));
+    refuse(
+        &forms,
+        "is a registry: the machine's own settings say where packages come from",
+        |path| {
+            ["ci/", ".ci/", "vendor/", "bench-scripts/", "agent/", "llama-sys/", "Dockerfile"]
+                .iter()
+                .any(|start| path.starts_with(start))
+        },
+    );
+}
+
+#[test]
+fn files_are_tidy() {
+    let mut wrong = Vec::new();
+    for (path, text) in texts() {
+        let lines = text.lines().count();
+        if is_code(&path) && lines > MAX_LINES {
+            wrong.push(format!("{path}: {lines} lines, {MAX_LINES} at most"));
+        }
+        if is_rust(&path) && !text.starts_with("//! ") {
+            wrong.push(format!("{path}: say in one line what the file is for, after `//! `"));
+        }
+        for (at, line) in text.lines().enumerate() {
+            // A lone space is an empty line of context in a diff.
+            if line.ends_with([' ', '\t', '\r']) && line != " " {
+                wrong.push(format!("{path}:{}: trailing space", at + 1));
+            }
+        }
+        if !text.is_empty() && !text.ends_with('\n') {
+            wrong.push(format!("{path}: the last line has no end"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Fails when a line of code in a file that `concerns` has one of `forms`; comments may speak of them.
+#[track_caller]
+fn refuse(forms: &[String], reason: &str, concerns: impl Fn(&str) -> bool) {
+    let mut wrong = Vec::new();
+    for (path, text) in texts() {
+        if !concerns(&path) {
+            continue;
+        }
+        for (at, line) in text.lines().enumerate().filter(|(_, line)| !is_comment(&path, line)) {
+            for form in forms.iter().filter(|form| line.contains(form.as_str())) {
+                wrong.push(format!("{path}:{}: `{form}` {reason}", at + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn is_comment(path: &str, line: &str) -> bool {
+    is_rust(path) && line.trim_start().starts_with("//")
+}
+
+/// Returns the package that lies in `folder`.
+fn name_of(folder: &'static str) -> &'static str {
+    match folder {
+        "agent/grammar" => "chargehand-grammar",
+        "agent/core" => "chargehand-core",
+        "agent/engine" => "chargehand-engine",
+        "agent/chargehand" => "chargehand",
+        other => other,
+    }
+}
+
+/// Returns the names of all dependencies of a manifest, those of tests and build scripts too.
+fn dependencies(manifest: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut inside = false;
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            inside = line.contains("dependencies");
+        } else if inside && !line.starts_with(['#', ' ']) {
+            names.extend(line.split(['.', ' ', '=']).next().map(str::to_owned));
+        }
+    }
+    names
+}
+
+/// Returns the row of a module; one without a row is told by the test of the map.
+fn layer(room: &Room, module: &str) -> Option<usize> {
+    room.layers.iter().position(|layer| layer.contains(&module))
+}
+
+/// Returns the modules of the crate that `text` names. From a file beside `lib.rs`, `super` is the crate too.
+fn used_modules(room: &Room, path: &str, text: &str) -> BTreeSet<String> {
+    let code: Vec<&str> = text.lines().filter(|line| !is_comment(path, line)).collect();
+    let code = code.join("\n");
+    let is_top = path.matches('/').count() == room.folder.matches('/').count() + 2;
+    let roots: &[&str] = if is_top { &["crate::", "super::"] } else { &["crate::"] };
+    let present = modules(room);
+    let mut used = BTreeSet::new();
+    for root in roots {
+        for (at, _) in code.match_indices(root) {
+            let rest = &code[at + root.len()..];
+            used.extend(heads(rest).into_iter().filter(|head| present.contains(head)));
+        }
+    }
+    used
+}
+
+/// Returns the first names of a path or of a group such as `{a::b, c}`.
+fn heads(rest: &str) -> Vec<String> {
+    let Some(group) = rest.strip_prefix('{') else {
+        return vec![ident(rest)];
+    };
+    let mut depth = 0_usize;
+    let mut names = vec![ident(group.trim_start())];
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => names.push(ident(group[at + 1..].trim_start())),
+            _ => {}
+        }
+    }
+    names
+}
+
+fn ident(text: &str) -> String {
+    text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+}
+
+/// Returns the top modules of a crate, as its files say.
+fn modules(room: &Room) -> BTreeSet<String> {
+    let all = sources(room).into_iter().map(|(path, _)| module_of(room, &path));
+    all.filter(|module| module != "lib" && module != "main").collect()
+}
+
+/// Returns the top module that a source file belongs to.
+fn module_of(room: &Room, path: &str) -> String {
+    let inside = &path[room.folder.len() + "/src/".len()..];
+    let first = inside.split('/').next().unwrap_or(inside);
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// Returns the sources of a crate; its tests stand above all layers.
+fn sources(room: &Room) -> Vec<(String, String)> {
+    let start = format!("{}/src/", room.folder);
+    texts().into_iter().filter(|(path, _)| is_rust(path) && path.starts_with(&start)).collect()
+}
+
+fn is_rust(path: &str) -> bool {
+    extension(path) == "rs"
+}
+
+fn is_code(path: &str) -> bool {
+    ["rs", "py", "sh", "cpp", "h", ""].contains(&extension(path)) && !path.starts_with("LICENSE")
+}
+
+fn extension(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.rsplit_once('.').map_or("", |(_, extension)| extension)
+}
+
+/// Returns every text that we wrote, with its path from the top of the workspace.
+fn texts() -> Vec<(String, String)> {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let rooms = ["agent", "llama-sys", "vendor", "bench-scripts", "ci", ".ci", "docs"];
+    let mut paths: Vec<String> = rooms.map(str::to_owned).to_vec();
+    paths.extend(entries(&top).into_iter().filter(|name| top.join(name).is_file()));
+    let mut found = Vec::new();
+    while let Some(path) = paths.pop() {
+        let whole = top.join(&path);
+        if whole.is_dir() {
+            paths.extend(entries(&whole).into_iter().map(|name| format!("{path}/{name}")));
+        } else if is_ours(&path)
+            && let Ok(text) = fs::read_to_string(&whole)
+        {
+            found.push((path, text));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Returns whether a file is text written by a person: no lock file, no model, no table of figures.
+fn is_ours(path: &str) -> bool {
+    let kinds =
+        ["rs", "toml", "md", "py", "sh", "cpp", "h", "yml", "yaml", "txt", "html", "jinja", ""];
+    kinds.contains(&extension(path)) && !path.ends_with(".lock")
+}
+
+/// Returns the names in a folder, without what builds leave behind.
+fn entries(folder: &Path) -> Vec<String> {
+    let left_behind = ["target", "__pycache__", "cache", "out"];
+    let names = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| !name.starts_with('.') && !left_behind.contains(&name.as_str())).collect()
+}
+
+fn read(path: &str) -> String {
+    let whole = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    fs::read_to_string(&whole).unwrap_or_else(|error| panic!("cannot read {path}: {error}"))
+}

@@ -1,0 +1,241 @@
+//! The tools, under the contract and the gates.
+
+use chargehand_core::ports::Environment;
+use chargehand_core::state::State;
+use chargehand_core::tool::ToolCall;
+use chargehand_core::tools::{self, MAX_OBSERVATION, Outcome};
+
+use crate::world::{Seen, World, contract};
+
+const CONTRACT: &str = "
+    [scope]
+    write = ['a.txt', 'src/**']
+    create = ['docs/NEW.md']
+    forbid = ['src/key']
+    [[check]]
+    name = 'there'
+    run = ['docs/NEW.md']
+";
+
+/// Plays calls, such as `read_file {"path":"a"}`, and returns the last answer.
+fn play(world: &mut World, calls: &[&str]) -> String {
+    let contract = contract(CONTRACT);
+    let mut state = State::new(&contract, world.files().unwrap());
+    let mut last = String::new();
+    for line in calls {
+        let (name, written) = line.split_once(' ').unwrap();
+        let call = ToolCall::new(name, written).unwrap();
+        last = match tools::run(&call, &mut state, world, &mut Seen::default()) {
+            Outcome::Observed(observation) => observation.text,
+            Outcome::Stopped(stop) => format!("{stop:?}"),
+        };
+    }
+    last
+}
+
+fn world() -> World {
+    World::new(&[
+        ("README.md", "hi\n"),
+        ("a.txt", "one\ntwo\ntwo\n"),
+        ("src/key", "k\n"),
+        ("src/m.rs", "fn main() {}\n"),
+    ])
+}
+
+#[track_caller]
+fn check(calls: &[&str], expect: &str) {
+    assert_eq!(play(&mut world(), calls), expect);
+}
+
+#[track_caller]
+fn check_file(calls: &[&str], path: &str, expect: &str) {
+    let mut world = world();
+    let last = play(&mut world, calls);
+    assert_eq!(world.text(path), expect, "{last}");
+}
+
+const READ: &str = r#"read_file {"path":"a.txt"}"#;
+
+#[test]
+fn directories_are_listed() {
+    check(&[r#"list_dir {"path":"."}"#], "README.md\na.txt\nsrc/");
+    check(&[r#"list_dir {"path":"src"}"#], "key\nm.rs");
+    check(&[r#"list_dir {"path":"lib"}"#], "error: no such directory: lib");
+}
+
+#[test]
+fn files_are_read() {
+    check(&[READ], "one\ntwo\ntwo");
+    check(&[r#"read_file {"path":"a.txt","start":3}"#], "two\n[lines 3 to 3 of 3]");
+    check(
+        &[r#"read_file {"path":"a.txt","start":4}"#],
+        "error: a.txt has 3 lines, there is no line 4",
+    );
+    check(&[r#"read_file {"path":"no.txt"}"#], "error: no such file: no.txt");
+    check(
+        &[r#"read_file {"path":"../a"}"#],
+        "error: `../a` has an empty, `.` or `..` part; write it as `src/file.rs`",
+    );
+}
+
+#[test]
+fn a_long_file_is_shown_in_parts() {
+    let mut world = world();
+    let line = "x".repeat(99);
+    world.files.insert("long".to_owned(), format!("{line}\n").repeat(500).into_bytes());
+    let first = play(&mut world, &[r#"read_file {"path":"long"}"#]);
+    assert!(first.len() <= MAX_OBSERVATION, "{}", first.len());
+    assert!(first.ends_with("[lines 1 to 121 of 500]"), "{}", &first[first.len() - 40..]);
+    let rest = play(&mut world, &[r#"read_file {"path":"long","start":122}"#]);
+    assert!(rest.contains("[lines 122 to"), "{rest}");
+}
+
+#[test]
+fn texts_are_found() {
+    check(&[r#"search {"text":"two"}"#], "a.txt:2: two\na.txt:3: two");
+    check(&[r#"search {"text":"three"}"#], "no match");
+    check(&[r#"search {"text":""}"#], "error: the text to find is empty");
+}
+
+#[test]
+fn the_same_question_is_not_answered_twice() {
+    let asked = "error: you asked exactly this before, and the answer is still the same";
+    check(&[r#"search {"text":"two"}"#, r#"search {"text":"two"}"#], asked);
+    check(&[READ, READ], asked);
+}
+
+#[test]
+fn a_listed_name_is_created_to_the_letter() {
+    check_file(&[r#"write_file {"path":"docs/NEW.md","content":"Hi"}"#], "docs/NEW.md", "Hi\n");
+    check(
+        &[r#"write_file {"path":"docs/NEW.md","content":"Hi\nyou"}"#],
+        "created docs/NEW.md (2 lines)",
+    );
+    check(
+        &[r#"write_file {"path":"docs/new.md","content":"Hi"}"#],
+        "error: the contract does not let docs/new.md be created",
+    );
+}
+
+#[test]
+fn writing_needs_reading_first() {
+    check(
+        &[r#"write_file {"path":"a.txt","content":"x"}"#],
+        "error: a.txt exists; read it before you replace it",
+    );
+    check_file(&[READ, r#"write_file {"path":"a.txt","content":"x"}"#], "a.txt", "x\n");
+    check(
+        &[r#"edit_file {"path":"a.txt","old":"one","new":"1"}"#],
+        "error: edit_file is not possible now: no file that may change was read",
+    );
+}
+
+#[test]
+fn a_piece_is_replaced_where_it_occurs_once() {
+    check_file(
+        &[READ, r#"edit_file {"path":"a.txt","old":"one","new":"1"}"#],
+        "a.txt",
+        "1\ntwo\ntwo\n",
+    );
+    check(
+        &[READ, r#"edit_file {"path":"a.txt","old":"two","new":"2"}"#],
+        "error: `old` is in a.txt 2 times; give a longer piece",
+    );
+    check(
+        &[READ, r#"edit_file {"path":"a.txt","old":"one more","new":"2"}"#],
+        "error: `old` is not in a.txt; line 1 is `one`",
+    );
+    check(
+        &[READ, r#"edit_file {"path":"a.txt","old":"xyz","new":"2"}"#],
+        "error: `old` is not in a.txt",
+    );
+    check(
+        &[READ, r#"edit_file {"path":"a.txt","old":"one","new":"one"}"#],
+        "error: a.txt would stay as it is",
+    );
+}
+
+#[test]
+fn an_empty_piece_appends_lines() {
+    check_file(
+        &[READ, r#"edit_file {"path":"a.txt","old":"","new":"end"}"#],
+        "a.txt",
+        "one\ntwo\ntwo\nend\n",
+    );
+    let mut world = world();
+    world.files.insert("a.txt".to_owned(), b"one\r\ntwo".to_vec());
+    play(&mut world, &[READ, r#"edit_file {"path":"a.txt","old":"","new":"end"}"#]);
+    assert_eq!(world.text("a.txt"), "one\r\ntwo\r\nend\r\n");
+}
+
+#[test]
+fn the_contract_is_asked_whoever_calls() {
+    let read = r#"read_file {"path":"README.md"}"#;
+    let read_key = r#"read_file {"path":"src/key"}"#;
+    check(
+        &[READ, read, r#"edit_file {"path":"README.md","old":"hi","new":"ho"}"#],
+        "error: the contract does not let README.md change",
+    );
+    check(
+        &[READ, read_key, r#"edit_file {"path":"src/key","old":"k","new":"x"}"#],
+        "error: the contract does not let src/key change",
+    );
+    check(
+        &[r#"write_file {"path":"src/evil.rs","content":""}"#],
+        "error: the contract does not let src/evil.rs be created",
+    );
+}
+
+#[test]
+fn finishing_needs_a_change_and_passing_checks() {
+    let finish = r#"finish {"summary":"done"}"#;
+    let create = r#"write_file {"path":"docs/NEW.md","content":"x"}"#;
+    let run = r#"run_check {"name":"there"}"#;
+    check(&[finish], "error: finish is not possible now: nothing was changed");
+    check(
+        &[create, finish],
+        "error: finish is not possible now: check `there` has not passed since the last change",
+    );
+    check(&[create, run], "pass\nlooked for docs/NEW.md");
+    check(&[create, run, finish], "Finished(\"done\")");
+    check(&[run], "fail (exit 1)\nlooked for docs/NEW.md");
+    check(
+        &[create, run, READ, r#"edit_file {"path":"a.txt","old":"one","new":"1"}"#, finish],
+        "error: finish is not possible now: check `there` has not passed since the last change",
+    );
+    check(
+        &[run, run],
+        "error: run_check is not possible now: every check was run since the last change",
+    );
+}
+
+#[test]
+fn malformed_arguments_reach_no_tool() {
+    check(&["write_file {\"path\":\"docs/NEW.md\"}"], "error: argument `content` is missing");
+    check(&["read_file {\"path\":7}"], "error: argument `path` must be a string");
+    check(
+        &["read_file {\"path\":\"a.txt\",\"start\":-1}"],
+        "error: argument `start` must be a integer",
+    );
+    check(&["read_file {\"path\":\"a.txt\",\"mode\":\"x\"}"], "error: there is no argument `mode`");
+    check(
+        &["delete_file {\"path\":\"a.txt\"}"],
+        "error: there is no tool `delete_file`; there are list_dir, read_file, search, write_file, edit_file, \
+         run_check, finish, ask",
+    );
+}
+
+#[test]
+fn the_menu_follows_the_state() {
+    let contract = contract(CONTRACT);
+    let mut world = world();
+    let mut state = State::new(&contract, world.files().unwrap());
+    let open = |state: &State<'_>| {
+        tools::menu(state).entries.iter().map(|entry| entry.tool).collect::<Vec<_>>()
+    };
+    assert_eq!(open(&state), ["list_dir", "read_file", "search", "write_file", "run_check", "ask"]);
+    let read = ToolCall::new("read_file", r#"{"path":"a.txt"}"#).unwrap();
+    tools::run(&read, &mut state, &mut world, &mut Seen::default());
+    assert!(open(&state).contains(&"edit_file"));
+    assert!(!open(&state).contains(&"finish"));
+}
