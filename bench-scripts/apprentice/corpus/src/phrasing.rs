@@ -1,0 +1,198 @@
+//! Tasks in words: constructions from the phrase files, and for training also mere noise around the facts.
+//!
+//! Noise teaches what no list of phrasings can: which text stands in the file, which one does not, and which
+//! name is a file's, whatever words surround them.
+
+use crate::words::{Split, Words, capitalised};
+
+const TRAIN: &str = include_str!("../phrases/train.txt");
+const TEST: &str = include_str!("../phrases/eval.txt");
+/// Of a hundred training tasks, so many are noise.
+const NOISE_PERCENT: usize = 22;
+const PREFIXES: &[&str] = &[
+    "Please ",
+    "please ",
+    "Could you ",
+    "Now ",
+    "Next: ",
+    "Hi, ",
+    "Task: ",
+    "I want you to ",
+    "You should ",
+    "We must ",
+    "First, ",
+    "Then ",
+    "Hello! ",
+    "Kindly ",
+    "As discussed, ",
+    "Quick one: ",
+    "TODO: ",
+];
+const SUFFIXES: &[&str] = &[
+    " Thanks.",
+    " Nothing else.",
+    " Then finish.",
+    " Keep the rest.",
+    " Do not touch anything else.",
+    " Everything else stays as it is.",
+    " That is all.",
+    " Mind the capitals.",
+    " Exactly so spelt.",
+    " Thank you!",
+];
+
+/// What a task speaks of. Empty texts do not occur in its phrasings.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) file: String,
+    pub(crate) text: String,
+    pub(crate) old: String,
+    pub(crate) new: String,
+    pub(crate) key: String,
+}
+
+/// Returns the constructions of a family.
+pub(crate) fn constructions(family: &str, split: Split) -> Vec<&'static str> {
+    let all = if split == Split::Train { TRAIN } else { TEST };
+    let mut inside = false;
+    let mut found = Vec::new();
+    for line in all.lines() {
+        if let Some(name) = line.strip_prefix("== ") {
+            inside = name == family;
+        } else if inside && !line.is_empty() && !line.starts_with('#') {
+            found.push(line);
+        }
+    }
+    found
+}
+
+/// Returns a task of `family` in words.
+pub(crate) fn goal(words: &mut Words, family: &str, facts: &Facts) -> String {
+    let noisy = ["create", "append", "replace", "set", "fix"].contains(&family);
+    if noisy && words.split == Split::Train && words.rng.chance(NOISE_PERCENT) {
+        return noise(words, facts);
+    }
+    let constructions = constructions(family, words.split);
+    assert!(!constructions.is_empty(), "BUG: no construction for {family}");
+    let at = words.rng.below(constructions.len());
+    let mut text = expand(words, constructions[at]);
+    let last_is_text = text.ends_with("{t}");
+    let first_is_slot = text.starts_with('{');
+    if words.split == Split::Train && words.rng.chance(25) {
+        let prefix = words.rng.pick(PREFIXES).to_owned();
+        text = prefix + &if first_is_slot { text } else { lowered(&text) };
+    } else if words.rng.chance(20) && !first_is_slot {
+        text = lowered(&text);
+    }
+    if !last_is_text {
+        if words.rng.chance(45) && !text.ends_with(['?', '.']) {
+            text.push('.');
+        }
+        if words.rng.chance(12) {
+            let suffix = words.rng.pick(SUFFIXES).to_owned();
+            text += if text.ends_with(['?', '.']) { "" } else { "." };
+            text += &suffix;
+        }
+    }
+    fill(words, &text, facts)
+}
+
+/// Returns the facts, quoted, between words that mean nothing.
+fn noise(words: &mut Words, facts: &Facts) -> String {
+    let mut slots: Vec<String> = Vec::new();
+    if !facts.file.is_empty() {
+        slots.push(quoted_file(words, &facts.file));
+    }
+    for text in [&facts.text, &facts.old, &facts.new, &facts.key] {
+        if !text.is_empty() {
+            slots.push(quote(words, text, false));
+        }
+    }
+    let mut parts = Vec::new();
+    while !slots.is_empty() {
+        for _ in 0..words.rng.below(4) {
+            parts.push(words.english().to_owned());
+        }
+        let at = words.rng.below(slots.len());
+        parts.push(slots.swap_remove(at));
+    }
+    for _ in 0..words.rng.below(3) + usize::from(parts.is_empty()) * 3 {
+        parts.push(words.english().to_owned());
+    }
+    parts.join(" ")
+}
+
+/// Chooses one of each `[a|b]`, the innermost first.
+fn expand(words: &mut Words, pattern: &str) -> String {
+    let mut text = pattern.to_owned();
+    while let Some(close) = text.find(']') {
+        let open = text[..close].rfind('[').expect("phrase files have matching brackets");
+        let choices: Vec<&str> = text[open + 1..close].split('|').collect();
+        let choice = choices[words.rng.below(choices.len())].to_owned();
+        text.replace_range(open..=close, &choice);
+    }
+    let mut single = String::with_capacity(text.len());
+    for c in text.trim().chars() {
+        if c != ' ' || !single.ends_with(' ') {
+            single.push(c);
+        }
+    }
+    single
+}
+
+fn fill(words: &mut Words, text: &str, facts: &Facts) -> String {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('{') {
+        filled.push_str(&rest[..at]);
+        let value = match &rest[at..at + 3] {
+            "{F}" => quoted_file(words, &facts.file),
+            "{T}" => quote(words, &facts.text, false),
+            "{t}" => facts.text.clone(),
+            "{A}" => quote(words, &facts.old, true),
+            "{B}" => quote(words, &facts.new, true),
+            "{K}" => quote(words, &facts.key, true),
+            other => panic!("BUG: {other} is no slot"),
+        };
+        filled.push_str(&value);
+        rest = &rest[at + 3..];
+    }
+    filled + rest
+}
+
+/// Quotes `text` in one of the ways in which it can be told where it ends.
+fn quote(words: &mut Words, text: &str, bare: bool) -> String {
+    let mut ways: Vec<(&str, &str)> = Vec::new();
+    for (quote, count) in [("'", 3), ("\"", 3), ("`", 3)] {
+        if !text.contains(quote) {
+            ways.extend(std::iter::repeat_n((quote, quote), count));
+        }
+    }
+    if !text.contains(['“', '”']) {
+        ways.push(("“", "”"));
+    }
+    let plain = |c: char| c.is_alphanumeric() || "_./-".contains(c);
+    if bare && text.chars().all(plain) && !text.ends_with('.') {
+        ways.extend([("", ""); 4]);
+    }
+    let (open, close) = ways[words.rng.below(ways.len())];
+    format!("{open}{text}{close}")
+}
+
+fn quoted_file(words: &mut Words, file: &str) -> String {
+    let (open, close) =
+        [("", ""), ("", ""), ("", ""), ("", ""), ("`", "`"), ("`", "`"), ("\"", "\""), ("'", "'")]
+            [words.rng.below(8)];
+    format!("{open}{file}{close}")
+}
+
+fn lowered(text: &str) -> String {
+    let upper = capitalised(text);
+    if upper == text {
+        let mut chars = text.chars();
+        return chars
+            .next()
+            .map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect());
+    }
+    text.to_owned()
+}

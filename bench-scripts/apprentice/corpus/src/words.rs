@@ -1,0 +1,254 @@
+//! Words, names, numbers and lines of text. Words of the test never occur in training.
+
+use crate::rng::Rng;
+
+const WORDS: &str = include_str!("../phrases/words.txt");
+const ONSET: &str =
+    "b c d f g h j k l m n p r s t v w z br cl cr dr fl gr kr pl pr qu sh sk sl sp st th tr ch y x";
+const NUCLEUS: &str = "a e i o u ai ea ee io oa ou au y ie";
+const CODA: &str = "n r s t l m k x nd rt ck sh ng st p d g";
+const EXTENSIONS: &[&str] = &[
+    "md", "txt", "py", "rs", "js", "ts", "toml", "json", "yaml", "yml", "cfg", "ini", "html",
+    "css", "sh", "go", "c", "h", "rb", "sql", "csv", "log", "conf", "env", "rst",
+];
+const BARE_NAMES: &[&str] = &[
+    "Makefile",
+    "Dockerfile",
+    "LICENSE",
+    "README",
+    "CHANGELOG",
+    "Justfile",
+    ".gitignore",
+    ".editorconfig",
+    "CODEOWNERS",
+    "VERSION",
+    "AUTHORS",
+    "NOTICE",
+    "TODO",
+    "NEWS",
+    "COPYING",
+];
+const DIRECTORIES: &[&str] = &[
+    "src", "docs", "lib", "test", "tests", "app", "config", "scripts", "tools", "data", "assets",
+    "core", "api", "web", "cmd", "pkg", "internal", "examples", "bench", "include", "public",
+    "server", "client", "notes",
+];
+
+/// Which half of the words is used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Split {
+    Train,
+    Test,
+}
+
+/// A source of words.
+#[derive(Debug)]
+pub(crate) struct Words {
+    pub(crate) rng: Rng,
+    pub(crate) split: Split,
+    english: Vec<&'static str>,
+}
+
+impl Words {
+    pub(crate) fn new(seed: u64, split: Split) -> Self {
+        let wanted = |word: &&str| is_test_word(word) == (split == Split::Test);
+        let english = WORDS.split_whitespace().filter(wanted).collect();
+        Self { rng: Rng::new(seed), split, english }
+    }
+
+    pub(crate) fn english(&mut self) -> &'static str {
+        self.english[self.rng.below(self.english.len())]
+    }
+
+    fn syllable(&mut self) -> String {
+        let part = |rng: &mut Rng, list: &str| {
+            let count = list.split(' ').count();
+            list.split(' ').nth(rng.below(count)).unwrap_or_default().to_owned()
+        };
+        let mut text = part(&mut self.rng, ONSET) + &part(&mut self.rng, NUCLEUS);
+        if self.rng.chance(60) {
+            text += &part(&mut self.rng, CODA);
+        }
+        text
+    }
+
+    /// Returns a word in small letters: English, invented, or mere letters.
+    pub(crate) fn lower(&mut self) -> String {
+        match self.rng.below(100) {
+            0..45 => self.english().to_owned(),
+            45..82 => {
+                let count = self.rng.between(1, 3);
+                (0..count).map(|_| self.syllable()).collect()
+            }
+            _ => {
+                let count = self.rng.between(2, 8);
+                (0..count).map(|_| self.rng.letter("abcdefghijklmnopqrstuvwxyz")).collect()
+            }
+        }
+    }
+
+    /// Returns a word with any capitals.
+    pub(crate) fn word(&mut self) -> String {
+        let word = self.lower();
+        match self.rng.below(100) {
+            0..55 => word,
+            55..75 => capitalised(&word),
+            75..87 => word.to_uppercase(),
+            _ => word
+                .chars()
+                .map(|c| if self.rng.chance(50) { c.to_ascii_uppercase() } else { c })
+                .collect(),
+        }
+    }
+
+    pub(crate) fn number(&mut self) -> String {
+        match self.rng.below(10) {
+            0..5 => self.rng.below(100).to_string(),
+            5..8 => self.rng.between(100, 99_999).to_string(),
+            8 => format!("{}.{}", self.rng.below(100), self.rng.below(100)),
+            _ => self
+                .rng
+                .pick(&[
+                    "1000", "8080", "3000", "443", "1024", "4096", "0.5", "200", "9090", "65535",
+                ])
+                .to_owned(),
+        }
+    }
+
+    pub(crate) fn identifier(&mut self, style: &str) -> String {
+        let count = self.rng.between(1, 3);
+        let words: Vec<String> = (0..count).map(|_| self.lower()).collect();
+        match style {
+            "camel" => {
+                words[0].clone()
+                    + &words[1..].iter().map(|word| capitalised(word)).collect::<String>()
+            }
+            "pascal" => words.iter().map(|word| capitalised(word)).collect(),
+            "scream" => words.join("_").to_uppercase(),
+            "kebab" => words.join("-"),
+            _ => words.join("_"),
+        }
+    }
+
+    pub(crate) fn any_identifier(&mut self) -> String {
+        let style =
+            self.rng.pick(&["snake", "snake", "camel", "pascal", "scream", "kebab"]).to_owned();
+        self.identifier(&style)
+    }
+
+    /// Returns something that is no word: a hash, a version, an address, a date.
+    pub(crate) fn odd(&mut self) -> String {
+        let of = |words: &mut Self, letters: &str, low, high| -> String {
+            let count = words.rng.between(low, high);
+            (0..count).map(|_| words.rng.letter(letters)).collect()
+        };
+        match self.rng.below(8) {
+            0 => of(self, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", 4, 16),
+            1 => of(self, "0123456789abcdef", 6, 16),
+            2 => format!("v{}.{}.{}", self.rng.below(13), self.rng.below(31), self.rng.below(31)),
+            3 => format!(
+                "https://{}.{}/{}",
+                self.lower(),
+                self.rng.pick(&["com", "org", "io", "dev"]).to_owned(),
+                self.lower()
+            ),
+            4 => format!(
+                "{}@{}.{}",
+                self.lower(),
+                self.lower(),
+                self.rng.pick(&["com", "org", "io"]).to_owned()
+            ),
+            5 => format!(
+                "{}-{:02}-{:02}",
+                self.rng.between(1990, 2035),
+                self.rng.between(1, 12),
+                self.rng.between(1, 28)
+            ),
+            6 => of(self, "abcdefghijkLMNOPQRST0123456789+-*/=_.:;,!?#%&()[]<>@^~|$", 4, 14),
+            _ => format!("{}-{}{}", self.word(), self.word(), self.rng.below(100)),
+        }
+    }
+
+    pub(crate) fn sentence(&mut self, low: usize, high: usize) -> String {
+        let count = self.rng.between(low, high);
+        let mut words: Vec<String> = (0..count)
+            .map(|_| if self.rng.chance(75) { self.english().to_owned() } else { self.word() })
+            .collect();
+        if self.rng.chance(60) {
+            words[0] = capitalised(&words[0]);
+        }
+        let between = if self.rng.chance(10) { ", " } else { " " };
+        let head = words.remove(0);
+        let text = words.iter().fold(head, |text, word| text + between + word);
+        text + self.rng.pick(&["", "", "", ".", ".", "!", "?"])
+    }
+
+    pub(crate) fn file_name(&mut self, extension: Option<&str>) -> String {
+        let directory = match self.rng.below(100) {
+            0..55 => String::new(),
+            55..85 => self.rng.pick(DIRECTORIES).to_owned() + "/",
+            85..93 => self.lower() + "/",
+            _ => format!("{}/{}/", self.rng.pick(DIRECTORIES).to_owned(), self.lower()),
+        };
+        if extension.is_none() && self.rng.chance(10) {
+            return directory + self.rng.pick(BARE_NAMES);
+        }
+        let mut base = match self.rng.below(10) {
+            0..4 => self.word(),
+            4..7 => self.identifier("snake"),
+            7 => self.identifier("kebab"),
+            8 => self.word().to_uppercase(),
+            _ => self.identifier("pascal"),
+        };
+        if self.rng.chance(8) {
+            base += &self.rng.below(100).to_string();
+        }
+        let extension =
+            extension.map_or_else(|| self.rng.pick(EXTENSIONS).to_owned(), str::to_owned);
+        format!("{directory}{base}.{extension}")
+    }
+
+    /// Returns one line of text as a user would give it.
+    pub(crate) fn line(&mut self) -> String {
+        let mut text = match self.rng.below(100) {
+            0..42 => self.sentence(1, 8),
+            42..55 => self.word(),
+            55..66 => self.odd(),
+            66..72 => self.number(),
+            72..78 => self.any_identifier(),
+            78..86 => format!("{}: {}", self.word(), self.sentence(1, 4)),
+            _ => crate::content::line(self, None).trim().to_owned(),
+        };
+        if self.rng.chance(3) {
+            text += self.rng.pick(&[" é", " ü", " ß", " →", " ñ", " ✓", " 日本", " ö", "—"]);
+        }
+        text
+    }
+
+    /// Returns a word, a number, a name or a few words.
+    pub(crate) fn piece(&mut self) -> String {
+        match self.rng.below(100) {
+            0..35 => self.word(),
+            35..55 => self.number(),
+            55..75 => self.any_identifier(),
+            75..85 => self.odd(),
+            _ => {
+                let count = self.rng.between(2, 3);
+                (0..count).map(|_| self.word()).collect::<Vec<_>>().join(" ")
+            }
+        }
+    }
+}
+
+pub(crate) fn capitalised(word: &str) -> String {
+    let mut chars = word.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// An eighth of the words is kept for the test, by a hash that never changes (FNV-1a).
+fn is_test_word(word: &str) -> bool {
+    let hash = word.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    (hash >> 20).is_multiple_of(8)
+}

@@ -1,0 +1,154 @@
+//! A repository in memory, and trajectories through the real tools and the real loop state.
+
+use std::collections::BTreeMap;
+
+use chargehand_core::contract::{Check, Contract, ContractFile};
+use chargehand_core::event::Event;
+use chargehand_core::evidence::{CheckEnd, CheckRun};
+use chargehand_core::menu::Values;
+use chargehand_core::ports::{EnvError, Environment, Stop, Watch};
+use chargehand_core::prompt;
+use chargehand_core::rel_path::RelPath;
+use chargehand_core::state::State;
+use chargehand_core::tool::{Observation, ToolCall};
+use chargehand_core::tools::{self, Outcome};
+use chargehand_core::transcript::Message;
+use serde_json::{Map, Value};
+
+/// Files as path and content.
+pub(crate) type Files = BTreeMap<String, String>;
+
+/// What a check says until the files are as they should be.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Complaint {
+    /// The files that satisfy it; nothing satisfies any state.
+    pub(crate) wanted: Option<Files>,
+    /// Its output while it fails.
+    pub(crate) failing: String,
+    /// Its output when it passes.
+    pub(crate) passing: String,
+}
+
+/// A workspace that is a map.
+#[derive(Debug)]
+struct Map2Env {
+    files: Files,
+    complaint: Complaint,
+}
+
+impl Environment for Map2Env {
+    fn files(&self) -> Result<Vec<RelPath>, EnvError> {
+        Ok(self
+            .files
+            .keys()
+            .map(|path| RelPath::parse(path).expect("generated paths are plain"))
+            .collect())
+    }
+
+    fn read(&self, path: &RelPath) -> Result<Vec<u8>, EnvError> {
+        let text = self.files.get(path.as_str()).ok_or_else(|| EnvError::NotFound(path.clone()))?;
+        Ok(text.clone().into_bytes())
+    }
+
+    fn write(&mut self, path: &RelPath, content: &[u8]) -> Result<(), EnvError> {
+        let text = String::from_utf8(content.to_vec()).expect("tools write text");
+        self.files.insert(path.to_string(), text);
+        Ok(())
+    }
+
+    fn run_check(&mut self, check: &Check) -> Result<CheckRun, EnvError> {
+        let passes = self.complaint.wanted.as_ref().is_none_or(|wanted| *wanted == self.files);
+        let output = if passes { &self.complaint.passing } else { &self.complaint.failing };
+        let end = CheckEnd::Exit(i32::from(!passes));
+        let output_bytes = output.len() as u64;
+        Ok(CheckRun {
+            name: check.name.clone(),
+            end,
+            millis: 0,
+            output: output.clone(),
+            output_bytes,
+        })
+    }
+}
+
+/// Looks away.
+struct Blind;
+
+impl Watch for Blind {
+    fn see(&mut self, _: &Event) {}
+
+    fn stop(&mut self) -> Option<Stop> {
+        None
+    }
+}
+
+/// A task with the way that solves it.
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) family: &'static str,
+    pub(crate) contract: ContractFile,
+    pub(crate) files: Files,
+    pub(crate) complaint: Complaint,
+    /// The files when it is solved, the others as they were.
+    pub(crate) expect: Files,
+    /// The calls, as tool and arguments.
+    pub(crate) calls: Vec<(&'static str, Vec<(&'static str, String)>)>,
+}
+
+/// A call with the answer; the last one has none.
+pub(crate) type Step = (ToolCall, Option<Observation>);
+
+impl Task {
+    /// Acts out the calls through the real tools, and returns the first user message and the steps. A task
+    /// that cannot be acted out as planned (a text that occurs twice, say) returns nothing.
+    pub(crate) fn play(&self) -> Option<(String, Vec<Step>)> {
+        let contract = Contract::from_file(self.contract.clone()).ok()?;
+        let mut env = Map2Env { files: self.files.clone(), complaint: self.complaint.clone() };
+        let mut state = State::new(&contract, env.files().ok()?);
+        let opening = prompt::opening(&contract, &state.files, None);
+        let Some(Message::User(job)) = opening.into_iter().nth(1) else { return None };
+        let mut steps = Vec::new();
+        for (at, (tool, arguments)) in self.calls.iter().enumerate() {
+            let call = call(tool, arguments);
+            assert_on_menu(&state, &call);
+            match tools::run(&call, &mut state, &mut env, &mut Blind) {
+                Outcome::Observed(observation) => {
+                    let failing_check = *tool == "run_check" && at == 0;
+                    if !observation.ok && !failing_check {
+                        return None;
+                    }
+                    steps.push((call, Some(observation)));
+                }
+                Outcome::Stopped(_) => steps.push((call, None)),
+            }
+        }
+        (env.files == self.expect).then_some((job, steps))
+    }
+}
+
+fn call(tool: &str, arguments: &[(&'static str, String)]) -> ToolCall {
+    let pairs =
+        arguments.iter().map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str())));
+    let written = Value::Object(pairs.collect::<Map<_, _>>()).to_string();
+    ToolCall::new(tool, &written).expect("an object was written")
+}
+
+/// What the oracle does must be sayable under the grammar of that turn.
+fn assert_on_menu(state: &State<'_>, call: &ToolCall) {
+    let menu = tools::menu(state);
+    let entry = menu.entry(&call.name);
+    let entry = entry.unwrap_or_else(|| {
+        panic!("BUG: {} is shut: {:?} {:?}", call.name, menu.gates, state.contract.goal)
+    });
+    for argument in &entry.arguments {
+        let Some(value) = call.arguments.get(argument.name).and_then(Value::as_str) else {
+            continue;
+        };
+        if let Values::OneOf(choices) = &argument.values {
+            assert!(
+                choices.iter().any(|choice| choice == value),
+                "BUG: `{value}` is not among {choices:?}"
+            );
+        }
+    }
+}
