@@ -3,13 +3,16 @@
 use chargehand_core::menu::{Argument, Entry, MAX_CHOICES, Menu, Values};
 use chargehand_core::tool::Envelope;
 
-fn menu(entries: &[(&'static str, &[(&'static str, Values, bool)])]) -> Menu {
-    let argument = |(name, values, optional): &(&'static str, Values, bool)| Argument {
+/// An argument: its name, what it may be, and whether it may be left out.
+type Row = (&'static str, Values, bool);
+
+fn menu(entries: &[(&'static str, &[Row])]) -> Menu {
+    let argument = |(name, values, optional): &Row| Argument {
         name,
         values: values.clone(),
         optional: *optional,
     };
-    let entry = |(tool, arguments): &(&'static str, &[(&'static str, Values, bool)])| Entry {
+    let entry = |(tool, arguments): &(&'static str, &[Row])| Entry {
         tool,
         arguments: arguments.iter().map(argument).collect(),
     };
@@ -45,7 +48,7 @@ fn an_optional_argument_may_be_left_out() {
 
 #[test]
 fn several_tools_are_a_choice() {
-    let finish: &[(&'static str, Values, bool)] = &[("summary", Values::Text, false)];
+    let finish: &[Row] = &[("summary", Values::Text, false)];
     let grammar = menu(&[("finish", finish), ("ask", &[("question", Values::Text, false)])])
         .grammar(&Envelope::plain());
     assert!(grammar.contains("(\"finish"), "{grammar}");

@@ -11,7 +11,7 @@ use crate::words::Words;
 use crate::world::{Complaint, Files, Task};
 
 /// The families and how often each is trained on, in parts of a hundred.
-pub(crate) const FAMILIES: &[(&str, usize)] =
+pub const FAMILIES: &[(&str, usize)] =
     &[("create", 25), ("append", 20), ("replace", 28), ("set", 14), ("fix", 9), ("ask", 4)];
 
 const COMMANDS: &[&str] = &[
@@ -53,6 +53,18 @@ const FAILING: &[&str] = &[
     "check failed: {F} must contain {X} instead of {Y}",
     "{F}: want {X}, have {Y}",
 ];
+
+/// Returns a family by its weight.
+pub(crate) fn draw(words: &mut Words) -> &'static str {
+    let mut at = words.rng.below(FAMILIES.iter().map(|(_, weight)| weight).sum());
+    for (family, weight) in FAMILIES {
+        if at < *weight {
+            return family;
+        }
+        at -= weight;
+    }
+    unreachable!("BUG: the weights were summed")
+}
 
 /// Returns a task, or nothing when chance made one that cannot be told or solved.
 pub(crate) fn make(words: &mut Words, family: &'static str) -> Option<Task> {

@@ -52,7 +52,8 @@ pub(crate) struct Facts {
 }
 
 /// Returns the constructions of a family.
-pub(crate) fn constructions(family: &str, split: Split) -> Vec<&'static str> {
+#[must_use]
+pub fn constructions(family: &str, split: Split) -> Vec<&'static str> {
     let all = if split == Split::Train { TRAIN } else { TEST };
     let mut inside = false;
     let mut found = Vec::new();

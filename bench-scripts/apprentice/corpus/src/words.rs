@@ -36,27 +36,32 @@ const DIRECTORIES: &[&str] = &[
 
 /// Which half of the words is used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Split {
+pub enum Split {
+    /// For learning.
     Train,
+    /// For judging what was learnt.
     Test,
 }
 
 /// A source of words.
 #[derive(Debug)]
-pub(crate) struct Words {
+pub struct Words {
     pub(crate) rng: Rng,
     pub(crate) split: Split,
     english: Vec<&'static str>,
 }
 
 impl Words {
-    pub(crate) fn new(seed: u64, split: Split) -> Self {
+    /// Returns the source of a seed; the same seed says the same for ever.
+    #[must_use]
+    pub fn new(seed: u64, split: Split) -> Self {
         let wanted = |word: &&str| is_test_word(word) == (split == Split::Test);
         let english = WORDS.split_whitespace().filter(wanted).collect();
         Self { rng: Rng::new(seed), split, english }
     }
 
-    pub(crate) fn english(&mut self) -> &'static str {
+    /// Returns an English word of this half.
+    pub fn english(&mut self) -> &'static str {
         self.english[self.rng.below(self.english.len())]
     }
 
@@ -246,6 +251,7 @@ pub(crate) fn capitalised(word: &str) -> String {
 }
 
 /// An eighth of the words is kept for the test, by a hash that never changes (FNV-1a).
+/// Returns whether a word is kept for the test.
 fn is_test_word(word: &str) -> bool {
     let hash = word.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

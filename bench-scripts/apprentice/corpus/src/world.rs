@@ -10,33 +10,33 @@ use chargehand_core::ports::{EnvError, Environment, Stop, Watch};
 use chargehand_core::prompt;
 use chargehand_core::rel_path::RelPath;
 use chargehand_core::state::State;
-use chargehand_core::tool::{Observation, ToolCall};
+use chargehand_core::tool::ToolCall;
 use chargehand_core::tools::{self, Outcome};
 use chargehand_core::transcript::Message;
 use serde_json::{Map, Value};
 
 /// Files as path and content.
-pub(crate) type Files = BTreeMap<String, String>;
+pub type Files = BTreeMap<String, String>;
 
 /// What a check says until the files are as they should be.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Complaint {
+pub struct Complaint {
     /// The files that satisfy it; nothing satisfies any state.
-    pub(crate) wanted: Option<Files>,
+    pub wanted: Option<Files>,
     /// Its output while it fails.
-    pub(crate) failing: String,
+    pub failing: String,
     /// Its output when it passes.
-    pub(crate) passing: String,
+    pub passing: String,
 }
 
 /// A workspace that is a map.
 #[derive(Debug)]
-struct Map2Env {
+struct MapWorkspace {
     files: Files,
     complaint: Complaint,
 }
 
-impl Environment for Map2Env {
+impl Environment for MapWorkspace {
     fn files(&self) -> Result<Vec<RelPath>, EnvError> {
         Ok(self
             .files
@@ -84,30 +84,30 @@ impl Watch for Blind {
 
 /// A task with the way that solves it.
 #[derive(Debug)]
-pub(crate) struct Task {
-    pub(crate) family: &'static str,
-    pub(crate) contract: ContractFile,
-    pub(crate) files: Files,
-    pub(crate) complaint: Complaint,
+pub struct Task {
+    /// What kind of task it is.
+    pub family: &'static str,
+    /// What the worker is told and bound by.
+    pub contract: ContractFile,
+    /// The repository before.
+    pub files: Files,
+    /// What its checks say.
+    pub complaint: Complaint,
     /// The files when it is solved, the others as they were.
-    pub(crate) expect: Files,
+    pub expect: Files,
     /// The calls, as tool and arguments.
-    pub(crate) calls: Vec<(&'static str, Vec<(&'static str, String)>)>,
+    pub calls: Vec<(&'static str, Vec<(&'static str, String)>)>,
 }
 
-/// A call with the answer; the last one has none.
-pub(crate) type Step = (ToolCall, Option<Observation>);
-
 impl Task {
-    /// Acts out the calls through the real tools, and returns the first user message and the steps. A task
-    /// that cannot be acted out as planned (a text that occurs twice, say) returns nothing.
-    pub(crate) fn play(&self) -> Option<(String, Vec<Step>)> {
+    /// Acts out the calls through the real tools, and returns what was said. A task that cannot be acted out
+    /// as planned (a text that occurs twice, say) returns nothing.
+    #[must_use]
+    pub fn play(&self) -> Option<Vec<Message>> {
         let contract = Contract::from_file(self.contract.clone()).ok()?;
-        let mut env = Map2Env { files: self.files.clone(), complaint: self.complaint.clone() };
+        let mut env = MapWorkspace { files: self.files.clone(), complaint: self.complaint.clone() };
         let mut state = State::new(&contract, env.files().ok()?);
-        let opening = prompt::opening(&contract, &state.files, None);
-        let Some(Message::User(job)) = opening.into_iter().nth(1) else { return None };
-        let mut steps = Vec::new();
+        let mut messages = prompt::opening(&contract, &state.files, None);
         for (at, (tool, arguments)) in self.calls.iter().enumerate() {
             let call = call(tool, arguments);
             assert_on_menu(&state, &call);
@@ -117,12 +117,13 @@ impl Task {
                     if !observation.ok && !failing_check {
                         return None;
                     }
-                    steps.push((call, Some(observation)));
+                    messages.push(Message::Call(call));
+                    messages.push(Message::Observed(observation));
                 }
-                Outcome::Stopped(_) => steps.push((call, None)),
+                Outcome::Stopped(_) => messages.push(Message::Call(call)),
             }
         }
-        (env.files == self.expect).then_some((job, steps))
+        (env.files == self.expect).then_some(messages)
     }
 }
 

@@ -1,0 +1,59 @@
+//! Held out means held out.
+
+use std::collections::BTreeSet;
+
+use apprentice_corpus::{FAMILIES, Kind, Split, Trajectory, Words, constructions};
+
+fn english(split: Split) -> BTreeSet<&'static str> {
+    let mut words = Words::new(7, split);
+    (0..40_000).map(|_| words.english()).collect()
+}
+
+#[test]
+fn no_word_of_the_test_is_trained_on() {
+    let (train, test) = (english(Split::Train), english(Split::Test));
+    assert!(test.len() > 150, "{}", test.len());
+    assert_eq!(train.intersection(&test).count(), 0);
+}
+
+/// Returns a construction without its slots and choices, in small letters.
+fn bare(construction: &str) -> String {
+    construction.to_lowercase().replace(|c: char| !c.is_alphabetic() && c != '|', " ")
+}
+
+#[test]
+fn no_construction_of_the_test_is_trained_on() {
+    for (family, _) in FAMILIES {
+        let family = if *family == "ask" { "ask_what" } else { family };
+        let train: BTreeSet<String> =
+            constructions(family, Split::Train).into_iter().map(bare).collect();
+        let test = constructions(family, Split::Test);
+        assert!(
+            test.len() >= 3 && train.len() > test.len(),
+            "{family}: {} and {}",
+            train.len(),
+            test.len()
+        );
+        for construction in test {
+            assert!(!train.contains(&bare(construction)), "{family}: {construction}");
+        }
+    }
+}
+
+#[test]
+fn a_seed_says_the_same_for_ever() {
+    let draw = || Trajectory::draw(&mut Words::new(1, Split::Train)).segments();
+    assert_eq!(draw(), draw());
+}
+
+#[test]
+fn every_trajectory_ends_with_a_call_that_the_model_must_write() {
+    let mut words = Words::new(3, Split::Train);
+    for _ in 0..500 {
+        let segments = Trajectory::draw(&mut words).segments();
+        let (last, kind) = segments.last().expect("there is a call");
+        assert_eq!(*kind, Kind::Target);
+        assert!(last.ends_with("}}<|im_end|>"), "{last}");
+        assert!(segments.iter().all(|(text, kind)| *kind != Kind::Data || !text.is_empty()));
+    }
+}
