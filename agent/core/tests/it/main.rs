@@ -6,6 +6,7 @@ mod check;
 mod contract;
 mod memory;
 mod menu;
+mod pin;
 mod rel_path;
 mod report;
 mod tidy;
