@@ -1,0 +1,246 @@
+//! One loaded model. It does not generate (`session.rs` does) and decides nothing about memory: what is asked
+//! for here was planned before.
+
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use chargehand_core::memory::LoadOptions;
+use chargehand_core::tool::Envelope;
+use llama_cpp_2::context::LlamaContext;
+use llama_cpp_2::context::params::{KvCacheType, LlamaContextParams};
+use llama_cpp_2::llama_backend::LlamaBackend;
+use llama_cpp_2::model::LlamaModel;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::ffi;
+use crate::log::{Complaints, Log};
+use crate::template::{ChatTemplate, Source, TemplateError};
+use crate::vocab::Vocab;
+
+/// Proof that llama.cpp is initialised in this process. There can be one at a time.
+#[derive(Debug)]
+pub struct Backend {
+    pub(crate) llama: LlamaBackend,
+    pub(crate) complaints: Complaints,
+}
+
+impl Backend {
+    /// Initialises llama.cpp.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::SecondBackend`], when it already is.
+    pub fn start(log: Log) -> Result<Self, EngineError> {
+        let complaints = Complaints::collect(log);
+        let llama = LlamaBackend::init().map_err(|_| EngineError::SecondBackend)?;
+        Ok(Self { llama, complaints })
+    }
+}
+
+/// Why there is no engine.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// A process has one.
+    #[error("llama.cpp is already initialised in this process")]
+    SecondBackend,
+    /// There is no such file.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The options name no type that a cache can have.
+    #[error("unknown type of KV cache `{0}`: f16, q8_0 or q4_0 is meant")]
+    KvType(String),
+    /// llama.cpp does not take the file.
+    #[error("llama.cpp cannot load {}: {reason}", path.display())]
+    Load {
+        /// The file.
+        path: PathBuf,
+        /// Its words.
+        reason: String,
+    },
+    /// llama.cpp cannot make a context.
+    #[error("llama.cpp cannot make a context of {n_ctx} tokens: {reason}")]
+    Context {
+        /// How large it would have been.
+        n_ctx: u32,
+        /// Its words.
+        reason: String,
+    },
+    /// The model cannot generate text.
+    #[error("{} holds no vocabulary to write with", .0.display())]
+    NoVocabulary(PathBuf),
+    /// The file's chat template cannot be used.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+}
+
+/// A loaded model with its chat template and the facts about its vocabulary.
+#[derive(Debug)]
+pub struct Engine<'b> {
+    pub(crate) backend: &'b Backend,
+    pub(crate) model: LlamaModel,
+    pub(crate) vocab: Vocab,
+    template: ChatTemplate,
+    options: LoadOptions,
+    kv_type: KvCacheType,
+}
+
+impl<'b> Engine<'b> {
+    /// Loads a model.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`], when there is no such file, llama.cpp refuses it, or its chat template is broken.
+    pub fn load(backend: &'b Backend, options: LoadOptions) -> Result<Self, EngineError> {
+        let path = Path::new(&options.path);
+        let kv_type = kv_type(&options.kv_type)?;
+        check_file(path)?;
+        backend.complaints.clear();
+        let settings = ffi::ModelSettings {
+            n_gpu_layers: options.n_gpu_layers,
+            use_mmap: options.use_mmap,
+            use_extra_buffers: options.extra_buffers,
+        };
+        let model = ffi::load_model(&backend.llama, path, &settings)
+            .ok_or_else(|| EngineError::Load { path: path.to_owned(), reason: backend.reason() })?;
+        let vocab = Vocab::of(&model);
+        if vocab.heads.is_empty() {
+            return Err(EngineError::NoVocabulary(path.to_owned()));
+        }
+        let template = ChatTemplate::open(Source::of(&model))?;
+        Ok(Self { backend, model, vocab, template, options, kv_type })
+    }
+
+    /// Returns how prompts are written for this model.
+    #[must_use]
+    pub fn template(&self) -> &ChatTemplate {
+        &self.template
+    }
+
+    /// Returns how it was loaded.
+    #[must_use]
+    pub fn options(&self) -> &LoadOptions {
+        &self.options
+    }
+
+    /// Returns what this model is.
+    #[must_use]
+    pub fn facts(&self) -> ModelFacts {
+        let text = |key| self.model.meta_val_str(key).unwrap_or_default();
+        ModelFacts {
+            name: text("general.name"),
+            architecture: text("general.architecture"),
+            n_ctx_train: self.model.n_ctx_train(),
+            n_vocab: self.vocab.len,
+            n_params: self.model.n_params(),
+            size: self.model.size(),
+            envelope: self.template.envelope().clone(),
+            native: self.template.native(),
+            lists_tools: self.template.lists_tools(),
+        }
+    }
+
+    /// Makes a context, with memory for the logits of one token only.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Context`].
+    pub(crate) fn context(&self) -> Result<LlamaContext<'_>, EngineError> {
+        let n_ctx = n_ctx(&self.options, self.model.n_ctx_train());
+        let params = context_params(&self.options, n_ctx, self.kv_type);
+        self.backend.complaints.clear();
+        self.model
+            .new_context(&self.backend.llama, params)
+            .map_err(|_| EngineError::Context { n_ctx, reason: self.backend.reason() })
+    }
+}
+
+impl Backend {
+    pub(crate) fn reason(&self) -> String {
+        match self.complaints.text() {
+            text if text.is_empty() => "it gave no reason".to_owned(),
+            text => text,
+        }
+    }
+}
+
+/// What a model is.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+pub struct ModelFacts {
+    /// The name in the file; may be empty.
+    pub name: String,
+    /// llama.cpp's name of its architecture.
+    pub architecture: String,
+    /// The longest context it was trained with.
+    pub n_ctx_train: u32,
+    /// Tokens in its vocabulary.
+    pub n_vocab: usize,
+    /// Weights.
+    pub n_params: u64,
+    /// Bytes of weights.
+    pub size: u64,
+    /// How it writes a call.
+    pub envelope: Envelope,
+    /// Whether the envelope is its template's own.
+    pub native: bool,
+    /// Whether its template tells it which tools there are.
+    pub lists_tools: bool,
+}
+
+/// llama.cpp says little about a file that is not there.
+fn check_file(path: &Path) -> Result<(), EngineError> {
+    let unreadable = |source| EngineError::Unreadable { path: path.to_owned(), source };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    match file.metadata().map_err(unreadable)?.is_file() {
+        true => Ok(()),
+        false => Err(unreadable(std::io::ErrorKind::IsADirectory.into())),
+    }
+}
+
+/// Returns the tokens of context that `options` ask for, of a model trained with `trained`.
+pub(crate) fn n_ctx(options: &LoadOptions, trained: u32) -> u32 {
+    if options.n_ctx == 0 { trained } else { options.n_ctx }
+}
+
+/// Returns how a context is made, in a worker as in a dry run.
+pub(crate) fn context_params(
+    options: &LoadOptions,
+    n_ctx: u32,
+    kv_type: KvCacheType,
+) -> LlamaContextParams {
+    let threads = threads(options);
+    let params = LlamaContextParams::default()
+        .with_n_ctx(NonZeroU32::new(n_ctx))
+        .with_n_batch(options.n_batch)
+        .with_n_ubatch(options.n_batch)
+        .with_n_seq_max(1)
+        .with_n_threads(threads)
+        .with_n_threads_batch(threads)
+        .with_type_k(kv_type)
+        .with_type_v(kv_type);
+    // The default reserves logits for a whole batch: 268 MiB more for a vocabulary of 131,072.
+    ffi::with_one_output(params)
+}
+
+/// Returns the threads that `options` ask for.
+pub(crate) fn threads(options: &LoadOptions) -> i32 {
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    match options.threads {
+        0 => i32::try_from(cores()).unwrap_or(1),
+        threads => i32::try_from(threads).unwrap_or(1),
+    }
+}
+
+pub(crate) fn kv_type(name: &str) -> Result<KvCacheType, EngineError> {
+    match name {
+        "f16" => Ok(KvCacheType::F16),
+        "q8_0" => Ok(KvCacheType::Q8_0),
+        "q4_0" => Ok(KvCacheType::Q4_0),
+        _ => Err(EngineError::KvType(name.to_owned())),
+    }
+}

@@ -1,0 +1,229 @@
+//! The only file of the workspace that may call C: one safe function per C function.
+//!
+//! There are no decisions here. What comes back from C is a status and a text; both are turned
+//! into a `Result` and nothing more is read into them.
+#![expect(unsafe_code, reason = "calling llama.cpp; every other file of the workspace is safe")]
+
+use std::ffi::CString;
+use std::marker::PhantomData;
+use std::mem;
+use std::path::Path;
+use std::ptr::{self, NonNull};
+use std::slice;
+
+use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::llama_backend::LlamaBackend;
+use llama_cpp_2::model::LlamaModel;
+use llama_sys::llama::{llama_context, llama_context_params, llama_model, llama_model_params};
+use llama_sys::{CHS_MEMORY, CHS_OK, CHS_REFUSED, chs_slice, chs_status, chs_template, chs_text};
+use thiserror::Error;
+
+/// Why the shim did not do what was asked.
+#[derive(Debug, Error)]
+pub enum ShimError {
+    /// llama.cpp refused, in its own words.
+    #[error("{0}")]
+    Refused(String),
+    /// There was no memory for the answer.
+    #[error("llama.cpp ran out of memory")]
+    Memory,
+}
+
+/// A parsed chat template of llama.cpp.
+#[derive(Debug)]
+pub(crate) struct RawTemplate(NonNull<chs_template>);
+
+impl RawTemplate {
+    /// Parses `source`.
+    pub(crate) fn open(source: &str, bos: &str, eos: &str) -> Result<Self, ShimError> {
+        let mut raw = ptr::null_mut();
+        let mut text = EMPTY;
+        let [source, bos, eos] = [source, bos, eos].map(lend);
+        // SAFETY: The slices are those of living `str`s, which the function copies; `raw` and
+        // `text` are valid for writing; the shim lets no exception out.
+        let status =
+            unsafe { llama_sys::chs_template_open(source, bos, eos, &raw mut raw, &raw mut text) };
+        answer(status, text)?;
+        NonNull::new(raw).map(Self).ok_or(ShimError::Memory)
+    }
+
+    /// Renders a request in the form that `shim.h` describes.
+    pub(crate) fn render(&self, request: &str) -> Result<String, ShimError> {
+        let mut text = EMPTY;
+        // SAFETY: The template is alive, because only `drop` closes it; the request is a living
+        // `str`; `text` is valid for writing; the shim lets no exception out.
+        let status = unsafe {
+            llama_sys::chs_template_render(self.0.as_ptr(), lend(request), &raw mut text)
+        };
+        answer(status, text)
+    }
+}
+
+impl Drop for RawTemplate {
+    fn drop(&mut self) {
+        // SAFETY: The pointer came from `chs_template_open` and is closed once, here.
+        unsafe { llama_sys::chs_template_close(self.0.as_ptr()) }
+    }
+}
+
+const EMPTY: chs_text = chs_text { data: ptr::null_mut(), size: 0 };
+
+fn lend(text: &str) -> chs_slice {
+    chs_slice { data: text.as_ptr().cast(), size: text.len() }
+}
+
+/// Takes the text over and gives its bytes back to the shim.
+fn answer(status: chs_status, text: chs_text) -> Result<String, ShimError> {
+    let words = if text.data.is_null() {
+        String::new()
+    } else {
+        // SAFETY: A shim text that is not null holds `size` initialised bytes that nobody else
+        // knows, until `chs_free`; they are copied before.
+        let bytes = unsafe { slice::from_raw_parts(text.data.cast::<u8>(), text.size) };
+        String::from_utf8_lossy(bytes).into_owned()
+    };
+    // SAFETY: The text came from the shim, is freed once, and null is permitted.
+    unsafe { llama_sys::chs_free(text) };
+    match status {
+        CHS_OK => Ok(words),
+        CHS_REFUSED => Err(ShimError::Refused(words)),
+        CHS_MEMORY => Err(ShimError::Memory),
+        other => Err(ShimError::Refused(format!("the shim returned the unknown status {other}"))),
+    }
+}
+
+/// The settings of a model that are ours to choose.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ModelSettings {
+    pub(crate) n_gpu_layers: u32,
+    pub(crate) use_mmap: bool,
+    /// llama-cpp-2 cannot switch these off.
+    pub(crate) use_extra_buffers: bool,
+}
+
+impl ModelSettings {
+    fn params(&self) -> llama_model_params {
+        // SAFETY: The function takes nothing and returns a plain struct.
+        let mut params = unsafe { llama_sys::llama::llama_model_default_params() };
+        params.n_gpu_layers = i32::try_from(self.n_gpu_layers).unwrap_or(i32::MAX);
+        params.use_extra_bufts = self.use_extra_buffers;
+        params.load_mode = match self.use_mmap {
+            true => llama_sys::llama::LLAMA_LOAD_MODE_MMAP,
+            false => llama_sys::llama::LLAMA_LOAD_MODE_NONE,
+        };
+        params
+    }
+}
+
+/// Loads a model; `None` when llama.cpp refuses it or its path holds a null byte.
+pub(crate) fn load_model(
+    backend: &LlamaBackend,
+    path: &Path,
+    settings: &ModelSettings,
+) -> Option<LlamaModel> {
+    open_model(backend, path, settings.params())
+}
+
+/// Loads a model without its weights: what it would take is counted and not taken.
+pub(crate) fn simulate_model(
+    backend: &LlamaBackend,
+    path: &Path,
+    settings: &ModelSettings,
+) -> Option<LlamaModel> {
+    let mut params = settings.params();
+    params.no_alloc = true;
+    // Nothing may be mapped where nothing is read.
+    params.load_mode = llama_sys::llama::LLAMA_LOAD_MODE_NONE;
+    open_model(backend, path, params)
+}
+
+fn open_model(_: &LlamaBackend, path: &Path, params: llama_model_params) -> Option<LlamaModel> {
+    let path = CString::new(path.as_os_str().as_encoded_bytes()).ok()?;
+    // SAFETY: The backend is initialised, as its reference proves; the path is a living C string;
+    // the parameters are llama.cpp's defaults with plain values changed, and no callback.
+    let raw = unsafe { llama_sys::llama::llama_model_load_from_file(path.as_ptr(), params) };
+    let raw = NonNull::new(raw)?;
+    // SAFETY: `LlamaModel` is `repr(transparent)` over a private type that is `repr(transparent)`
+    // over this very `NonNull`; the pointer came from llama.cpp and is owned by nobody else.
+    Some(unsafe { mem::transmute::<NonNull<llama_model>, LlamaModel>(raw) })
+}
+
+/// A context of a simulated model, which is asked for its memory and for nothing else.
+#[derive(Debug)]
+pub(crate) struct SimulatedContext<'m> {
+    raw: NonNull<llama_context>,
+    _model: PhantomData<&'m LlamaModel>,
+}
+
+impl<'m> SimulatedContext<'m> {
+    /// Makes a context; `None` when llama.cpp refuses.
+    pub(crate) fn open(model: &'m LlamaModel, mut params: LlamaContextParams) -> Option<Self> {
+        // SAFETY: `LlamaModel` is transparent over a non-null pointer (see `open_model`), which is
+        // read as what it is and stays owned by the model.
+        let model = unsafe { mem::transmute_copy::<LlamaModel, NonNull<llama_model>>(model) };
+        let params = *raw_params(&mut params);
+        // SAFETY: The model is alive, as its borrow proves; the parameters come from llama-cpp-2,
+        // and no callback or sampler is set in them.
+        let raw = unsafe { llama_sys::llama::llama_init_from_model(model.as_ptr(), params) };
+        NonNull::new(raw).map(|raw| Self { raw, _model: PhantomData })
+    }
+
+    /// Returns every buffer of the context as JSON, see `shim.h`.
+    pub(crate) fn memory_rows(&self) -> Result<String, ShimError> {
+        let mut text = EMPTY;
+        // SAFETY: The context is alive, because only `drop` frees it; `text` is valid for writing;
+        // the shim lets no exception out.
+        let status = unsafe { llama_sys::chs_memory_rows(self.raw.as_ptr(), &raw mut text) };
+        answer(status, text)
+    }
+
+    /// Returns the scratch bytes of the CPU for `tokens` tokens with one output, as JSON.
+    pub(crate) fn work_size(&mut self, tokens: u32, threads: i32) -> Result<String, ShimError> {
+        let mut text = EMPTY;
+        let context = self.raw.as_ptr();
+        // SAFETY: The context is alive and borrowed exclusively, so that its graph may be reserved
+        // anew; `text` is valid for writing; the shim lets no exception out.
+        let status =
+            unsafe { llama_sys::chs_work_size(context, tokens, 1, 1, threads, &raw mut text) };
+        answer(status, text)
+    }
+}
+
+impl Drop for SimulatedContext<'_> {
+    fn drop(&mut self) {
+        // SAFETY: The pointer came from `llama_init_from_model` and is freed once, here.
+        unsafe { llama_sys::llama::llama_free(self.raw.as_ptr()) }
+    }
+}
+
+/// Returns what a projector file (`mmproj`) takes on each device as JSON, see `shim.h`. Really
+/// allocates for a moment; `None` when the path holds a null byte.
+pub(crate) fn projector_memory(
+    _: &LlamaBackend,
+    path: &Path,
+    on_gpu: bool,
+) -> Option<Result<String, ShimError>> {
+    let path = CString::new(path.as_os_str().as_encoded_bytes()).ok()?;
+    let mut text = EMPTY;
+    // SAFETY: The backend is initialised, as its reference proves; the path is a living C string;
+    // `text` is valid for writing; the shim lets no exception out.
+    let status = unsafe { llama_sys::chs_projector_memory(path.as_ptr(), on_gpu, &raw mut text) };
+    Some(answer(status, text))
+}
+
+/// Returns `params` with memory for the logits of one token instead of a whole batch.
+pub(crate) fn with_one_output(mut params: LlamaContextParams) -> LlamaContextParams {
+    raw_params(&mut params).n_outputs_max = 1;
+    params
+}
+
+/// Returns what llama-cpp-2 keeps private.
+fn raw_params(params: &mut LlamaContextParams) -> &mut llama_context_params {
+    type Raw = llama_context_params;
+    const { assert!(mem::size_of::<LlamaContextParams>() == mem::size_of::<Raw>()) };
+    const { assert!(mem::align_of::<LlamaContextParams>() == mem::align_of::<Raw>()) };
+    let raw = ptr::from_mut(params).cast::<Raw>();
+    // SAFETY: `LlamaContextParams` has one field, of the type `Raw`, and no more bytes than it (the
+    // assertions), so the field begins where the struct does; the borrow is exclusive.
+    unsafe { &mut *raw }
+}

@@ -1,0 +1,275 @@
+//! Finds out by rendering samples what a template accepts and how it writes a call.
+//!
+//! Nothing is looked up by the name of a model: two renderings that differ in one message show
+//! what that message becomes.
+
+use chargehand_core::tool::{Envelope, Observation, ToolCall, ToolSpec};
+use chargehand_core::transcript::Message;
+use serde_json::{Map, Value, json};
+
+use super::TemplateError;
+use super::mark::{Marks, Piece};
+use super::segment::close_thinking;
+use super::shape::{Calls, Ids, Shape, System, tool_json};
+use crate::ffi::RawTemplate;
+
+/// What was found out about a template.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) shape: Shape,
+    pub(super) envelope: Envelope,
+    pub(super) native: bool,
+    pub(super) lists_tools: bool,
+    pub(super) turn_end: String,
+    tails: Tails,
+}
+
+/// What a prompt ends with: the words that ask for an answer.
+#[derive(Debug)]
+struct Tails {
+    behind_user: String,
+    behind_tool: String,
+}
+
+/// The only tool of the samples. Its name is not one that a template would write by itself.
+const PROBE_TOOL: &str = "chargehand_probe";
+
+impl Found {
+    /// Returns what asks for an answer to the last of `messages`, if that asks for one.
+    pub(super) fn tail(&self, messages: &[Message]) -> Option<&str> {
+        let Tails { behind_user, behind_tool } = &self.tails;
+        match messages {
+            [.., Message::Call(_), Message::Observed(_)] => Some(behind_tool),
+            // Merged with a result, a word of the user ends as the result does.
+            [earlier @ .., Message::User(_) | Message::Observed(_)] if self.shape.merge => {
+                self.tail(earlier).or(Some(behind_user))
+            }
+            [.., Message::User(_) | Message::Observed(_)] => Some(behind_user),
+            [.., Message::System(_) | Message::Call(_) | Message::Malformed(_)] | [] => None,
+        }
+    }
+}
+
+/// Renders samples.
+#[derive(Clone, Debug)]
+struct Probe<'t> {
+    template: &'t RawTemplate,
+    marks: Marks,
+    tools: Vec<Value>,
+    shape: Shape,
+}
+
+/// Finds out all that [`Found`] holds.
+///
+/// # Errors
+///
+/// [`TemplateError::Refused`] and [`TemplateError::NoUser`], when not even one question renders.
+pub(super) fn discover(template: &RawTemplate) -> Result<Found, TemplateError> {
+    let mut probe = Probe {
+        template,
+        // No template can know of it: stems are looked for again for each real conversation.
+        marks: Marks::absent_from(&[]),
+        tools: vec![tool_json(&probe_tool())],
+        shape: Shape { system: System::Own, merge: false, calls: Calls::Plain },
+    };
+    probe.find_system()?;
+    probe.find_merge();
+    let native =
+        ways_to_call().into_iter().find_map(|calls| probe.clone().with_calls(calls).native());
+    let turn_end = probe.turn_end().unwrap_or_default();
+    let (envelope, native) = match native {
+        Some((calls, envelope)) => {
+            probe.shape.calls = calls;
+            (envelope, true)
+        }
+        None => (Envelope::plain(), false),
+    };
+    Ok(Found {
+        tails: probe.tails()?,
+        lists_tools: native && probe.lists_tools()?,
+        shape: probe.shape,
+        envelope,
+        native,
+        turn_end,
+    })
+}
+
+impl Probe<'_> {
+    fn with_calls(mut self, calls: Calls) -> Self {
+        self.shape.calls = calls;
+        self
+    }
+
+    fn render(&self, messages: &[Message], ask: bool) -> Result<String, TemplateError> {
+        let request = self.shape.request(&self.marks, messages, &self.tools, ask);
+        Ok(self.template.render(&request)?)
+    }
+
+    /// Folds the system text where the role is refused, and where the text wanders to another
+    /// place as the conversation grows: it would be gone as soon as a tool has answered.
+    fn find_system(&mut self) -> Result<(), TemplateError> {
+        let short = self.head(&[system(), user()]);
+        let long = self.head(&[system(), user(), reply(), user()]);
+        if short.is_err() || long.is_ok_and(|long| short.is_ok_and(|short| long != short)) {
+            self.shape.system = System::Folded;
+        }
+        let head = self.head(&[system(), user()])?;
+        if head.is_some() { Ok(()) } else { Err(TemplateError::NoUser) }
+    }
+
+    /// Returns what stands before the text of message 1 and what that is, with the marks in it.
+    fn head(&self, messages: &[Message]) -> Result<Option<String>, TemplateError> {
+        let rendered = self.render(messages, true)?;
+        let pieces = self.marks.split(&rendered)?;
+        let at = pieces.iter().position(|piece| matches!(piece, Piece::Content(1, _)));
+        Ok(at.map(|at| format!("{:?}", &pieces[..at])))
+    }
+
+    fn find_merge(&mut self) {
+        let messages = [system(), user(), reply(), user(), user()];
+        self.shape.merge = self.render(&messages, true).is_err();
+    }
+
+    /// Returns the envelope, if this template writes calls with these arguments as JSON and
+    /// takes results.
+    fn native(self) -> Option<(Calls, Envelope)> {
+        let envelope = self.envelope()?;
+        let holds = !envelope.between.is_empty() && self.holds(&envelope);
+        holds.then_some((self.shape.calls, envelope))
+    }
+
+    /// Reads the envelope off the difference between a question and a question with its call.
+    fn envelope(&self) -> Option<Envelope> {
+        let asked = self.render(&[user()], true).ok()?;
+        let asked = text_behind(&self.marks.split(&asked).ok()?, 0)?.to_owned();
+        let called = self.render(&[user(), call()], false).ok()?;
+        let pieces = self.marks.split(&called).ok()?;
+        let head = text_behind(&pieces, 0)?;
+        let between = pieces.iter().find_map(|piece| match piece {
+            Piece::Call(1, between) => Some((*between).to_owned()),
+            Piece::Call(..) | Piece::Content(..) | Piece::Text(_) => None,
+        })?;
+        let tail = text_behind(&pieces, 1)?;
+        // Where an old answer begins with other words than the question ended with.
+        let old = self.reply_head().unwrap_or_default();
+        let before = head.strip_prefix(&asked).or_else(|| head.strip_prefix(&old))?.to_owned();
+        let after = match self.turn_end() {
+            Some(end) if !end.is_empty() && tail.ends_with(&end) => &tail[..tail.len() - end.len()],
+            Some(_) | None => closing(&format!("{before}{between}"), tail),
+        };
+        Some(Envelope { after: after.to_owned(), before, between })
+    }
+
+    /// Returns whether a conversation with two calls is written with `envelope` and loses nothing.
+    fn holds(&self, envelope: &Envelope) -> bool {
+        let messages = [system(), user(), call(), result(), call(), result()];
+        let Ok(rendered) = self.render(&messages, true) else { return false };
+        let Ok(pieces) = self.marks.split(&rendered) else { return false };
+        let calls = [2, 4].into_iter().all(|index| {
+            let at = pieces.iter().position(|piece| {
+                matches!(piece, Piece::Call(found, between)
+                    if *found == index && *between == envelope.between)
+            });
+            let around = at.and_then(|at| {
+                Some((text_at(&pieces, at.checked_sub(1)?)?, text_at(&pieces, at + 1)?))
+            });
+            around.is_some_and(|(head, tail)| {
+                head.ends_with(&envelope.before) && tail.starts_with(&envelope.after)
+            })
+        });
+        calls && [1, 3, 5].into_iter().all(|index| text_behind(&pieces, index).is_some())
+    }
+
+    fn reply_head(&self) -> Option<String> {
+        let rendered = self.render(&[user(), reply()], false).ok()?;
+        Some(text_behind(&self.marks.split(&rendered).ok()?, 0)?.to_owned())
+    }
+
+    fn turn_end(&self) -> Option<String> {
+        let rendered = self.render(&[user(), reply()], false).ok()?;
+        Some(text_behind(&self.marks.split(&rendered).ok()?, 1)?.to_owned())
+    }
+
+    fn tails(&self) -> Result<Tails, TemplateError> {
+        let behind_user = self.tail(&[user()])?;
+        let behind_tool = self.tail(&[user(), call(), result()])?;
+        Ok(Tails { behind_user, behind_tool })
+    }
+
+    fn tail(&self, messages: &[Message]) -> Result<String, TemplateError> {
+        let rendered = self.render(messages, true)?;
+        let pieces = self.marks.split(&rendered)?;
+        let tail = text_behind(&pieces, messages.len() - 1).ok_or(TemplateError::Mangled)?;
+        Ok(format!("{tail}{}", close_thinking(tail)))
+    }
+
+    fn lists_tools(&self) -> Result<bool, TemplateError> {
+        Ok(self.render(&[user()], true)?.contains(PROBE_TOOL))
+    }
+}
+
+/// Returns the ways to hand over a call, the richer before the poorer.
+fn ways_to_call() -> [Calls; 4] {
+    let [own, same] = [Ids::Numbered, Ids::Same];
+    [Calls::Objects(own), Calls::Objects(same), Calls::Strings(own), Calls::Strings(same)]
+}
+
+/// Returns the template's text that follows the text of message `index`.
+fn text_behind<'r>(pieces: &[Piece<'r>], index: usize) -> Option<&'r str> {
+    let at = pieces.iter().position(|piece| match piece {
+        Piece::Content(found, _) | Piece::Call(found, _) => *found == index,
+        Piece::Text(_) => false,
+    })?;
+    text_at(pieces, at + 1)
+}
+
+fn text_at<'r>(pieces: &[Piece<'r>], at: usize) -> Option<&'r str> {
+    match pieces.get(at)? {
+        Piece::Text(text) => Some(text),
+        Piece::Content(..) | Piece::Call(..) => None,
+    }
+}
+
+/// Returns the beginning of `tail` that closes every bracket that `head` leaves open. Used where
+/// a call ends a turn with other words than a plain answer does.
+fn closing<'t>(head: &str, tail: &'t str) -> &'t str {
+    let mut open = 0_usize;
+    for c in head.chars() {
+        match c {
+            '{' => open += 1,
+            '}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+    }
+    let end = tail.char_indices().filter(|(_, c)| *c == '}').nth(open.wrapping_sub(1));
+    if open == 0 { "" } else { end.map_or("", |(at, _)| &tail[..=at]) }
+}
+
+fn system() -> Message {
+    Message::System(String::new())
+}
+
+fn user() -> Message {
+    Message::User(String::new())
+}
+
+fn reply() -> Message {
+    Message::Malformed(String::new())
+}
+
+fn result() -> Message {
+    Message::Observed(Observation { ok: true, text: String::new() })
+}
+
+fn call() -> Message {
+    let name = PROBE_TOOL.to_owned();
+    Message::Call(ToolCall { name, arguments: Map::new(), written: String::new() })
+}
+
+fn probe_tool() -> ToolSpec {
+    ToolSpec {
+        name: PROBE_TOOL.to_owned(),
+        description: "A sample.".to_owned(),
+        parameters: json!({ "type": "object", "properties": { "text": { "type": "string" } } }),
+    }
+}

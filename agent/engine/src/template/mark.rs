@@ -1,0 +1,99 @@
+//! Marks that stand for texts while a template renders, and how they are found again.
+//!
+//! A mark is lower-case letters and digits, so trimming, lower-casing and JSON escapes leave it
+//! alone, and it carries no meaning for a template that looks into contents.
+
+use super::TemplateError;
+
+/// A family of marks that occurs in none of the texts it was made for.
+#[derive(Clone, Debug)]
+pub(super) struct Marks {
+    stem: String,
+}
+
+/// A piece of a rendered prompt.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Piece<'r> {
+    /// What the template itself wrote.
+    Text(&'r str),
+    /// The place of the content with this number; whether it stands inside a JSON string.
+    Content(usize, bool),
+    /// The place of the call with this number; what stands between name and arguments.
+    Call(usize, &'r str),
+}
+
+impl Marks {
+    /// Returns marks that do not occur in `texts`.
+    pub(super) fn absent_from(texts: &[&str]) -> Self {
+        let mut stems = (0_u32..).map(|number| format!("zqm{number}x"));
+        let stem = stems
+            .find(|stem| !texts.iter().any(|text| text.contains(stem)))
+            .expect("a finite text does not hold every stem");
+        Self { stem }
+    }
+
+    /// Returns what stands for the content `index`. The quote in the middle shows how the
+    /// template escapes.
+    pub(super) fn content(&self, index: usize) -> String {
+        format!("{}\"{}", self.mark(index, 'o'), self.mark(index, 'c'))
+    }
+
+    /// Returns what stands for the name in the call `index`.
+    pub(super) fn name(&self, index: usize) -> String {
+        self.mark(index, 'n')
+    }
+
+    /// Returns the only key and the only value of the arguments of the call `index`.
+    pub(super) fn argument(&self, index: usize) -> (String, String) {
+        (self.mark(index, 'k'), self.mark(index, 'v'))
+    }
+
+    fn mark(&self, index: usize, letter: char) -> String {
+        format!("{}{index}{letter}", self.stem)
+    }
+
+    /// Splits `rendered` at the marks.
+    pub(super) fn split<'r>(&self, rendered: &'r str) -> Result<Vec<Piece<'r>>, TemplateError> {
+        let mut pieces = Vec::new();
+        let mut rest = rendered;
+        while let Some(at) = rest.find(&self.stem) {
+            pieces.push(Piece::Text(&rest[..at]));
+            let (index, letter, tail) = self.read(&rest[at..]).ok_or(TemplateError::Mangled)?;
+            let found = match letter {
+                'o' => self.content_end(index, tail),
+                'n' => self.call_end(index, tail),
+                _ => None,
+            };
+            let (piece, tail) = found.ok_or(TemplateError::Mangled)?;
+            pieces.push(piece);
+            rest = tail;
+        }
+        pieces.push(Piece::Text(rest));
+        Ok(pieces)
+    }
+
+    fn read<'r>(&self, text: &'r str) -> Option<(usize, char, &'r str)> {
+        let text = text.strip_prefix(&self.stem)?;
+        let digits = text.find(|c: char| !c.is_ascii_digit())?;
+        let (number, text) = text.split_at(digits);
+        let mut chars = text.chars();
+        Some((number.parse().ok()?, chars.next()?, chars.as_str()))
+    }
+
+    fn content_end<'r>(&self, index: usize, text: &'r str) -> Option<(Piece<'r>, &'r str)> {
+        let (quote, tail) = text.split_once(&self.mark(index, 'c'))?;
+        Some((Piece::Content(index, quote == "\\\""), tail))
+    }
+
+    /// Finds the arguments object `{"KEY": "VALUE"}` behind a name. `None` when the template
+    /// writes arguments in another form than JSON.
+    fn call_end<'r>(&self, index: usize, text: &'r str) -> Option<(Piece<'r>, &'r str)> {
+        let (key, value) = self.argument(index);
+        let (before, tail) = text.split_once(&key)?;
+        let before = before.strip_suffix('"')?.trim_end().strip_suffix('{')?;
+        let tail = tail.strip_prefix('"')?.trim_start().strip_prefix(':')?;
+        let tail = tail.trim_start().strip_prefix('"')?.strip_prefix(&value)?.strip_prefix('"')?;
+        let tail = tail.trim_start().strip_prefix('}')?;
+        Some((Piece::Call(index, before), tail))
+    }
+}

@@ -1,0 +1,104 @@
+//! The one backend of the process, the test model, and short ways to ask it.
+
+use std::env;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use chargehand_core::memory::{Budget, Footprint, LoadOptions, Plan, plan};
+use chargehand_core::tool::ToolSpec;
+use chargehand_core::transcript::Message;
+use chargehand_engine::Log;
+use chargehand_engine::engine::{Backend, Engine};
+use chargehand_engine::session::{Observer, Progress};
+use serde_json::json;
+
+pub(crate) fn backend() -> &'static Backend {
+    static BACKEND: OnceLock<Backend> = OnceLock::new();
+    BACKEND.get_or_init(|| Backend::start(Log::Quiet).unwrap())
+}
+
+/// Returns the path of the test model, or says aloud that `what` is not tested.
+pub(crate) fn model(what: &str) -> Option<PathBuf> {
+    let embedded =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../chargehand/models/apprentice.gguf");
+    let path = env::var_os("CHARGEHAND_TEST_MODEL").map_or(embedded, PathBuf::from);
+    if path.is_file() {
+        return Some(path);
+    }
+    let said =
+        format!("NOT TESTED: {what}: there is no {}, set CHARGEHAND_TEST_MODEL", path.display());
+    writeln!(std::io::stderr(), "{said}").unwrap();
+    None
+}
+
+pub(crate) fn options(path: &Path, n_ctx: u32) -> LoadOptions {
+    LoadOptions {
+        path: path.to_str().unwrap().to_owned(),
+        n_ctx,
+        n_batch: 256,
+        n_gpu_layers: 0,
+        kv_type: "f16".to_owned(),
+        use_mmap: true,
+        extra_buffers: true,
+        threads: 1,
+    }
+}
+
+pub(crate) fn load(path: &Path, n_ctx: u32) -> Engine<'static> {
+    Engine::load(backend(), options(path, n_ctx)).unwrap()
+}
+
+/// Returns a plan that loads `path`. It takes nothing, so it fits anywhere.
+pub(crate) fn planned(path: &Path) -> Plan {
+    let footprint =
+        Footprint { model: "test".to_owned(), options: options(path, 1024), rows: vec![] };
+    plan(vec![footprint], &Budget::default()).unwrap()
+}
+
+pub(crate) fn system_and(user: &str) -> Vec<Message> {
+    let system = "You work on a copy of a repository. Call one tool at a time.".to_owned();
+    vec![Message::System(system), Message::User(user.to_owned())]
+}
+
+pub(crate) fn tools() -> Vec<ToolSpec> {
+    let parameters = json!({
+        "type": "object",
+        "properties": { "path": { "type": "string" } },
+        "required": ["path"],
+    });
+    let (name, description) = ("read_file".to_owned(), "Reads a file.".to_owned());
+    vec![ToolSpec { name, description, parameters }]
+}
+
+/// Keeps what it sees, and wants to stop once it has seen `patience` texts.
+#[derive(Debug)]
+pub(crate) struct Notes {
+    pub(crate) seen: Vec<Progress>,
+    pub(crate) patience: usize,
+}
+
+impl Notes {
+    pub(crate) fn patient() -> Self {
+        Self { seen: Vec::new(), patience: usize::MAX }
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let texts = self.seen.iter().filter_map(|progress| match progress {
+            Progress::Text { text, .. } => Some(text.as_str()),
+            Progress::Prompt { .. } => None,
+        });
+        texts.collect()
+    }
+}
+
+impl Observer for Notes {
+    fn see(&mut self, progress: Progress) {
+        self.seen.push(progress);
+    }
+
+    fn wants_stop(&self) -> bool {
+        let is_text = |progress: &&Progress| matches!(progress, Progress::Text { .. });
+        self.seen.iter().filter(is_text).count() >= self.patience
+    }
+}

@@ -1,0 +1,71 @@
+//! Dry runs: every row is there, options matter, bad files are refused with words.
+
+use chargehand_core::bytes::Bytes;
+use chargehand_core::memory::{Footprint, HOST, LoadOptions};
+use chargehand_engine::dry_run::{DryRunError, footprint, settle};
+use chargehand_engine::engine::EngineError;
+use chargehand_engine::gguf::{self, GgufError};
+
+use crate::common;
+
+fn bytes(footprint: &Footprint, begin: &str) -> Bytes {
+    let rows = footprint.rows.iter().filter(|row| row.what.starts_with(begin));
+    rows.map(|row| row.bytes).sum()
+}
+
+#[test]
+fn a_dry_run_counts_everything() {
+    let Some(path) = common::model("dry runs") else { return };
+    let run = |n_ctx| footprint(common::backend(), "m", common::options(&path, n_ctx)).unwrap();
+    let (small, large) = (run(512), run(1024));
+    let weights = gguf::read(&path).unwrap().weights;
+    // Tied embeddings may be held twice, padding may be added, nothing may be left out.
+    assert!(bytes(&small, "weights") >= weights, "{small:?}");
+    assert_eq!(Bytes(bytes(&small, "context").0 * 2), bytes(&large, "context"));
+    assert_eq!(bytes(&small, "weights"), bytes(&large, "weights"));
+    for what in ["compute", "logits", "scratch"] {
+        assert!(bytes(&small, what) > Bytes(0), "{what}: {small:?}");
+    }
+    assert!(small.rows.iter().all(|row| row.pool == HOST));
+}
+
+#[test]
+fn a_quantised_cache_is_smaller() {
+    let Some(path) = common::model("dry runs with a quantised cache") else { return };
+    let options = common::options(&path, 512);
+    let run = |kv_type: &str| {
+        let options = LoadOptions { kv_type: kv_type.to_owned(), ..options.clone() };
+        bytes(&footprint(common::backend(), "m", options).unwrap(), "context")
+    };
+    // 34 bytes for 32 values instead of 64.
+    assert_eq!(run("q8_0").0 * 64, run("f16").0 * 34);
+}
+
+#[test]
+fn weights_are_not_held_twice() {
+    let path = std::path::Path::new("m.gguf");
+    let [cpu, gpu] = [0, 1].map(|n_gpu_layers| {
+        let options = LoadOptions { n_gpu_layers, ..common::options(path, 512) };
+        settle(options).use_mmap
+    });
+    assert!(!cpu && gpu);
+    let plain = LoadOptions { extra_buffers: false, ..common::options(path, 512) };
+    assert!(settle(plain).use_mmap);
+}
+
+#[test]
+fn bad_files_and_options_are_errors() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("m.gguf");
+    let error = || footprint(common::backend(), "m", common::options(&path, 512)).unwrap_err();
+    assert!(matches!(error(), DryRunError::File(GgufError::Missing(_))));
+    std::fs::write(&path, "hello").unwrap();
+    assert!(matches!(error(), DryRunError::File(GgufError::Bad { .. })));
+    // A header that holds, of a model that llama.cpp does not know.
+    let mut bytes = b"GGUF\x03\0\0\0".to_vec();
+    bytes.extend([0_u64, 1, 20].iter().flat_map(|number| number.to_le_bytes()));
+    bytes.extend(b"general.architecture\x08\0\0\0\x05\0\0\0\0\0\0\0nosol");
+    std::fs::write(&path, bytes).unwrap();
+    let DryRunError::Engine(EngineError::Load { reason, .. }) = error() else { panic!() };
+    assert!(reason.contains("nosol"), "{reason}");
+}

@@ -1,0 +1,179 @@
+//! The header of hostile files, made by hand.
+
+use std::io::{Cursor, Write as _};
+use std::path::Path;
+
+use chargehand_core::bytes::Bytes;
+use chargehand_engine::gguf::{self, Fault, GgufError, Header};
+
+/// A file as it grows.
+#[derive(Clone, Default)]
+struct File(Vec<u8>);
+
+impl File {
+    /// A file of version 3 with these counts.
+    fn new(tensors: u64, keys: u64) -> Self {
+        Self(b"GGUF".to_vec()).u32(3).u64(tensors).u64(keys)
+    }
+
+    fn u32(mut self, number: u32) -> Self {
+        self.0.extend(number.to_le_bytes());
+        self
+    }
+
+    fn u64(mut self, number: u64) -> Self {
+        self.0.extend(number.to_le_bytes());
+        self
+    }
+
+    fn text(mut self, text: &str) -> Self {
+        self = self.u64(text.len() as u64);
+        self.0.extend(text.as_bytes());
+        self
+    }
+
+    fn key_text(self, key: &str, text: &str) -> Self {
+        self.text(key).u32(8).text(text)
+    }
+
+    fn key_number(self, key: &str, number: u32) -> Self {
+        self.text(key).u32(4).u32(number)
+    }
+
+    /// A matrix of f32 values.
+    fn tensor(self, name: &str, shape: [u64; 2], offset: u64) -> Self {
+        self.text(name).u32(2).u64(shape[0]).u64(shape[1]).u32(0).u64(offset)
+    }
+
+    fn data(mut self, length: usize) -> Self {
+        self.0.resize(self.0.len().next_multiple_of(32) + length, 0);
+        self
+    }
+
+    fn read(&self) -> Result<Header, Fault> {
+        gguf::parse(Cursor::new(&self.0), self.0.len() as u64)
+    }
+}
+
+fn model() -> File {
+    File::new(2, 6)
+        .key_text("general.architecture", "llama")
+        .key_text("general.name", "small")
+        .key_number("llama.context_length", 2048)
+        .key_number("llama.block_count", 3)
+        .text("tokenizer.ggml.tokens")
+        .u32(9)
+        .u32(8)
+        .u64(2)
+        .text("a")
+        .text("b")
+        .key_text("tokenizer.chat_template", "{{ messages }}")
+        .tensor("a", [8, 4], 0)
+        .tensor("b", [8, 1], 128)
+        .data(160)
+}
+
+#[track_caller]
+fn check_fault(file: &File, expect: &str) {
+    let fault = file.read().unwrap_err().to_string();
+    assert!(fault.contains(expect), "{fault}");
+}
+
+#[test]
+fn a_header_tells_what_is_needed() {
+    let header = model().read().unwrap();
+    let expect = Header {
+        architecture: "llama".to_owned(),
+        name: Some("small".to_owned()),
+        context_length: Some(2048),
+        block_count: Some(3),
+        tokenizer: None,
+        vocabulary: Some(2),
+        chat_template: Some("{{ messages }}".to_owned()),
+        files: 1,
+        tensors: 2,
+        weights: Bytes(160),
+    };
+    assert_eq!(header, expect);
+}
+
+#[test]
+fn the_last_byte_counts() {
+    let mut file = model();
+    assert!(file.read().is_ok());
+    file.0.pop();
+    let length = file.0.len();
+    check_fault(&file, &format!("tensor `b` needs {} bytes, the file has {length}", length + 1));
+}
+
+/// Whatever is cut off, an error comes back, and never a header.
+#[test]
+fn every_beginning_of_a_file_is_refused() {
+    let whole = model();
+    for length in 0..whole.0.len() {
+        let file = File(whole.0[..length].to_vec());
+        assert!(file.read().is_err(), "{length} bytes");
+    }
+}
+
+/// Whatever is flipped, nothing panics and nothing is allocated that is not there.
+#[test]
+fn every_flipped_byte_is_survived() {
+    let whole = model();
+    for at in 0..whole.0.len() {
+        for value in [0, 0x7f, 0xff] {
+            let mut file = whole.clone();
+            file.0[at] = value;
+            drop(file.read());
+        }
+    }
+}
+
+#[test]
+fn what_is_no_gguf_is_called_so() {
+    check_fault(&File::default(), "the file is empty");
+    check_fault(&File(b"GG".to_vec()), "the magic needs 4 bytes, the file has 2");
+    check_fault(&File(b"<htm".to_vec()), "not a GGUF file: it begins with `<htm`");
+    check_fault(&File(b"GGUF".to_vec()).u32(1), "GGUF version 1 is not supported");
+    check_fault(&File(b"GGUF".to_vec()).u32(4), "GGUF version 4 is not supported");
+    check_fault(&File(b"GGUF".to_vec()).u32(3_u32.swap_bytes()), "big-endian");
+}
+
+#[test]
+fn lies_about_sizes_are_found_before_anything_is_allocated() {
+    check_fault(&File::new(0, u64::MAX), "keys needs");
+    check_fault(&File::new(u64::MAX, 0), "tensors needs");
+    check_fault(&File::new(0, 1).u64(u64::MAX), "the list of 1 keys needs");
+    check_fault(&File::new(0, 1).u64(1 << 40).data(64), "a key needs");
+    let array = File::new(0, 1).text("a.b").u32(9);
+    check_fault(&array.clone().u32(10).u64(1 << 61).data(64), "a.b needs");
+    check_fault(&array.clone().u32(8).u64(1 << 61).data(64), "the list of");
+    check_fault(&array.u32(9).u64(1).data(64), "`a.b` has a value of the unknown type 9");
+}
+
+#[test]
+fn tensors_that_cannot_be_are_refused() {
+    let file = || File::new(1, 1).key_text("general.architecture", "llama");
+    check_fault(&file().tensor("a", [1 << 40, 1 << 40], 0).data(64), "tensor `a` of shape");
+    check_fault(&file().tensor("a", [1, 1], u64::MAX - 31).data(64), "tensor `a` needs");
+    check_fault(&file().tensor("a", [1, 1], 1).data(64), "tensor `a` at 1 is not aligned");
+    check_fault(&file().text("a").u32(5).data(99), "tensor `a` has 5 dimensions");
+    check_fault(&file().text("a").u32(1).u64(32).u32(4).u64(0).data(99), "the unknown type 4");
+    check_fault(&file().text("a").u32(1).u64(33).u32(8).u64(0).data(99), "rows of 33 values");
+    check_fault(&File::new(0, 1).key_number("general.alignment", 8), "architecture is missing");
+    let odd = File::new(0, 2).key_text("general.architecture", "llama");
+    check_fault(&odd.key_number("general.alignment", 24), "an alignment of 24 bytes");
+}
+
+#[test]
+fn paths_are_told_apart() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("m.gguf");
+    let error = |path: &Path| gguf::read(path).unwrap_err();
+    assert!(matches!(error(&path), GgufError::Missing(_)));
+    assert!(matches!(error(directory.path()), GgufError::NotAFile(_)));
+    let mut file = std::fs::File::create(&path).unwrap();
+    assert!(matches!(error(&path), GgufError::Bad { fault: Fault::Empty, .. }));
+    file.write_all(&model().0).unwrap();
+    assert_eq!(gguf::read(&path).unwrap(), model().read().unwrap());
+}

@@ -1,0 +1,153 @@
+//! Models with the real tokenizers of three families and random weights, from `bench-scripts/models`: whatever
+//! such a model says, it says it as a call in the form of its family, or it is cut off and no call at all.
+
+use std::env;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use chargehand_core::contract::Contract;
+use chargehand_core::menu::Menu;
+use chargehand_core::prompt;
+use chargehand_core::rel_path::RelPath;
+use chargehand_core::state::State;
+use chargehand_core::tool::{Envelope, Observation, ToolCall};
+use chargehand_core::tools;
+use chargehand_core::transcript::Message;
+use chargehand_engine::engine::Engine;
+use chargehand_engine::sampler::Sampling;
+use chargehand_engine::session::{Ending, Session, Wish};
+
+use crate::common::{Notes, load};
+
+const CONTRACT: &str = "goal = 'Tidy up'\n[scope]\nwrite = ['src/*']\ncreate = ['NEW.md']";
+const FILES: [&str; 5] =
+    ["README.md", "docs/guide.md", "src/main.rs", "src/ümlaut.rs", "src/a b.txt"];
+const TURNS: u32 = 6;
+/// Enough for any call without free text, and too little for some that ramble.
+const TURN_TOKENS: u32 = 96;
+
+/// Returns the path of a generated model. Where CI runs, its absence is a failure.
+fn generated(name: &str) -> Option<PathBuf> {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/test-models/{name}.gguf"));
+    if path.is_file() {
+        return Some(path);
+    }
+    let said = format!("there is no {}: run bench-scripts/models/generate", path.display());
+    assert!(env::var_os("CI").is_none_or(|ci| ci.is_empty()), "{said}");
+    writeln!(std::io::stderr(), "NOT TESTED: {name}: {said}").unwrap();
+    None
+}
+
+/// Lets the model `name` talk for some turns and holds each word of it against `[before, between, after]`.
+#[track_caller]
+fn check(name: &str, pieces: [&str; 3]) {
+    let Some(path) = generated(name) else { return };
+    let engine = load(&path, 4096);
+    let [before, between, after] = pieces.map(str::to_owned);
+    let envelope = Envelope { before, between, after };
+    let template = engine.template();
+    assert!(template.native() && template.lists_tools(), "{name}");
+    assert_eq!(*template.envelope(), envelope, "{name}");
+    let calls = talk(&engine, &envelope);
+    assert!(
+        calls >= 2,
+        "{name}: {calls} of {TURNS} answers are calls: the limit is too low to test anything"
+    );
+}
+
+/// Returns how many answers were calls.
+fn talk(engine: &Engine<'_>, envelope: &Envelope) -> u32 {
+    let contract = Contract::parse(CONTRACT).unwrap();
+    let files: Vec<RelPath> = FILES.iter().map(|path| RelPath::parse(path).unwrap()).collect();
+    let state = State::new(&contract, files);
+    let menu = tools::menu(&state);
+    let grammar = menu.grammar(envelope);
+    let mut messages = prompt::opening(&contract, &state.files, None);
+    let mut session = Session::new(engine).unwrap();
+    let mut calls = 0;
+    let mut evaluated = 0;
+    for seed in 0..TURNS {
+        let segments = engine.template().render(&messages, &menu.specs).unwrap();
+        let sampling = Sampling { temperature: 1.0, seed, ..Sampling::default() };
+        let wish = Wish { grammar: Some(&grammar), sampling, max_tokens: TURN_TOKENS };
+        let outcome = session.generate(&segments, &wish, &mut Notes::patient()).unwrap();
+        assert!(
+            outcome.timings.cache_n >= evaluated,
+            "what was evaluated is kept: {:?}",
+            outcome.timings
+        );
+        match outcome.ending {
+            Ending::Complete => {
+                let call = envelope
+                    .parse(&outcome.text)
+                    .unwrap_or_else(|err| panic!("{err}: {}", outcome.text));
+                assert_possible(&menu, &call);
+                calls += 1;
+                let timings = outcome.timings;
+                evaluated = timings.cache_n + timings.prompt_n + timings.predicted_n - 1;
+                messages.push(Message::Call(call));
+                messages.push(Message::Observed(Observation::done(format!("line {seed}"))));
+            }
+            Ending::Limit => {
+                assert_eq!(outcome.timings.predicted_n, u64::from(TURN_TOKENS));
+                assert!(
+                    envelope.parse(&outcome.text).is_err(),
+                    "a whole call goes on: {}",
+                    outcome.text
+                );
+            }
+            Ending::ContextFull | Ending::Cancelled => {
+                panic!("{:?}: {}", outcome.ending, outcome.text)
+            }
+        }
+    }
+    calls
+}
+
+/// Holds a call against the menu once more, without the grammar.
+#[track_caller]
+fn assert_possible(menu: &Menu, call: &ToolCall) {
+    let entry =
+        menu.entry(&call.name).unwrap_or_else(|| panic!("`{}` is not on the menu", call.name));
+    for argument in &entry.arguments {
+        let Some(value) = call.arguments.get(argument.name) else {
+            assert!(argument.optional, "{call:?} lacks `{}`", argument.name);
+            continue;
+        };
+        let right = match &argument.values {
+            chargehand_core::menu::Values::Text => value.is_string(),
+            chargehand_core::menu::Values::Natural => {
+                value.as_u64().is_some_and(|n| (1..=999_999).contains(&n))
+            }
+            chargehand_core::menu::Values::OneOf(choices) => {
+                value.as_str().is_some_and(|text| choices.iter().any(|choice| choice == text))
+            }
+        };
+        assert!(right, "{call:?}: `{}`", argument.name);
+    }
+    assert!(
+        call.arguments.keys().all(|name| entry.arguments.iter().any(|known| known.name == name))
+    );
+}
+
+#[test]
+fn qwen_calls_between_tags() {
+    check("qwen", ["<tool_call>\n{\"name\": \"", "\", \"arguments\": ", "}\n</tool_call>"]);
+}
+
+#[test]
+fn llama_calls_as_a_bare_object() {
+    check("llama3", ["{\"name\": \"", "\", \"parameters\": ", "}"]);
+}
+
+#[test]
+fn mistral_calls_in_a_list() {
+    let after = ", \"id\": \"call00000\"}]";
+    check("mistral-list", ["[TOOL_CALLS][{\"name\": \"", "\", \"arguments\": ", after]);
+}
+
+#[test]
+fn mistral_calls_with_a_name_and_arguments() {
+    check("mistral-args", ["[TOOL_CALLS]", "[ARGS]", ""]);
+}
