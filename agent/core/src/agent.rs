@@ -44,7 +44,10 @@ pub fn run(
         }
         let turn = spent.next_turn();
         let menu = tools::menu(&state);
-        let open = menu.entries.iter().map(|entry| entry.tool.to_owned()).collect();
+        let mut open: Vec<String> =
+            menu.entries.iter().map(|entry| entry.tool.to_owned()).collect();
+        // A tool may stand there once for each file.
+        open.dedup();
         watch.see(&Event::TurnStarted { turn, tools: open, gates: menu.gates.clone() });
         let max_tokens = contract.limits.turn_tokens;
         let reply = match model

@@ -1,6 +1,6 @@
 //! The calls that are possible in one turn, and the grammar that allows exactly these.
 
-use chargehand_grammar::{Expr, Grammar, json};
+use chargehand_grammar::{Expr, Grammar, json, piece};
 use serde_json::{Map, Value};
 
 use crate::tool::{Envelope, ToolSpec};
@@ -17,6 +17,8 @@ pub enum Values {
     Natural,
     /// Exactly one of these.
     OneOf(Vec<String>),
+    /// Nothing, or a piece of this text that occurs in it exactly once.
+    PieceOf(String),
 }
 
 /// One argument of an entry.
@@ -30,7 +32,7 @@ pub struct Argument {
     pub optional: bool,
 }
 
-/// A tool that may be called now.
+/// A way in which a tool may be called now. A tool may have several.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Entry {
     /// The tool's name.
@@ -55,8 +57,8 @@ impl Menu {
     #[must_use]
     pub fn grammar(&self, envelope: &Envelope) -> String {
         let mut grammar = Grammar::new(Expr::rule("call"));
-        let calls = self.entries.iter().map(|entry| {
-            let arguments = arguments(&mut grammar, &entry.arguments);
+        let calls = self.entries.iter().enumerate().map(|(at, entry)| {
+            let arguments = arguments(&mut grammar, &entry.arguments, &format!("entry-{at}"));
             let head = format!("{}{}", entry.tool, envelope.between);
             Expr::Seq(vec![Expr::literal(head), arguments])
         });
@@ -67,19 +69,19 @@ impl Menu {
         grammar.to_string()
     }
 
-    /// Returns the entry for `tool`, when it is open.
-    #[must_use]
-    pub fn entry(&self, tool: &str) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.tool == tool)
+    /// Returns the ways in which `tool` may be called.
+    pub fn entries_of(&self, tool: &str) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(move |entry| entry.tool == tool)
     }
 }
 
-fn arguments(grammar: &mut Grammar, arguments: &[Argument]) -> Expr {
+/// Returns the arguments object; rules that only this entry needs begin with `own`.
+fn arguments(grammar: &mut Grammar, arguments: &[Argument], own: &str) -> Expr {
     let mut parts = Vec::new();
     for (at, argument) in arguments.iter().enumerate() {
         let lead = if at == 0 { "{" } else { "," };
         let key = format!("{lead}{}:", json::quote(argument.name));
-        let pair = Expr::Seq(vec![Expr::literal(key), values(grammar, &argument.values)]);
+        let pair = Expr::Seq(vec![Expr::literal(key), values(grammar, &argument.values, own)]);
         parts.push(if argument.optional { Expr::Optional(Box::new(pair)) } else { pair });
     }
     let close = if arguments.is_empty() { "{}" } else { "}" };
@@ -87,10 +89,14 @@ fn arguments(grammar: &mut Grammar, arguments: &[Argument]) -> Expr {
     Expr::Seq(parts)
 }
 
-fn values(grammar: &mut Grammar, values: &Values) -> Expr {
+fn values(grammar: &mut Grammar, values: &Values, own: &str) -> Expr {
     match values {
         Values::Text => json::string(grammar),
         Values::Natural => json::natural(grammar),
+        Values::PieceOf(text) => match piece::unique(grammar, own, text) {
+            Some(piece) => Expr::Any(vec![Expr::literal("\"\""), piece]),
+            None => json::string(grammar),
+        },
         Values::OneOf(choices) if choices.len() > MAX_CHOICES => json::string(grammar),
         Values::OneOf(choices) => {
             let quoted: Vec<String> = choices.iter().map(|choice| json::quote(choice)).collect();

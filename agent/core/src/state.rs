@@ -12,8 +12,8 @@ pub struct State<'a> {
     pub contract: &'a Contract,
     /// All files of the workspace, sorted.
     pub files: Vec<RelPath>,
-    /// Files whose present content the worker has before its eyes.
-    pub known: BTreeSet<RelPath>,
+    /// Files whose present content the worker has before its eyes, with that content.
+    pub known: BTreeMap<RelPath, String>,
     /// Calls that would answer what they answered before, as the tool's name and its written arguments.
     pub answered: BTreeSet<(String, String)>,
     /// Checks that were run since the last change, and whether they passed.
@@ -29,7 +29,7 @@ impl<'a> State<'a> {
         Self {
             contract,
             files,
-            known: BTreeSet::new(),
+            known: BTreeMap::new(),
             answered: BTreeSet::new(),
             checked: BTreeMap::new(),
             changed: false,
@@ -43,11 +43,11 @@ impl<'a> State<'a> {
     }
 
     /// Takes note that `path` now has a content which the worker knows: it wrote it.
-    pub(crate) fn note_change(&mut self, path: &RelPath) {
+    pub(crate) fn note_change(&mut self, path: &RelPath, content: String) {
         if let Err(at) = self.files.binary_search(path) {
             self.files.insert(at, path.clone());
         }
-        self.known.insert(path.clone());
+        self.known.insert(path.clone(), content);
         self.answered.clear();
         self.checked.clear();
         self.changed = true;

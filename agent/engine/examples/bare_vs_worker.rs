@@ -34,7 +34,7 @@ use llama_cpp_2::token::LlamaToken;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Tokens that are generated in a round.
-const PREDICT: u32 = 400;
+const PREDICT: u32 = 200;
 /// Tokens that are evaluated at once, in both.
 const BATCH: u32 = 512;
 /// Tokens of context, in both.
@@ -193,6 +193,8 @@ fn by_worker(
     grammar: Option<String>,
 ) -> Result<Rates> {
     let (chat, sampling) = (chat(round), sampling(round));
+    // Tokenises, which the bare loop has behind it as well.
+    client.render(chat.clone())?;
     let start = cpu_seconds(pid);
     let mut begun = Instant::now();
     let mut middle = start;

@@ -139,10 +139,18 @@ impl Pieces<'_> {
         let place = self.next.len();
         let piece = match self.known.get_mut(place) {
             Some(known) if known.0 == text => std::mem::take(known),
-            _ => (text.to_owned(), self.tokenizer.tokenize(text.as_bytes(), false, true)),
+            _ => (text.to_owned(), self.tokenized(text)),
         };
         tokens.extend_from_slice(&piece.1);
         self.next.push(piece);
+    }
+
+    fn tokenized(&self, text: &str) -> Vec<LlamaToken> {
+        // Room for the worst case, a token a byte: with less, llama.cpp does all the work twice.
+        let mut tokens = Vec::with_capacity(text.len() + 1);
+        self.tokenizer.tokenize_into(text.as_bytes(), &mut tokens, false, true);
+        tokens.shrink_to_fit();
+        tokens
     }
 }
 

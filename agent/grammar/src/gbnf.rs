@@ -3,6 +3,7 @@
 //! Only what every version of llama.cpp reads the same way is ever printed: no repetition above 2,000 (it turns
 //! unbounded silently), no empty alternative at the end of a line, no `_` in a rule name.
 
+use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter, Write as _};
 
 /// What a rule may expand to.
@@ -53,13 +54,17 @@ impl Expr {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Grammar {
     rules: Vec<(String, Expr)>,
+    /// Where each name stands in `rules`.
+    places: HashMap<String, usize>,
 }
 
 impl Grammar {
     /// Returns a grammar whose `root` expands to `root`.
     #[must_use]
     pub fn new(root: Expr) -> Self {
-        Self { rules: vec![("root".to_owned(), root)] }
+        let mut grammar = Self::default();
+        grammar.add("root", root);
+        grammar
     }
 
     /// Adds the rule `name`, unless it is already there.
@@ -71,10 +76,18 @@ impl Grammar {
     pub fn add(&mut self, name: &str, body: Expr) {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
         assert!(!name.is_empty() && name.chars().all(plain), "BUG: `{name}` is no rule name");
-        match self.rules.iter().find(|(known, _)| known == name) {
-            Some((_, known)) => assert!(*known == body, "BUG: rule `{name}` has two bodies"),
-            None => self.rules.push((name.to_owned(), body)),
+        if let Some(known) = self.rule(name) {
+            assert!(*known == body, "BUG: rule `{name}` has two bodies");
+            return;
         }
+        self.places.insert(name.to_owned(), self.rules.len());
+        self.rules.push((name.to_owned(), body));
+    }
+
+    /// Returns the body of the rule `name`.
+    #[must_use]
+    pub fn rule(&self, name: &str) -> Option<&Expr> {
+        self.places.get(name).map(|place| &self.rules[*place].1)
     }
 }
 

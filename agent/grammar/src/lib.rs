@@ -6,5 +6,6 @@
 
 pub mod gbnf;
 pub mod json;
+pub mod piece;
 
 pub use gbnf::{Expr, Grammar};

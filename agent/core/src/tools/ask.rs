@@ -13,8 +13,8 @@ pub(super) const TOOL: Tool = Tool {
     run,
 };
 
-fn open(_: &State<'_>) -> Result<Vec<Argument>, String> {
-    Ok(vec![Argument { name: "question", values: Values::Text, optional: false }])
+fn open(_: &State<'_>) -> Result<Vec<Vec<Argument>>, String> {
+    Ok(vec![vec![Argument { name: "question", values: Values::Text, optional: false }]])
 }
 
 fn run(_: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {

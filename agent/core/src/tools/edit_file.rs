@@ -14,17 +14,20 @@ pub(super) const TOOL: Tool = Tool {
     run,
 };
 
-fn open(state: &State<'_>) -> Result<Vec<Argument>, String> {
-    let known = state.writable().filter(|path| state.known.contains(path));
-    let known: Vec<String> = known.map(RelPath::to_string).collect();
-    if known.is_empty() {
+/// One way for each file: what `old` may be hangs on which file it is.
+fn open(state: &State<'_>) -> Result<Vec<Vec<Argument>>, String> {
+    let known = state.writable().filter_map(|path| Some((path, state.known.get(path)?)));
+    let way = |(path, text): (&RelPath, &String)| {
+        let path = Values::OneOf(vec![path.to_string()]);
+        let values =
+            [("path", path), ("old", Values::PieceOf(text.clone())), ("new", Values::Text)];
+        values.map(|(name, values)| Argument { name, values, optional: false }).to_vec()
+    };
+    let ways: Vec<Vec<Argument>> = known.map(way).collect();
+    if ways.is_empty() {
         return Err("no file that may change was read".to_owned());
     }
-    Ok(vec![
-        Argument { name: "path", values: Values::OneOf(known), optional: false },
-        Argument { name: "old", values: Values::Text, optional: false },
-        Argument { name: "new", values: Values::Text, optional: false },
-    ])
+    Ok(ways)
 }
 
 fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {
@@ -37,7 +40,7 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
         return Err(ToolError::Refused(format!("{path} would stay as it is")));
     }
     desk.env.write(&path, edited.as_bytes())?;
-    desk.state.note_change(&path);
+    desk.state.note_change(&path, edited);
     Ok(Effect::Did(format!("changed {path}")))
 }
 

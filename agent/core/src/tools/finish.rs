@@ -13,14 +13,14 @@ pub(super) const TOOL: Tool = Tool {
     run,
 };
 
-fn open(state: &State<'_>) -> Result<Vec<Argument>, String> {
+fn open(state: &State<'_>) -> Result<Vec<Vec<Argument>>, String> {
     if !state.changed {
         return Err("nothing was changed".to_owned());
     }
     let passed = |name: &String| state.checked.get(name).copied().unwrap_or(false);
     match state.contract.checks.iter().find(|check| !passed(&check.name)) {
         Some(check) => Err(format!("check `{}` has not passed since the last change", check.name)),
-        None => Ok(vec![Argument { name: "summary", values: Values::Text, optional: false }]),
+        None => Ok(vec![vec![Argument { name: "summary", values: Values::Text, optional: false }]]),
     }
 }
 

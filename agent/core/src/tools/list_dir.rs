@@ -14,7 +14,7 @@ pub(super) const TOOL: Tool = Tool {
     run,
 };
 
-fn open(state: &State<'_>) -> Result<Vec<Argument>, String> {
+fn open(state: &State<'_>) -> Result<Vec<Vec<Argument>>, String> {
     let fresh = |path: &String| {
         let written = format!("{{\"path\":{}}}", chargehand_grammar::json::quote(path));
         !state.answered.contains(&(TOOL.name.to_owned(), written))
@@ -23,7 +23,7 @@ fn open(state: &State<'_>) -> Result<Vec<Argument>, String> {
     if directories.is_empty() {
         return Err("every directory was listed".to_owned());
     }
-    Ok(vec![Argument { name: "path", values: Values::OneOf(directories), optional: false }])
+    Ok(vec![vec![Argument { name: "path", values: Values::OneOf(directories), optional: false }]])
 }
 
 fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {

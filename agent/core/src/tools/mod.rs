@@ -41,8 +41,8 @@ struct Tool {
     description: &'static str,
     /// Name, JSON type and whether it is required.
     parameters: &'static [(&'static str, &'static str, bool)],
-    /// Returns what its arguments may be now, or why it cannot be called.
-    open: fn(&State<'_>) -> Result<Vec<Argument>, String>,
+    /// Returns the ways in which it may be called now, each as its arguments, or why it cannot be called.
+    open: fn(&State<'_>) -> Result<Vec<Vec<Argument>>, String>,
     run: fn(&mut Desk<'_, '_>, &Arguments<'_>) -> Result<Effect, ToolError>,
 }
 
@@ -89,7 +89,10 @@ pub fn menu(state: &State<'_>) -> Menu {
     let mut menu = Menu { specs: specs(state.contract), ..Menu::default() };
     for tool in offered(state.contract) {
         match (tool.open)(state) {
-            Ok(arguments) => menu.entries.push(Entry { tool: tool.name, arguments }),
+            Ok(ways) => {
+                let entry = |arguments| Entry { tool: tool.name, arguments };
+                menu.entries.extend(ways.into_iter().map(entry));
+            }
             Err(reason) => menu.gates.push(format!("{}: {reason}", tool.name)),
         }
     }

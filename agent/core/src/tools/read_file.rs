@@ -13,16 +13,16 @@ pub(super) const TOOL: Tool = Tool {
     run,
 };
 
-fn open(state: &State<'_>) -> Result<Vec<Argument>, String> {
-    let unknown = state.files.iter().filter(|path| !state.known.contains(path));
+fn open(state: &State<'_>) -> Result<Vec<Vec<Argument>>, String> {
+    let unknown = state.files.iter().filter(|path| !state.known.contains_key(*path));
     let unknown: Vec<String> = unknown.map(RelPath::to_string).collect();
     if unknown.is_empty() {
         return Err("every file was read".to_owned());
     }
-    Ok(vec![
+    Ok(vec![vec![
         Argument { name: "path", values: Values::OneOf(unknown), optional: false },
         Argument { name: "start", values: Values::Natural, optional: true },
-    ])
+    ]])
 }
 
 fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {
@@ -37,10 +37,11 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
         )));
     }
     let part = Part::new(&text, start);
+    let shown = part.show(total);
     if part.whole() {
-        desk.state.known.insert(path);
+        desk.state.known.insert(path, text);
     }
-    Ok(Effect::Answer(part.show(total)))
+    Ok(Effect::Answer(shown))
 }
 
 /// The lines of a file that fit into an observation.

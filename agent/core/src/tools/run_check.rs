@@ -15,14 +15,14 @@ pub(super) const TOOL: Tool = Tool {
     run,
 };
 
-fn open(state: &State<'_>) -> Result<Vec<Argument>, String> {
+fn open(state: &State<'_>) -> Result<Vec<Vec<Argument>>, String> {
     let names = state.contract.checks.iter().map(|check| &check.name);
     let fresh: Vec<String> =
         names.filter(|name| !state.checked.contains_key(*name)).cloned().collect();
     if fresh.is_empty() {
         return Err("every check was run since the last change".to_owned());
     }
-    Ok(vec![Argument { name: "name", values: Values::OneOf(fresh), optional: false }])
+    Ok(vec![vec![Argument { name: "name", values: Values::OneOf(fresh), optional: false }]])
 }
 
 fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {

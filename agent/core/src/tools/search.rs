@@ -17,11 +17,11 @@ pub(super) const TOOL: Tool = Tool {
     run,
 };
 
-fn open(state: &State<'_>) -> Result<Vec<Argument>, String> {
+fn open(state: &State<'_>) -> Result<Vec<Vec<Argument>>, String> {
     if state.files.is_empty() {
         return Err("there are no files".to_owned());
     }
-    Ok(vec![Argument { name: "text", values: Values::Text, optional: false }])
+    Ok(vec![vec![Argument { name: "text", values: Values::Text, optional: false }]])
 }
 
 fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {

@@ -14,10 +14,11 @@ pub(super) const TOOL: Tool = Tool {
     run,
 };
 
-fn open(state: &State<'_>) -> Result<Vec<Argument>, String> {
+fn open(state: &State<'_>) -> Result<Vec<Vec<Argument>>, String> {
     let scope = &state.contract.scope;
     let creatable = scope.creatable().filter(|path| scope.may_create(path)).map(str::to_owned);
-    let known = state.writable().filter(|path| state.known.contains(path)).map(RelPath::to_string);
+    let known =
+        state.writable().filter(|path| state.known.contains_key(*path)).map(RelPath::to_string);
     let mut paths: Vec<String> = creatable.chain(known).collect();
     paths.sort();
     paths.dedup();
@@ -31,17 +32,17 @@ fn open(state: &State<'_>) -> Result<Vec<Argument>, String> {
         }
         false => Values::OneOf(paths),
     };
-    Ok(vec![
+    Ok(vec![vec![
         Argument { name: "path", values, optional: false },
         Argument { name: "content", values: Values::Text, optional: false },
-    ])
+    ]])
 }
 
 fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {
     let path = arguments.path()?;
     check_scope(desk, &path)?;
     let existed = desk.state.exists(&path);
-    if existed && !desk.state.known.contains(&path) {
+    if existed && !desk.state.known.contains_key(&path) {
         return Err(ToolError::Refused(format!("{path} exists; read it before you replace it")));
     }
     let mut content = arguments.text("content").to_owned();
@@ -49,8 +50,8 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
         content.push('\n');
     }
     desk.env.write(&path, content.as_bytes())?;
-    desk.state.note_change(&path);
     let deed = if existed { "replaced" } else { "created" };
     let lines = plural(count_lines(&content), "line");
+    desk.state.note_change(&path, content);
     Ok(Effect::Did(format!("{deed} {path} ({lines})")))
 }

@@ -75,3 +75,12 @@ fn an_empty_end_of_an_envelope_is_left_out() {
     let grammar = menu(&[("f", &[])]).grammar(&envelope);
     assert_eq!(grammar, "root ::= call\ncall ::= \"[TOOL_CALLS]\" \"f[ARGS]\" \"{}\"\n");
 }
+
+#[test]
+fn a_piece_of_a_file_is_one_that_occurs_once_or_nothing() {
+    let values = Values::PieceOf("aab".to_owned());
+    let grammar = menu(&[("edit", &[("old", values, false)])]).grammar(&Envelope::plain());
+    assert!(grammar.contains(r#""{\"old\":" ("\"\"" | "\"" entry-0-0) "}""#), "{grammar}");
+    // `a` occurs twice: only what follows may end.
+    assert!(grammar.contains("\nentry-0-0 ::= \"a\" entry-0-"), "{grammar}");
+}

@@ -19,7 +19,7 @@ const NATIVE: [&str; 3] = ["llama-sys", "llama-cpp-2", "llama-cpp-sys-2"];
 
 const ROOMS: &[Room] = &[
     Room { folder: "llama-sys", imports: &["llama-cpp-sys-2"], layers: &[] },
-    Room { folder: "agent/grammar", imports: &[], layers: &[&["gbnf"], &["json"]] },
+    Room { folder: "agent/grammar", imports: &[], layers: &[&["gbnf"], &["json"], &["piece"]] },
     Room {
         folder: "agent/core",
         imports: &["chargehand-grammar"],
@@ -41,7 +41,7 @@ const ROOMS: &[Room] = &[
             &["template", "vocab"],
             &["constraint", "engine", "prompt"],
             &["dry_run", "session"],
-            &["probe"],
+            &["devices", "probe"],
             &["wire"],
             &["client", "serve"],
         ],

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use chargehand_core::contract::Contract;
-use chargehand_core::menu::Menu;
+use chargehand_core::menu::{Argument, Entry, Menu, Values};
 use chargehand_core::prompt;
 use chargehand_core::rel_path::RelPath;
 use chargehand_core::state::State;
@@ -16,6 +16,7 @@ use chargehand_core::transcript::Message;
 use chargehand_engine::engine::Engine;
 use chargehand_engine::sampler::Sampling;
 use chargehand_engine::session::{Ending, Session, Wish};
+use serde_json::Value;
 
 use crate::common::{Notes, load};
 
@@ -108,27 +109,24 @@ fn talk(engine: &Engine<'_>, envelope: &Envelope) -> u32 {
 /// Holds a call against the menu once more, without the grammar.
 #[track_caller]
 fn assert_possible(menu: &Menu, call: &ToolCall) {
-    let entry =
-        menu.entry(&call.name).unwrap_or_else(|| panic!("`{}` is not on the menu", call.name));
-    for argument in &entry.arguments {
-        let Some(value) = call.arguments.get(argument.name) else {
-            assert!(argument.optional, "{call:?} lacks `{}`", argument.name);
-            continue;
+    let fits = |entry: &Entry| {
+        let known = |name: &String| entry.arguments.iter().any(|argument| argument.name == name);
+        let may_be = |argument: &Argument| match call.arguments.get(argument.name) {
+            Some(value) => is_one_of(value, &argument.values),
+            None => argument.optional,
         };
-        let right = match &argument.values {
-            chargehand_core::menu::Values::Text => value.is_string(),
-            chargehand_core::menu::Values::Natural => {
-                value.as_u64().is_some_and(|n| (1..=999_999).contains(&n))
-            }
-            chargehand_core::menu::Values::OneOf(choices) => {
-                value.as_str().is_some_and(|text| choices.iter().any(|choice| choice == text))
-            }
-        };
-        assert!(right, "{call:?}: `{}`", argument.name);
+        call.arguments.keys().all(known) && entry.arguments.iter().all(may_be)
+    };
+    assert!(menu.entries_of(&call.name).any(fits), "{call:?} is not on the menu");
+}
+
+fn is_one_of(value: &Value, values: &Values) -> bool {
+    match values {
+        Values::Text => value.is_string(),
+        Values::Natural => value.as_u64().is_some_and(|number| (1..=999_999).contains(&number)),
+        Values::OneOf(choices) => choices.iter().any(|choice| value == choice),
+        Values::PieceOf(text) => value.as_str().is_some_and(|piece| text.contains(piece)),
     }
-    assert!(
-        call.arguments.keys().all(|name| entry.arguments.iter().any(|known| known.name == name))
-    );
 }
 
 #[test]

@@ -147,7 +147,7 @@ fn a_model_that_is_none_is_a_failure_to_load() {
     let result = client.load(&planned(Path::new("/nonexistent/model.gguf")), 0, Rung::Planned);
     match result {
         Err(ClientError::Failed(Failure::Load { reason })) => {
-            assert!(reason.contains("model.gguf"))
+            assert!(reason.contains("model.gguf"));
         }
         other => panic!("{other:?}"),
     }

@@ -1,3 +1,4 @@
 //! What the grammar crate promises.
 
 mod gbnf;
+mod piece;

@@ -8,7 +8,7 @@ use crate::words::{Split, Words, capitalised};
 const TRAIN: &str = include_str!("../phrases/train.txt");
 const TEST: &str = include_str!("../phrases/eval.txt");
 /// Of a hundred training tasks, so many are noise.
-const NOISE_PERCENT: usize = 22;
+const NOISE_PERCENT: usize = 30;
 const PREFIXES: &[&str] = &[
     "Please ",
     "please ",

@@ -1,0 +1,40 @@
+//! `chargehand accept`: commits the result of a run onto its branch.
+
+use serde_json::json;
+
+use super::out;
+use crate::config::Places;
+use crate::env::accept::{AcceptOptions, accept};
+use crate::env::repo::Repo;
+use crate::env::run_dir::RunDir;
+use crate::error::Error;
+
+/// Flags of `accept`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The run, or `last`
+    run: String,
+    /// Also where the verdict is bad or missing, or the branch has moved on
+    #[arg(long)]
+    anyway: bool,
+    /// The message of the commit, instead of the goal
+    #[arg(long, value_name = "TEXT")]
+    message: Option<String>,
+    /// Prints the result as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Accepts.
+pub(super) fn run(args: &Args) -> Result<(), Error> {
+    let places = Places::find()?;
+    let mut dir = RunDir::open(&places.state, &args.run)?;
+    let repo = Repo::discover(&dir.file().repo)?;
+    let options = AcceptOptions { message: args.message.clone(), anyway: args.anyway };
+    let accepted = accept(&mut dir, &repo, options)?;
+    let id = &dir.file().id;
+    if args.json {
+        return out::json(&json!({ "type": "accepted", "run": id, "commit": accepted.commit }));
+    }
+    out::line(&format!("accepted {id} as commit {}", accepted.commit))
+}

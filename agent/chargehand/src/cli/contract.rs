@@ -1,0 +1,186 @@
+//! The contract of a run, put together from a file and from flags: flags add to lists and replace single values.
+
+use std::fs;
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chargehand_core::contract::{Check, Contract, ContractError, ContractFile, parse_duration};
+
+use crate::config::{self, ProjectConfig};
+use crate::error::{Error, Kind};
+
+/// More than this is no goal.
+const MAX_GOAL: u64 = 1 << 20;
+
+/// What is to be done and within which limits.
+#[derive(Debug, clap::Args)]
+pub(super) struct ContractArgs {
+    /// What is to be done, in your words; `-` reads it from stdin
+    goal: Option<String>,
+    /// A contract in TOML; the flags below add to its lists and replace its single values
+    #[arg(long, value_name = "FILE")]
+    contract: Option<PathBuf>,
+    /// Existing files that may change
+    #[arg(long, value_name = "GLOB")]
+    write: Vec<String>,
+    /// Files that may appear, exactly so spelt
+    #[arg(long, value_name = "PATH")]
+    create: Vec<String>,
+    /// Files that may go
+    #[arg(long, value_name = "GLOB")]
+    delete: Vec<String>,
+    /// Files that may not be touched, whatever else is allowed
+    #[arg(long, value_name = "GLOB")]
+    forbid: Vec<String>,
+    /// Added and removed lines together, at most
+    #[arg(long, value_name = "N")]
+    max_changed_lines: Option<u32>,
+    /// A command that must pass, run without a shell; named after its program, or NAME=CMD
+    #[arg(long, value_name = "CMD")]
+    check: Vec<String>,
+    /// Calls of the worker, at most
+    #[arg(long, value_name = "N")]
+    turns: Option<u32>,
+    /// Time for the whole run, such as 90s, 10m or 1h
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    time: Option<Duration>,
+}
+
+impl ContractArgs {
+    /// Returns the contract, tightened by the project at `top`.
+    pub(super) fn contract(&self, project: &ProjectConfig) -> Result<Contract, Error> {
+        let mut file = match &self.contract {
+            Some(path) => read_file(path)?,
+            None => ContractFile::default(),
+        };
+        self.put_over(&mut file)?;
+        project.tighten(&mut file);
+        Contract::from_file(file).map_err(refuse)
+    }
+
+    fn put_over(&self, file: &mut ContractFile) -> Result<(), Error> {
+        match self.goal.as_deref() {
+            Some("-") => file.goal = read_stdin()?,
+            Some(goal) => goal.clone_into(&mut file.goal),
+            None if file.goal.trim().is_empty() && !io::stdin().is_terminal() => file.goal = read_stdin()?,
+            None => {}
+        }
+        let scope = &mut file.scope;
+        scope.write.extend_from_slice(&self.write);
+        scope.create.extend_from_slice(&self.create);
+        scope.delete.extend_from_slice(&self.delete);
+        scope.forbid.extend_from_slice(&self.forbid);
+        scope.max_changed_lines = self.max_changed_lines.or(scope.max_changed_lines);
+        file.limits.turns = self.turns.unwrap_or(file.limits.turns);
+        file.limits.time = self.time.unwrap_or(file.limits.time);
+        for text in &self.check {
+            let check = parse_check(text, &file.checks)?;
+            file.checks.push(check);
+        }
+        Ok(())
+    }
+}
+
+fn read_file(path: &Path) -> Result<ContractFile, Error> {
+    let unreadable = |err| Error::new(Kind::Usage, format!("cannot read the contract {}: {err}", path.display()));
+    let text = fs::read_to_string(path).map_err(unreadable)?;
+    config::parse(path, &text).map_err(|err| {
+        Error::from_source(Kind::Usage, &err).hint("docs/contract.md lists the keys of a contract")
+    })
+}
+
+fn read_stdin() -> Result<String, Error> {
+    let mut goal = String::new();
+    let read = io::stdin().lock().take(MAX_GOAL + 1).read_to_string(&mut goal);
+    read.map_err(|err| Error::new(Kind::Usage, format!("cannot read the goal from stdin: {err}")))?;
+    if u64::try_from(goal.len()).unwrap_or(u64::MAX) > MAX_GOAL {
+        return Err(Error::new(Kind::Usage, format!("the goal on stdin has more than {MAX_GOAL} bytes")));
+    }
+    Ok(goal)
+}
+
+/// Parses the value of `--check`, which gets a name that none of `earlier` has.
+fn parse_check(text: &str, earlier: &[Check]) -> Result<Check, Error> {
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(is_name_char);
+    let (name, command) = match text.split_once('=') {
+        Some((name, command)) if is_name(name) => (Some(name), command),
+        Some(_) | None => (None, text),
+    };
+    let run = shell_words::split(command)
+        .map_err(|err| Error::new(Kind::Usage, format!("--check `{text}`: {err}")))?;
+    let Some(program) = run.first() else {
+        return Err(Error::new(Kind::Usage, format!("--check `{text}` has nothing to run")));
+    };
+    let name = match name {
+        Some(name) => name.to_owned(),
+        None => unique_name(program, earlier),
+    };
+    Ok(Check { name, run, timeout: Duration::from_secs(600) })
+}
+
+fn is_name_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
+}
+
+/// Returns the base name of `program`, with a number where it is taken.
+fn unique_name(program: &str, earlier: &[Check]) -> String {
+    let base = program.rsplit('/').find(|part| !part.is_empty()).unwrap_or_default();
+    let base: String = base.chars().map(|c| if is_name_char(c) { c } else { '-' }).take(50).collect();
+    let base = if base.is_empty() { "check".to_owned() } else { base };
+    let taken = |name: &String| earlier.iter().any(|check| check.name == *name);
+    let numbered = (2_u32..).map(|number| format!("{base}-{number}"));
+    std::iter::once(base.clone()).chain(numbered).find(|name| !taken(name)).unwrap_or(base)
+}
+
+/// A scope that cannot be kept is refused beforehand; everything else is a contract that was written wrongly.
+fn refuse(err: ContractError) -> Error {
+    match &err {
+        ContractError::NoScope => Error::from_source(Kind::Refused, &err)
+            .hint("say what may change: --write GLOB, --create PATH or --delete GLOB"),
+        ContractError::Contradiction { .. } | ContractError::NoJudge => Error::from_source(Kind::Refused, &err),
+        ContractError::NoGoal => Error::from_source(Kind::Usage, &err)
+            .hint("give it as the first argument, as `goal` in the contract, or on stdin with `-`"),
+        ContractError::Syntax(_)
+        | ContractError::Pattern { .. }
+        | ContractError::SameName(_)
+        | ContractError::CheckName(_)
+        | ContractError::NoCommand(_)
+        | ContractError::ZeroLimit(_) => Error::from_source(Kind::Usage, &err),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(texts: &[&str], expect: &[(&str, &[&str])]) {
+        let mut checks = Vec::new();
+        for text in texts {
+            let check = parse_check(text, &checks).unwrap();
+            checks.push(check);
+        }
+        let found: Vec<(&str, Vec<&str>)> =
+            checks.iter().map(|c| (c.name.as_str(), c.run.iter().map(String::as_str).collect())).collect();
+        let expect: Vec<(&str, Vec<&str>)> = expect.iter().map(|(name, run)| (*name, run.to_vec())).collect();
+        assert_eq!(found, expect);
+    }
+
+    #[test]
+    fn a_check_is_named_after_its_program() {
+        check(&["cargo test --offline"], &[("cargo", &["cargo", "test", "--offline"])]);
+        check(&["/usr/bin/env true"], &[("env", &["/usr/bin/env", "true"])]);
+        check(&["a b", "a c", "a d"], &[("a", &["a", "b"]), ("a-2", &["a", "c"]), ("a-3", &["a", "d"])]);
+        check(&["./run.sh 'a b'"], &[("run-sh", &["./run.sh", "a b"])]);
+        check(&["unit=python3 -m 'a=b'"], &[("unit", &["python3", "-m", "a=b"])]);
+        check(&["./x=y z"], &[("x-y", &["./x=y", "z"])]);
+    }
+
+    #[test]
+    fn a_check_without_a_command_is_refused() {
+        for text in ["", "  ", "name=", "sh -c 'open"] {
+            assert_eq!(parse_check(text, &[]).unwrap_err().kind, Kind::Usage, "{text}");
+        }
+    }
+}

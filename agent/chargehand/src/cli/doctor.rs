@@ -1,0 +1,143 @@
+//! `chargehand doctor`: tries what a run needs, says what works and how to mend what does not.
+
+use std::process::ExitCode;
+
+use chargehand_core::bytes::Bytes;
+use chargehand_engine::sampler::Sampling;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::model::{self, ModelArgs};
+use super::out;
+use crate::config::{Places, UserConfig};
+use crate::env::probe;
+use crate::env::sandbox::Sandbox;
+use crate::env::worker::ModelWorker;
+use crate::error::{Error, Kind};
+use crate::report::visible;
+
+/// Flags of `doctor`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Prints the findings as one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What the build is made of.
+#[derive(Debug, Deserialize)]
+struct Pin {
+    llama_cpp: LlamaPin,
+}
+
+/// The table of llama.cpp.
+#[derive(Debug, Deserialize)]
+struct LlamaPin {
+    version: String,
+    ggml: String,
+}
+
+/// One thing that a run needs.
+struct Finding {
+    what: &'static str,
+    /// What works, or what is wrong.
+    lines: Result<Vec<String>, Error>,
+    /// The same for programs.
+    value: Value,
+}
+
+/// Looks at everything. Where a run would be refused it ends with 3.
+pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
+    let findings = [program(), state(), sandbox(), memory(), model()];
+    let healthy = findings.iter().all(|finding| finding.lines.is_ok());
+    if args.json {
+        let mut all = json!({ "type": "doctor", "healthy": healthy });
+        for finding in &findings {
+            all[finding.what] = match &finding.lines {
+                Ok(_) => finding.value.clone(),
+                Err(err) => json!({ "error": err.to_string(), "hints": err.hints() }),
+            };
+        }
+        out::json(&all)?;
+    } else {
+        findings.iter().try_for_each(print)?;
+    }
+    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::from(Kind::Refused.code()) })
+}
+
+fn print(finding: &Finding) -> Result<(), Error> {
+    let (sign, lines) = match &finding.lines {
+        Ok(lines) => ("✓", lines.clone()),
+        Err(err) => {
+            let hints = err.hints().iter().map(|hint| format!("hint: {hint}"));
+            ("✗", std::iter::once(err.to_string()).chain(hints).collect())
+        }
+    };
+    for (at, line) in lines.iter().enumerate() {
+        let (sign, what) = if at == 0 { (sign, finding.what) } else { ("", "") };
+        out::line(&format!("{sign:<1} {what:<8} {}", visible::line(line).text))?;
+    }
+    Ok(())
+}
+
+fn program() -> Finding {
+    let pin: Pin = toml::from_str(include_str!("../../../../vendor/pin.toml")).expect("a test reads the pin");
+    let LlamaPin { version, ggml } = pin.llama_cpp;
+    let own = env!("CARGO_PKG_VERSION");
+    let value = json!({ "version": own, "llama_cpp": version, "ggml": ggml });
+    Finding { what: "program", lines: Ok(vec![format!("chargehand {own} with llama.cpp {version}, ggml {ggml}")]), value }
+}
+
+fn state() -> Finding {
+    let look = || -> Result<(Vec<String>, Value), Error> {
+        let places = Places::find()?;
+        super::embedded::unpack(&places.state)?;
+        let config = UserConfig::read(places.config.as_deref(), &[]).map(drop);
+        let shown = places.config.as_ref().map(|path| path.display().to_string());
+        config?;
+        let lines = vec![
+            format!("runs and models in {}", places.state.display()),
+            format!("configuration in {}", shown.as_deref().unwrap_or("no place")),
+        ];
+        Ok((lines, json!({ "path": places.state.to_string_lossy(), "config": shown })))
+    };
+    finding("state", look())
+}
+
+fn sandbox() -> Finding {
+    let layers = Sandbox::detect().map(|sandbox| sandbox.layers()).map_err(Error::from);
+    finding("sandbox", layers.map(|layers| (layers.clone(), json!({ "layers": layers }))))
+}
+
+fn memory() -> Finding {
+    let budget = probe::budget();
+    let lines = budget.pools.iter().map(|pool| {
+        let free = |bytes: Bytes| bytes.saturating_sub(pool.headroom);
+        let (name, capacity, headroom) = (&pool.name, pool.capacity, pool.headroom);
+        format!("{name}: {} of {capacity} may be taken now, {headroom} stay free", free(pool.available))
+    });
+    finding("memory", Ok((lines.collect(), json!(budget))))
+}
+
+/// The built-in model is loaded and evaluated by a worker, as in a run.
+fn model() -> Finding {
+    let load = || -> Result<(Vec<String>, Value), Error> {
+        let places = Places::find()?;
+        let config = UserConfig::default();
+        let choice = ModelArgs::default().choose(&config, &places)?;
+        let (plan, _) = model::plan(&choice)?;
+        let begun = std::time::Instant::now();
+        drop(ModelWorker::start(&plan, Sampling::default())?);
+        let millis = begun.elapsed().as_millis();
+        let line = format!("{}: a worker loads it and is ready in {millis} ms", choice.name);
+        Ok((vec![line], json!({ "name": choice.name, "ready_ms": u64::try_from(millis).unwrap_or(u64::MAX) })))
+    };
+    finding("model", load())
+}
+
+fn finding(what: &'static str, found: Result<(Vec<String>, Value), Error>) -> Finding {
+    match found {
+        Ok((lines, value)) => Finding { what, lines: Ok(lines), value },
+        Err(err) => Finding { what, lines: Err(err), value: Value::Null },
+    }
+}

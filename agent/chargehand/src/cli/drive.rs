@@ -1,0 +1,217 @@
+//! A run from its folder to its verdict; `run` and `resume` differ only in what they begin with.
+
+use std::io;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use chargehand_core::agent;
+use chargehand_core::contract::Contract;
+use chargehand_core::event::Event;
+use chargehand_core::ports::{Stop, Watch};
+use chargehand_core::report::{self, Report, SCHEMA};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::embedded::hex;
+use super::verify;
+use super::watch::{Brake, RunWatch};
+use super::worker::{Ready, WorkerSpec};
+use crate::audit::{self, Log};
+use crate::config;
+use crate::env::run_dir::{RunDir, Status};
+use crate::env::sandbox::Sandbox;
+use crate::env::workspace::Workspace;
+use crate::error::{Error, Kind};
+use crate::signal::Interrupt;
+use crate::ui::{self, Json, Paint, Phase, Plain, Start, Terminal, View};
+
+/// How a run is shown.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct ShowArgs {
+    /// Prints what happens as JSON lines, the report last
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Also writes the report, as JSON, to this file
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// A run that has everything it needs.
+pub(super) struct Job {
+    /// Its folder, locked.
+    pub(super) dir: RunDir,
+    /// What it is held to.
+    pub(super) contract: Contract,
+    /// Who works.
+    pub(super) spec: WorkerSpec,
+    /// The same, ready to start.
+    pub(super) ready: Ready,
+    /// What holds the commands; nothing without commands.
+    pub(super) sandbox: Option<Sandbox>,
+    /// Its log, to be gone on with.
+    pub(super) log: Log,
+    /// What the log says of earlier processes.
+    pub(super) earlier: Vec<Event>,
+    /// Whether the user wants an end.
+    pub(super) interrupt: Interrupt,
+}
+
+/// What the loop left behind.
+struct Worked {
+    stop: Stop,
+    prompt_tokens: Option<u64>,
+}
+
+/// Returns the sandbox, if the contract has commands to run.
+pub(super) fn sandbox_for(contract: &Contract) -> Result<Option<Sandbox>, Error> {
+    if contract.checks.is_empty() { Ok(None) } else { Ok(Some(Sandbox::detect()?)) }
+}
+
+/// Starts to listen for Ctrl-C and SIGTERM.
+pub(super) fn listen() -> Result<Interrupt, Error> {
+    Interrupt::listen().map_err(|err| Error::new(Kind::Failed, format!("cannot listen for Ctrl-C: {err}")))
+}
+
+impl ShowArgs {
+    /// Runs `job` to its verdict, shows it, and returns the exit code that follows.
+    pub(super) fn drive(&self, job: Job) -> Result<ExitCode, Error> {
+        let mut view = self.view();
+        let report = job.go(view.as_mut()).inspect_err(|err| view.failed(&err.to_string()))?;
+        if let Some(path) = &self.output {
+            let json = serde_json::to_vec_pretty(&report).expect("our own types have text keys only");
+            verify::replace(path, &json)?;
+        }
+        Ok(ExitCode::from(report.exit_code()))
+    }
+
+    fn view(&self) -> Box<dyn View> {
+        let (no_color, term) = (config::no_color(), config::term());
+        let paint = |is_terminal| Paint::of(is_terminal, no_color.as_deref(), term.as_deref());
+        let (stderr, stdout) = (io::stderr().is_terminal(), io::stdout().is_terminal());
+        if self.json {
+            Box::new(Json::new(io::stdout()))
+        } else if ui::can_redraw(stderr, term.as_deref()) {
+            Box::new(Terminal::new(paint(stderr), paint(stdout)))
+        } else {
+            Box::new(Plain::new(io::stderr(), io::stdout()))
+        }
+    }
+}
+
+impl Job {
+    /// Runs it to its verdict and returns the report.
+    fn go(mut self, view: &mut dyn View) -> Result<Report, Error> {
+        let brake = Brake::new(self.interrupt.clone(), self.contract.limits.time);
+        let words = self.spec.words();
+        let file = self.dir.file().clone();
+        view.begin(&Start {
+            run: &file.id,
+            worker: &words,
+            base: file.base.as_deref(),
+            contract: &self.contract.source,
+        });
+        if let Some(plan) = self.ready.plan() {
+            view.planned(plan);
+        }
+        let earlier = std::mem::take(&mut self.earlier);
+        let mut watch = RunWatch::new(self.log, view, brake.clone(), earlier);
+        let held = Held { dir: &self.dir, contract: &self.contract, sandbox: self.sandbox.as_ref(), brake: &brake };
+        let worked = held.work(self.ready, &mut watch)?;
+        watch.view().phase(Phase::Verifying);
+        let (evidence, patch) =
+            verify::measure(&self.contract, self.sandbox.as_ref(), &self.dir, &brake, &mut watch)?;
+        let stop = if brake.is_interrupted() { Stop::Interrupted } else { worked.stop };
+        let (verdict, violations) = Report::judge(&self.contract, &evidence);
+        let turns = report::turns(watch.events());
+        let report = Report {
+            schema: SCHEMA,
+            run: file.id,
+            started: file.started,
+            millis: audit::now_ms().saturating_sub(file.started.saturating_mul(1000)),
+            base: file.base,
+            worker: words,
+            contract: self.contract.source.clone(),
+            verdict,
+            violations,
+            evidence,
+            claim: claim(&stop),
+            stop,
+            totals: report::totals(&turns),
+            turns,
+            prompt_tokens: worked.prompt_tokens,
+            sandbox: self.sandbox.as_ref().map(Sandbox::layers).unwrap_or_default(),
+        };
+        conclude(&mut self.dir, &report, &patch, &mut watch)?;
+        Ok(report)
+    }
+}
+
+/// What a worker is held by.
+struct Held<'a> {
+    dir: &'a RunDir,
+    contract: &'a Contract,
+    sandbox: Option<&'a Sandbox>,
+    brake: &'a Brake,
+}
+
+impl Held<'_> {
+    /// Lets the worker work until it ends or is ended. Its process is gone afterwards.
+    fn work(&self, ready: Ready, watch: &mut RunWatch<'_>) -> Result<Worked, Error> {
+        watch.view().phase(Phase::Loading);
+        let mut worker = match ready.start() {
+            Ok(worker) => worker,
+            Err(err) => {
+                let stop = Stop::WorkerFailed(err.to_string());
+                watch.see(&Event::Stopped { stop: stop.clone() });
+                return Ok(Worked { stop, prompt_tokens: None });
+            }
+        };
+        watch.view().phase(Phase::Working);
+        let mut workspace = self.workspace()?;
+        let instructions = workspace.instructions();
+        let run = agent::run(self.contract, worker.model(), &mut workspace, watch, instructions.as_deref());
+        let prompt_tokens = worker.prompt_tokens();
+        drop(worker);
+        // A log that could not be written comes first: it may be why the loop ended.
+        watch.log()?;
+        Ok(Worked { stop: run?.stop, prompt_tokens })
+    }
+
+    fn workspace(&self) -> Result<Workspace<'_>, Error> {
+        let workspace = Workspace::open(self.dir)?;
+        let Some(sandbox) = self.sandbox else { return Ok(workspace) };
+        let stop = || self.brake.reason().is_some();
+        Ok(workspace.with_checks(Box::new(move |check, copy| sandbox.run(check, copy, None, &stop))))
+    }
+}
+
+/// The worker's own words on how it went; they decide nothing.
+fn claim(stop: &Stop) -> Option<String> {
+    match stop {
+        Stop::Finished(summary) => Some(summary.clone()),
+        Stop::Asked(_)
+        | Stop::ScriptEnded
+        | Stop::TurnLimit(_)
+        | Stop::TokenLimit(_)
+        | Stop::TimeLimit(_)
+        | Stop::Interrupted
+        | Stop::WorkerFailed(_) => None,
+    }
+}
+
+/// Writes everything down, then says so. An interrupted run stays open, so that it can be resumed.
+fn conclude(dir: &mut RunDir, report: &Report, patch: &str, watch: &mut RunWatch<'_>) -> Result<(), Error> {
+    verify::write_report(dir.path(), report, patch)?;
+    let log = watch.log()?;
+    let hash = |text: &[u8]| hex(&Sha256::digest(text));
+    let verdict = report.verdict;
+    let facts = json!({ "verdict": verdict, "exit_code": report.exit_code(), "diff_sha256": hash(patch.as_bytes()) });
+    log.write("judged", facts)?;
+    log.sync()?;
+    if report.stop != Stop::Interrupted {
+        dir.set_status(Status::Done)?;
+    }
+    watch.view().finished(report, dir.path());
+    Ok(())
+}

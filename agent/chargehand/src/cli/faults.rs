@@ -1,0 +1,140 @@
+//! What the errors of the rooms below mean for the user: the exit code, and where it helps a hint.
+
+use chargehand_core::memory::Refusal;
+use chargehand_core::ports::EnvError;
+use chargehand_engine::gguf::GgufError;
+
+use crate::audit::AuditError;
+use crate::config::ConfigError;
+use crate::env::accept::AcceptError;
+use crate::env::probe::ProbeError;
+use crate::env::repo::RepoError;
+use crate::env::run_dir::RunDirError;
+use crate::env::sandbox::SandboxError;
+use crate::env::worker::WorkerError;
+use crate::env::workspace::WorkspaceError;
+use crate::error::{Error, Kind};
+
+impl From<ConfigError> for Error {
+    fn from(err: ConfigError) -> Self {
+        let shown = Self::from_source(Kind::Usage, &err);
+        match err {
+            ConfigError::NoHome => shown.hint("set CHARGEHAND_HOME to a folder that may be written to"),
+            ConfigError::Unreadable { .. } | ConfigError::Invalid { .. } => shown,
+        }
+    }
+}
+
+impl From<AuditError> for Error {
+    fn from(err: AuditError) -> Self {
+        Self::from_source(Kind::Failed, &err)
+    }
+}
+
+impl From<RepoError> for Error {
+    fn from(err: RepoError) -> Self {
+        let kind = match err {
+            RepoError::Io { .. } => Kind::Usage,
+            RepoError::NotFound(_)
+            | RepoError::Bare(_)
+            | RepoError::Owner(_)
+            | RepoError::Elsewhere { .. }
+            | RepoError::OddHead { .. } => Kind::Refused,
+            RepoError::Git { .. } => Kind::Failed,
+        };
+        Self::from_source(kind, &err)
+    }
+}
+
+impl From<RunDirError> for Error {
+    fn from(err: RunDirError) -> Self {
+        match err {
+            RunDirError::Repo(err) => err.into(),
+            RunDirError::NotFound { .. } | RunDirError::Ambiguous { .. } => Self::from_source(Kind::Usage, &err),
+            RunDirError::Busy { .. } => {
+                Self::from_source(Kind::Refused, &err).hint("wait for it, or stop it with Ctrl-C")
+            }
+            RunDirError::Schema { .. } => Self::from_source(Kind::Refused, &err),
+            RunDirError::Disk(_) => Self::from_source(Kind::Failed, &err),
+        }
+    }
+}
+
+impl From<WorkspaceError> for Error {
+    fn from(err: WorkspaceError) -> Self {
+        let kind = match err {
+            WorkspaceError::Disk(_) | WorkspaceError::Store(_) => Kind::Failed,
+            WorkspaceError::Gone(_) | WorkspaceError::Names { .. } => Kind::Refused,
+        };
+        Self::from_source(kind, &err)
+    }
+}
+
+impl From<AcceptError> for Error {
+    fn from(err: AcceptError) -> Self {
+        match err {
+            AcceptError::Run(err) => err.into(),
+            AcceptError::Workspace(err) => err.into(),
+            AcceptError::Repo(err) => err.into(),
+            AcceptError::Disk(_)
+            | AcceptError::Report { .. }
+            | AcceptError::Git { .. }
+            | AcceptError::Landed { .. } => Self::from_source(Kind::Failed, &err),
+            AcceptError::State { .. }
+            | AcceptError::OtherRepo { .. }
+            | AcceptError::Verdict { .. }
+            | AcceptError::Tampered(_)
+            | AcceptError::Nothing(_)
+            | AcceptError::Uncommittable { .. }
+            | AcceptError::Moved { .. }
+            | AcceptError::Met(_)
+            | AcceptError::Unfinished(_)
+            | AcceptError::Dirty(_)
+            | AcceptError::NoAuthor(_) => Self::from_source(Kind::Refused, &err),
+        }
+    }
+}
+
+impl From<SandboxError> for Error {
+    fn from(err: SandboxError) -> Self {
+        Self::from_source(Kind::Refused, &err).hint(err.hint())
+    }
+}
+
+impl From<ProbeError> for Error {
+    fn from(err: ProbeError) -> Self {
+        let kind = match err {
+            ProbeError::Io(_) => Kind::Failed,
+            ProbeError::Died { .. } | ProbeError::Failed(_) => Kind::Refused,
+        };
+        Self::from_source(kind, &err)
+    }
+}
+
+impl From<WorkerError> for Error {
+    fn from(err: WorkerError) -> Self {
+        Self::from_source(Kind::Failed, &err)
+    }
+}
+
+impl From<GgufError> for Error {
+    fn from(err: GgufError) -> Self {
+        let kind = match err {
+            GgufError::Missing(_) | GgufError::Unreadable { .. } | GgufError::NotAFile(_) => Kind::Usage,
+            GgufError::Bad { .. } => Kind::Refused,
+        };
+        Self::from_source(kind, &err)
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(Kind::Refused, refusal).hint("a shorter context takes less: --ctx N; `chargehand plan` shows every buffer")
+    }
+}
+
+impl From<EnvError> for Error {
+    fn from(err: EnvError) -> Self {
+        Self::from_source(Kind::Failed, &err)
+    }
+}

@@ -1,0 +1,63 @@
+//! The subcommands by which the program starts itself as another process. Nobody types them.
+
+use std::io::{self, BufReader, Read};
+use std::process::ExitCode;
+
+use chargehand_engine::Log;
+use chargehand_engine::devices;
+use chargehand_engine::dry_run;
+use chargehand_engine::engine::Backend;
+use chargehand_engine::serve::serve;
+
+use super::out;
+use crate::env::probe::{DryRun, Measured};
+use crate::env::worker;
+use crate::error::{Error, Kind};
+
+/// Arguments of `worker`: none, all comes through its stdin.
+#[derive(Debug, clap::Args)]
+pub(super) struct WorkerArgs {}
+
+/// Arguments of `dry-run`: none, all comes through its stdin.
+#[derive(Debug, clap::Args)]
+pub(super) struct DryRunArgs {}
+
+/// Serves one model until stdin ends.
+pub(super) fn worker(_: &WorkerArgs) -> Result<ExitCode, Error> {
+    settle_in()?;
+    let backend = Backend::start(Log::Quiet).map_err(|err| Error::from_source(Kind::Failed, &err))?;
+    serve(&backend, BufReader::new(io::stdin()), io::stdout())
+        .map_err(|err| Error::from_source(Kind::Failed, &err))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Answers one question about memory.
+pub(super) fn dry_run(_: &DryRunArgs) -> Result<ExitCode, Error> {
+    settle_in()?;
+    let mut question = Vec::new();
+    let read = io::stdin().lock().read_to_end(&mut question);
+    read.map_err(|err| Error::new(Kind::Failed, format!("cannot read the question: {err}")))?;
+    let ask: DryRun = serde_json::from_slice(&question)
+        .map_err(|err| Error::new(Kind::Usage, format!("the question is none: {err}")))?;
+    out::json(&measure(ask))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn measure(ask: DryRun) -> Measured {
+    let backend = match Backend::start(Log::Quiet) {
+        Ok(backend) => backend,
+        Err(err) => return Measured::Failed(err.to_string()),
+    };
+    match ask.options {
+        None => Measured::Devices(devices::pools(&backend)),
+        Some(options) => match dry_run::footprint(&backend, &ask.model, options) {
+            Ok(footprint) => Measured::Footprint(footprint),
+            Err(err) => Measured::Failed(err.to_string()),
+        },
+    }
+}
+
+fn settle_in() -> Result<(), Error> {
+    worker::settle_in()
+        .map_err(|err| Error::new(Kind::Failed, format!("the process could not be tied to its parent: {err}")))
+}

@@ -1,0 +1,139 @@
+//! The command line: what each command is called, what it takes, and what comes out where.
+//!
+//! The result goes to stdout and everything else to stderr; the exit code is the one that `error.rs` lists.
+
+mod accept;
+mod completions;
+mod contract;
+mod doctor;
+mod drive;
+mod embedded;
+mod faults;
+mod hidden;
+mod model;
+mod models;
+mod out;
+mod plan;
+mod reject;
+mod report;
+mod resume;
+mod run;
+mod verify;
+mod watch;
+mod worker;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::env::sandbox::inside;
+use crate::error::{Error, Kind};
+
+/// A local coding agent that is held to a contract: the model proposes, the evidence decides.
+#[derive(Debug, Parser)]
+#[command(name = "chargehand", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Does a job in a private copy of a git repository and checks the result.
+    #[command(visible_alias = "exec")]
+    Run(Box<run::Args>),
+    /// Commits the result of a run onto its branch.
+    Accept(accept::Args),
+    /// Throws the result of a run away.
+    Reject(reject::Args),
+    /// Goes on with a run that was interrupted.
+    Resume(Box<resume::Args>),
+    /// Shows the report of a run.
+    Report(report::Args),
+    /// Shows what models would take of the memory, and whether they fit.
+    Plan(plan::Args),
+    /// Shows the built-in model, or what GGUF files say of themselves.
+    Models(models::Args),
+    /// Shows what works on this machine and what is missing.
+    Doctor(doctor::Args),
+    /// Prints the completions for a shell.
+    Completions(completions::Args),
+    /// Serves one model to the process that started it.
+    #[command(hide = true)]
+    Worker(hidden::WorkerArgs),
+    /// Measures what a model would take, without loading it.
+    #[command(hide = true)]
+    DryRun(hidden::DryRunArgs),
+}
+
+impl Command {
+    fn run(&self) -> Result<ExitCode, Error> {
+        match self {
+            Self::Run(args) => run::run(args),
+            Self::Accept(args) => accept::run(args).map(|()| ExitCode::SUCCESS),
+            Self::Reject(args) => reject::run(args).map(|()| ExitCode::SUCCESS),
+            Self::Resume(args) => resume::run(args),
+            Self::Report(args) => report::run(args).map(|()| ExitCode::SUCCESS),
+            Self::Plan(args) => plan::run(args),
+            Self::Models(args) => models::run(args).map(|()| ExitCode::SUCCESS),
+            Self::Doctor(args) => doctor::run(args),
+            Self::Completions(args) => completions::run(args).map(|()| ExitCode::SUCCESS),
+            Self::Worker(args) => hidden::worker(args),
+            Self::DryRun(args) => hidden::dry_run(args),
+        }
+    }
+
+    fn wants_json(&self) -> bool {
+        match self {
+            Self::Run(args) => args.wants_json(),
+            Self::Accept(args) => args.json,
+            Self::Reject(args) => args.json,
+            Self::Resume(args) => args.wants_json(),
+            Self::Report(args) => args.json,
+            Self::Plan(args) => args.json,
+            Self::Models(args) => args.json,
+            Self::Doctor(args) => args.json,
+            Self::Completions(args) => args.json,
+            Self::Worker(_) | Self::DryRun(_) => false,
+        }
+    }
+}
+
+/// Runs the program and returns its exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|first| first == inside::SUBCOMMAND) {
+        // Before anything is read of them: what follows belongs to a command of the contract.
+        return inside::run(args);
+    }
+    std::panic::set_hook(Box::new(|panic| out::report_panic(&panic.to_string())));
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(err) => {
+            // Help goes to stdout and ends with 0. A reader that is gone has seen enough.
+            drop(err.print());
+            return ExitCode::from(u8::try_from(err.exit_code()).unwrap_or(Kind::Usage.code()));
+        }
+    };
+    // Nothing is used afterwards but the exit code.
+    match catch_unwind(AssertUnwindSafe(|| cli.command.run())) {
+        Ok(Ok(code)) => code,
+        Ok(Err(err)) => {
+            out::report_error(&err, cli.command.wants_json());
+            ExitCode::from(err.kind.code())
+        }
+        Err(_) => ExitCode::from(Kind::Bug.code()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_commands_are_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,31 @@
+//! `chargehand reject`: throws the workspace of a run away. The repository never had anything of it.
+
+use serde_json::json;
+
+use super::out;
+use crate::config::Places;
+use crate::env::accept::reject;
+use crate::env::run_dir::RunDir;
+use crate::error::Error;
+
+/// Flags of `reject`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The run, or `last`
+    run: String,
+    /// Prints the result as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Rejects.
+pub(super) fn run(args: &Args) -> Result<(), Error> {
+    let places = Places::find()?;
+    let mut dir = RunDir::open(&places.state, &args.run)?;
+    reject(&mut dir)?;
+    let id = &dir.file().id;
+    if args.json {
+        return out::json(&json!({ "type": "rejected", "run": id }));
+    }
+    out::line(&format!("rejected {id}"))
+}

@@ -1,0 +1,91 @@
+//! `chargehand report`: shows what came of a run.
+
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::path::Path;
+
+use chargehand_core::report::{Report, SCHEMA};
+
+use super::out;
+use crate::config::{self, Places};
+use crate::env::run_dir::{RunDir, RunFile, Status};
+use crate::error::{Error, Kind};
+use crate::report::{visible, words};
+use crate::ui::{self, Paint};
+
+/// Flags of `report`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The run, or `last`; without it all runs are listed
+    run: Option<String>,
+    /// Prints report.json
+    #[arg(long, conflicts_with_all = ["html", "diff"])]
+    pub(super) json: bool,
+    /// Prints report.html
+    #[arg(long, conflicts_with = "diff", requires = "run")]
+    html: bool,
+    /// Prints diff.patch
+    #[arg(long, requires = "run")]
+    diff: bool,
+}
+
+/// Shows it.
+pub(super) fn run(args: &Args) -> Result<(), Error> {
+    let places = Places::find()?;
+    let Some(wanted) = &args.run else { return list(args, &RunDir::list(&places.state)?) };
+    let dir = RunDir::peek(&places.state, wanted)?;
+    let text = |name| read(&dir, name);
+    if args.html {
+        return out::raw(&text("report.html")?);
+    }
+    if args.diff {
+        return out::raw(&for_reader(text("diff.patch")?));
+    }
+    let json = text("report.json")?;
+    let report: Report = serde_json::from_str(&json).map_err(|err| {
+        let path = dir.path().join("report.json");
+        Error::new(Kind::Failed, format!("{} is no report of schema {SCHEMA}: {err}", path.display()))
+    })?;
+    if args.json {
+        return out::json(&report);
+    }
+    let stdout = io::stdout().is_terminal();
+    let paint = Paint::of(stdout, config::no_color().as_deref(), config::term().as_deref());
+    out::raw(&ui::summary(&report, dir.path(), paint))
+}
+
+fn list(args: &Args, runs: &[RunFile]) -> Result<(), Error> {
+    runs.iter().try_for_each(|run| {
+        if args.json {
+            return out::json(run);
+        }
+        let (repo, began) = (run.repo.to_string_lossy(), words::moment(run.started));
+        out::line(&format!("{}  {:<8}  {began}  {}", run.id, word(run.status), visible::line(&repo).text))
+    })
+}
+
+fn word(status: Status) -> &'static str {
+    match status {
+        Status::Running => "running",
+        Status::Done => "done",
+        Status::Accepted => "accepted",
+        Status::Rejected => "rejected",
+    }
+}
+
+/// A terminal gets what it would act on spelt out; a pipe gets the patch as it is, so that it can be applied.
+fn for_reader(patch: String) -> String {
+    if io::stdout().is_terminal() { visible::block(&patch).text } else { patch }
+}
+
+fn read(dir: &RunDir, name: &str) -> Result<String, Error> {
+    let path: &Path = &dir.path().join(name);
+    fs::read_to_string(path).map_err(|err| match err.kind() {
+        io::ErrorKind::NotFound => {
+            let id = &dir.file().id;
+            Error::new(Kind::Failed, format!("run {id} has no {name}: it has not come to its verdict"))
+                .hint(format!("chargehand resume {id} goes on, chargehand reject {id} throws it away"))
+        }
+        _ => Error::new(Kind::Failed, format!("cannot read {}: {err}", path.display())),
+    })
+}

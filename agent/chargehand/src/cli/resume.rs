@@ -1,0 +1,91 @@
+//! `chargehand resume`: goes on where a run was interrupted, with a fresh worker and the limits anew.
+
+use std::fs;
+use std::process::ExitCode;
+
+use chargehand_core::contract::Contract;
+use chargehand_core::report::Report;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::drive::{self, Job, ShowArgs};
+use super::worker::{WorkerArgs, WorkerSpec};
+use crate::audit::{Line, Log};
+use crate::config::Places;
+use crate::env::run_dir::{RunDir, Status};
+use crate::error::{Error, Kind};
+
+/// Flags of `resume`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The run, or `last`
+    run: String,
+    #[command(flatten)]
+    worker: WorkerArgs,
+    #[command(flatten)]
+    show: ShowArgs,
+}
+
+impl Args {
+    /// Returns whether the output is for a program.
+    pub(super) fn wants_json(&self) -> bool {
+        self.show.json
+    }
+}
+
+/// Goes on from the present state of the workspace.
+pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
+    let interrupt = drive::listen()?;
+    let places = Places::find()?;
+    let mut dir = RunDir::open(&places.state, &args.run)?;
+    may_resume(&dir)?;
+    let contract = read_contract(&dir)?;
+    let (mut log, lines) = Log::reopen(&dir.path().join("events.jsonl"))?;
+    let (spec, ready) = if args.worker.is_given() {
+        args.worker.choose(&places)?
+    } else {
+        let spec = earlier_worker(&lines).ok_or_else(|| {
+            Error::new(Kind::Failed, "the log of the run does not say who worked").hint("give -m or --worker")
+        })?;
+        let ready = spec.again()?;
+        (spec, ready)
+    };
+    let sandbox = drive::sandbox_for(&contract)?;
+    dir.set_status(Status::Running)?;
+    log.write("resumed", json!({ "facts": { "worker": spec } }))?;
+    let earlier = lines.iter().filter_map(Line::event).collect();
+    args.show.drive(Job { dir, contract, spec, ready, sandbox, log, earlier, interrupt })
+}
+
+/// A run that came to a limit has its verdict, and goes on all the same: the user grants the limits anew.
+fn may_resume(dir: &RunDir) -> Result<(), Error> {
+    let word = match dir.file().status {
+        Status::Running => return Ok(()),
+        Status::Done if reached_limit(dir) => return Ok(()),
+        Status::Done => "has its verdict",
+        Status::Accepted => "was accepted",
+        Status::Rejected => "was rejected",
+    };
+    let id = &dir.file().id;
+    Err(Error::new(Kind::Refused, format!("run {id} {word}; only a run that was interrupted or came to a limit can be resumed"))
+        .hint(format!("chargehand report {id} shows it")))
+}
+
+fn reached_limit(dir: &RunDir) -> bool {
+    let text = fs::read(dir.path().join("report.json")).unwrap_or_default();
+    serde_json::from_slice::<Report>(&text).is_ok_and(|report| report.stop.is_limit())
+}
+
+fn read_contract(dir: &RunDir) -> Result<Contract, Error> {
+    let path = dir.path().join("contract.toml");
+    let text = fs::read_to_string(&path)
+        .map_err(|err| Error::new(Kind::Failed, format!("cannot read {}: {err}", path.display())))?;
+    Contract::parse(&text).map_err(|err| Error::new(Kind::Failed, format!("{}: {err}", path.display())))
+}
+
+/// The worker that worked last.
+fn earlier_worker(lines: &[Line]) -> Option<WorkerSpec> {
+    lines.iter().rev().filter_map(|line| line.fields.get("facts")?.get("worker")).find_map(|worker| {
+        WorkerSpec::deserialize(worker).ok()
+    })
+}

@@ -1,0 +1,78 @@
+//! `chargehand run`: a job from its contract to its verdict.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::contract::ContractArgs;
+use super::drive::{self, Job, ShowArgs};
+use super::worker::WorkerArgs;
+use crate::audit::Log;
+use crate::config::{Places, ProjectConfig};
+use crate::env::repo::Repo;
+use crate::env::run_dir::RunDir;
+use crate::env::workspace::Workspace;
+use crate::error::{Error, Kind};
+
+/// Flags of `run`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    contract: ContractArgs,
+    #[command(flatten)]
+    worker: WorkerArgs,
+    /// The repository, instead of the one around the current folder
+    #[arg(short = 'C', long = "cd", value_name = "DIR")]
+    directory: Option<PathBuf>,
+    #[command(flatten)]
+    show: ShowArgs,
+}
+
+impl Args {
+    /// Returns whether the output is for a program.
+    pub(super) fn wants_json(&self) -> bool {
+        self.show.json
+    }
+}
+
+/// Does the job. Nothing is created before everything that can be checked was checked.
+pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
+    let interrupt = drive::listen()?;
+    let places = Places::find()?;
+    let directory = args.directory.as_deref().unwrap_or(Path::new("."));
+    let repo = Repo::discover(directory)?;
+    keep_apart(&places, &repo)?;
+    let contract = args.contract.contract(&ProjectConfig::read(repo.top())?)?;
+    let (spec, ready) = args.worker.choose(&places)?;
+    let sandbox = drive::sandbox_for(&contract)?;
+    let text = toml::to_string(&contract.source)
+        .map_err(|err| Error::new(Kind::Bug, format!("the contract cannot be written as TOML: {err}")))?;
+    let dir = RunDir::create(&places.state, &repo, &text)?;
+    drop(Workspace::create(&dir, &repo)?);
+    let facts = json!({ "worker": spec, "contract": contract.source, "base": dir.file().base });
+    let log = Log::create(&dir.path().join("events.jsonl"), &dir.file().id, facts)?;
+    let earlier = Vec::new();
+    args.show.drive(Job { dir, contract, spec, ready, sandbox, log, earlier, interrupt })
+}
+
+/// A state folder inside the repository would make the private copy a part of what it copies.
+fn keep_apart(places: &Places, repo: &Repo) -> Result<(), Error> {
+    let state = nearest_real(&places.state);
+    let top = repo.top().canonicalize().unwrap_or_else(|_| repo.top().to_owned());
+    if !state.starts_with(&top) {
+        return Ok(());
+    }
+    let message = format!("the state folder {} lies inside the repository {}", state.display(), top.display());
+    Err(Error::new(Kind::Refused, message).hint("set CHARGEHAND_HOME to a folder outside of it"))
+}
+
+/// Returns `path` with the links of what exists of it resolved.
+fn nearest_real(path: &Path) -> PathBuf {
+    for above in path.ancestors() {
+        if let (Ok(real), Ok(rest)) = (above.canonicalize(), path.strip_prefix(above)) {
+            return real.join(rest);
+        }
+    }
+    path.to_owned()
+}

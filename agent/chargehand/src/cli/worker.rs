@@ -1,0 +1,184 @@
+//! Whoever proposes the calls of a run: a model, or a script. The log keeps it, so that a run can be resumed.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use chargehand_core::memory::{self, Footprint, Plan};
+use chargehand_core::ports::Model;
+use chargehand_core::script::Script;
+use chargehand_engine::sampler::Sampling;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::embedded::hex;
+use super::model::{self, ModelArgs};
+use crate::config::{Places, UserConfig};
+use crate::env::probe;
+use crate::env::worker::ModelWorker;
+use crate::error::{Error, Kind};
+
+/// Files up to this size are hashed as a whole.
+const MAX_HASHED: u64 = 64 << 20;
+
+/// Who works.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct WorkerArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Plays tool calls from a file instead of asking a model
+    #[arg(long, value_name = "script:FILE", conflicts_with_all = ["model", "ctx", "temperature", "seed"])]
+    worker: Option<String>,
+}
+
+/// A worker as the log has it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(super) enum WorkerSpec {
+    /// Calls from a file.
+    Script {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A model.
+    Model {
+        /// The footprint it was planned with, which says how it is loaded.
+        footprint: Box<Footprint>,
+        /// What tells its file from others.
+        identity: String,
+        /// How tokens are picked.
+        sampling: Sampling,
+    },
+}
+
+/// A worker that can be started: everything about it was checked.
+pub(super) enum Ready {
+    /// Its calls were read.
+    Script(Script),
+    /// It fits.
+    Model(Plan, Sampling),
+}
+
+impl WorkerArgs {
+    /// Returns whether any of the flags was given.
+    pub(super) fn is_given(&self) -> bool {
+        self.worker.is_some() || self.model.model.is_some()
+    }
+
+    /// Returns the worker that is asked for, and what starts it.
+    pub(super) fn choose(&self, places: &Places) -> Result<(WorkerSpec, Ready), Error> {
+        // Read also for a script, so that a wrong key is told at once.
+        let config = UserConfig::read(places.config.as_deref(), &self.model.config)?;
+        if let Some(worker) = &self.worker {
+            let path = script_path(worker)?;
+            let script = read_script(&path)?;
+            return Ok((WorkerSpec::Script { path }, Ready::Script(script)));
+        }
+        let choice = self.model.choose(&config, places)?;
+        let sampling = self.model.sampling(&config);
+        let (plan, _) = model::plan(&choice)?;
+        let footprint = Box::new(plan.footprints()[0].clone());
+        let identity = identify(Path::new(&choice.options.path))?;
+        Ok((WorkerSpec::Model { footprint, identity, sampling }, Ready::Model(plan, sampling)))
+    }
+}
+
+impl WorkerSpec {
+    /// Makes ready once more what worked before.
+    pub(super) fn again(&self) -> Result<Ready, Error> {
+        match self {
+            Self::Script { path } => Ok(Ready::Script(read_script(path)?)),
+            Self::Model { footprint, identity, sampling } => {
+                let path = Path::new(&footprint.options.path);
+                let found = identify(path)?;
+                if found != *identity {
+                    let message = format!("{} is not the file it was: its {found}", path.display());
+                    return Err(Error::new(Kind::Refused, message).hint("give the model with -m"));
+                }
+                let plan = memory::plan(vec![footprint.as_ref().clone()], &probe::budget())?;
+                Ok(Ready::Model(plan, *sampling))
+            }
+        }
+    }
+
+    /// Returns what the report calls it.
+    pub(super) fn words(&self) -> String {
+        match self {
+            Self::Script { path } => format!("script {}", path.display()),
+            Self::Model { footprint, identity, .. } => format!("{} ({identity})", footprint.model),
+        }
+    }
+}
+
+impl Ready {
+    /// Returns the memory plan of a model.
+    pub(super) fn plan(&self) -> Option<&Plan> {
+        match self {
+            Self::Script(_) => None,
+            Self::Model(plan, _) => Some(plan),
+        }
+    }
+
+    /// Starts it.
+    pub(super) fn start(self) -> Result<Started, Error> {
+        match self {
+            Self::Script(script) => Ok(Started::Script(script)),
+            Self::Model(plan, sampling) => Ok(Started::Model(Box::new(ModelWorker::start(&plan, sampling)?))),
+        }
+    }
+}
+
+/// A worker at work.
+pub(super) enum Started {
+    /// A script.
+    Script(Script),
+    /// A process with a model.
+    Model(Box<ModelWorker>),
+}
+
+impl Started {
+    /// Returns it as the loop needs it.
+    pub(super) fn model(&mut self) -> &mut dyn Model {
+        match self {
+            Self::Script(script) => script,
+            Self::Model(worker) => worker.as_mut(),
+        }
+    }
+
+    /// Returns the tokens of the system prompt and the tools.
+    pub(super) fn prompt_tokens(&self) -> Option<u64> {
+        match self {
+            Self::Script(_) => None,
+            Self::Model(worker) => worker.prompt_tokens(),
+        }
+    }
+}
+
+fn script_path(worker: &str) -> Result<PathBuf, Error> {
+    let path = worker.strip_prefix("script:").filter(|path| !path.is_empty());
+    let path = path.ok_or_else(|| {
+        Error::new(Kind::Usage, format!("`{worker}` is no worker")).hint("write --worker script:FILE, or -m MODEL.gguf")
+    })?;
+    std::path::absolute(path).map_err(|err| Error::new(Kind::Usage, format!("cannot find {path}: {err}")))
+}
+
+fn read_script(path: &Path) -> Result<Script, Error> {
+    let text = fs::read_to_string(path)
+        .map_err(|err| Error::new(Kind::Usage, format!("cannot read the script {}: {err}", path.display())))?;
+    Script::parse(&text).map_err(|err| Error::new(Kind::Usage, format!("{}: {err}", path.display())))
+}
+
+/// Returns the hash of a model's file; of a large one the head with its length, because to hash 20 GB would take
+/// longer than many a job.
+fn identify(path: &Path) -> Result<String, Error> {
+    let unreadable = |err| Error::new(Kind::Refused, format!("cannot read the model {}: {err}", path.display()));
+    let file = fs::File::open(path).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    let mut bytes = Vec::new();
+    file.take(MAX_HASHED).read_to_end(&mut bytes).map_err(unreadable)?;
+    let hash = hex(&Sha256::digest(&bytes));
+    Ok(match length {
+        0..=MAX_HASHED => format!("sha256 {hash}"),
+        _ => format!("sha256 of the first {MAX_HASHED} of {length} bytes {hash}"),
+    })
+}

@@ -1,0 +1,352 @@
+//! Where things lie and what the user and the project have set. The only place that reads environment variables.
+//!
+//! A project's own file comes with the repository and is not trusted: all it can do is to tighten.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chargehand_core::contract::{ContractFile, parse_duration};
+use serde::{Deserialize, Deserializer};
+use thiserror::Error;
+
+/// More than this no configuration file has.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// Why a configuration cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// Nobody says where the state goes.
+    #[error("none of CHARGEHAND_HOME, XDG_STATE_HOME and HOME is set")]
+    NoHome,
+    /// A file is there and cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file or a flag has a key or a value that is not known.
+    #[error("{origin}: {message}")]
+    Invalid {
+        /// The file with its line, or the flag.
+        origin: String,
+        /// What is wrong, with the key.
+        message: String,
+    },
+}
+
+/// The folders and files that belong to the user.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Places {
+    /// Runs and unpacked models.
+    pub state: PathBuf,
+    /// The user's configuration; it need not exist.
+    pub config: Option<PathBuf>,
+}
+
+impl Places {
+    /// Finds them: all under `CHARGEHAND_HOME` where that is set, otherwise by the XDG rules.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::NoHome`].
+    pub fn find() -> Result<Self, ConfigError> {
+        Self::from_variables(&|name| std::env::var_os(name).filter(|value| !value.is_empty()))
+    }
+
+    fn from_variables(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
+        if let Some(home) = variable("CHARGEHAND_HOME") {
+            let state = std::path::absolute(&home)
+                .map_err(|source| ConfigError::Unreadable { path: home.into(), source })?;
+            return Ok(Self { config: Some(state.join("config.toml")), state });
+        }
+        // The XDG rules: a relative path is as good as none.
+        let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let home = absolute("HOME");
+        let below_home = |path| home.as_ref().map(|home| home.join(path));
+        let state = absolute("XDG_STATE_HOME").or_else(|| below_home(".local/state")).ok_or(ConfigError::NoHome)?;
+        let config = absolute("XDG_CONFIG_HOME").or_else(|| below_home(".config"));
+        Ok(Self {
+            state: state.join("chargehand"),
+            config: config.map(|config| config.join("chargehand/config.toml")),
+        })
+    }
+}
+
+/// Returns all of it, for the list from which the environment of a command is made.
+#[must_use]
+pub fn variables() -> BTreeMap<OsString, OsString> {
+    std::env::vars_os().collect()
+}
+
+/// Returns `NO_COLOR`.
+#[must_use]
+pub fn no_color() -> Option<OsString> {
+    std::env::var_os("NO_COLOR")
+}
+
+/// Returns the kind of terminal, `TERM`.
+#[must_use]
+pub fn term() -> Option<OsString> {
+    std::env::var_os("TERM")
+}
+
+/// What the user has set, in `config.toml` and with `--config`. Flags win over it.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct UserConfig {
+    /// The GGUF file that works unless `-m` says otherwise.
+    pub model: Option<PathBuf>,
+    /// Tokens of context.
+    pub ctx: Option<u32>,
+    /// Layers on a GPU.
+    pub gpu_layers: Option<u32>,
+    /// The type of the KV cache.
+    pub kv_type: Option<String>,
+    /// Threads for computing.
+    pub threads: Option<u32>,
+    /// How tokens are picked.
+    pub sampling: SamplingConfig,
+}
+
+/// The `[sampling]` table.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct SamplingConfig {
+    /// 0 picks the most likely token.
+    pub temperature: Option<f32>,
+    /// How many of the most likely tokens stay.
+    pub top_k: Option<u32>,
+    /// The share of probability that stays.
+    pub top_p: Option<f32>,
+    /// The share of the best token's probability that a token needs.
+    pub min_p: Option<f32>,
+    /// The same seed gives the same tokens.
+    pub seed: Option<u32>,
+}
+
+impl UserConfig {
+    /// Reads `file`, when it is there, and puts each `key=value` of `--config` over it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the file or the flag, and the key.
+    pub fn read(file: Option<&Path>, overrides: &[String]) -> Result<Self, ConfigError> {
+        let mut table = toml::Table::new();
+        if let Some(path) = file {
+            let text = read_small(path, fs::metadata(path))?;
+            // On its own first, so that the message names the file.
+            parse::<Self>(path, &text)?;
+            table = parse(path, &text)?;
+        }
+        for text in overrides {
+            let invalid = |message: String| ConfigError::Invalid { origin: format!("--config {text}"), message };
+            let one = parse_override(text).map_err(invalid)?;
+            one.clone().try_into::<Self>().map_err(|err| invalid(err.message().to_owned()))?;
+            merge(&mut table, one);
+        }
+        let invalid = |err: toml::de::Error| ConfigError::Invalid {
+            origin: "the configuration".to_owned(),
+            message: err.message().to_owned(),
+        };
+        table.try_into().map_err(invalid)
+    }
+}
+
+/// What `.chargehand/config.toml` of a repository may say.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProjectConfig {
+    /// Globs that no run may touch.
+    pub forbid: Vec<String>,
+    /// Upper bounds for the limits of a contract.
+    pub limits: ProjectLimits,
+}
+
+/// The `[limits]` table of a project.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProjectLimits {
+    /// Calls of the worker.
+    pub turns: Option<u32>,
+    /// Generated tokens of a run.
+    pub tokens: Option<u64>,
+    /// Generated tokens of a turn.
+    pub turn_tokens: Option<u32>,
+    /// Wall-clock time of a run.
+    #[serde(deserialize_with = "duration")]
+    pub time: Option<Duration>,
+    /// Added and removed lines together.
+    pub max_changed_lines: Option<u32>,
+}
+
+impl ProjectConfig {
+    /// Reads the file of the repository at `top`, when it is there.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the file and the key.
+    pub fn read(top: &Path) -> Result<Self, ConfigError> {
+        let path = top.join(".chargehand/config.toml");
+        // A link could lead to a file of the user's, whose words an error message would repeat.
+        parse(&path, &read_small(&path, fs::symlink_metadata(&path))?)
+    }
+
+    /// Tightens `contract`: what is forbidden is added, a limit can only become lower.
+    pub fn tighten(&self, contract: &mut ContractFile) {
+        let forbid = &mut contract.scope.forbid;
+        forbid.extend(self.forbid.iter().filter(|glob| !forbid.contains(glob)).cloned().collect::<Vec<_>>());
+        let (limits, bounds) = (&mut contract.limits, &self.limits);
+        limits.turns = lower(limits.turns, bounds.turns);
+        limits.tokens = lower(limits.tokens, bounds.tokens);
+        limits.turn_tokens = lower(limits.turn_tokens, bounds.turn_tokens);
+        limits.time = lower(limits.time, bounds.time);
+        let lines = &mut contract.scope.max_changed_lines;
+        *lines = lines.map(|own| lower(own, bounds.max_changed_lines)).or(bounds.max_changed_lines);
+    }
+}
+
+fn lower<T: Ord>(own: T, bound: Option<T>) -> T {
+    match bound {
+        Some(bound) => own.min(bound),
+        None => own,
+    }
+}
+
+fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(from)?;
+    parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+/// Returns what a file says, nothing if it is not there. A pipe, a huge file or, by the `facts` of a project's
+/// file, a link is an error.
+fn read_small(path: &Path, facts: io::Result<fs::Metadata>) -> Result<String, ConfigError> {
+    let refuse = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    let facts = match facts {
+        Ok(facts) => facts,
+        Err(err) if matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(String::new());
+        }
+        Err(err) => return Err(refuse(err)),
+    };
+    if !facts.is_file() {
+        return Err(refuse(io::Error::other("it is no regular file")));
+    }
+    let mut text = String::new();
+    let file = fs::File::open(path).map_err(refuse)?;
+    file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(refuse)?;
+    if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_FILE {
+        return Err(refuse(io::Error::other(format!("it has more than {MAX_FILE} bytes"))));
+    }
+    Ok(text)
+}
+
+/// Parses a TOML file; the error names the file and the line.
+///
+/// # Errors
+///
+/// [`ConfigError::Invalid`].
+pub fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
+    toml::from_str(text).map_err(|err: toml::de::Error| {
+        let line = err.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1);
+        let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
+        ConfigError::Invalid { origin: format!("{}{line}", path.display()), message: err.message().to_owned() }
+    })
+}
+
+/// Parses `key=value`, where the value is TOML, or a text that is none.
+fn parse_override(text: &str) -> Result<toml::Table, String> {
+    let (key, value) = text.split_once('=').ok_or("write it as key=value, with the value in TOML")?;
+    let (key, value) = (key.trim(), value.trim());
+    toml::from_str(&format!("{key} = {value}"))
+        .or_else(|_| toml::from_str(&format!("{key} = {}", toml::Value::from(value))))
+        .map_err(|err| err.message().to_owned())
+}
+
+fn merge(into: &mut toml::Table, from: toml::Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(toml::Value::Table(old)), toml::Value::Table(new)) => merge(old, new),
+            (_, value) => drop(into.insert(key, value)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn places(variables: &[(&str, &str)], state: &str, config: &str) {
+        let variable = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+        };
+        let found = Places::from_variables(&variable).unwrap();
+        assert_eq!(found, Places { state: state.into(), config: Some(config.into()) });
+    }
+
+    #[test]
+    fn places_follow_the_variables() {
+        places(&[("CHARGEHAND_HOME", "/c"), ("HOME", "/h")], "/c", "/c/config.toml");
+        let default = ("/h/.local/state/chargehand", "/h/.config/chargehand/config.toml");
+        places(&[("HOME", "/h")], default.0, default.1);
+        places(&[("HOME", "/h"), ("XDG_STATE_HOME", "relative")], default.0, default.1);
+        let xdg = [("HOME", "/h"), ("XDG_STATE_HOME", "/s"), ("XDG_CONFIG_HOME", "/x")];
+        places(&xdg, "/s/chargehand", "/x/chargehand/config.toml");
+        assert!(matches!(Places::from_variables(&|_| None), Err(ConfigError::NoHome)));
+    }
+
+    #[track_caller]
+    fn overrides(texts: &[&str], expect: Result<UserConfig, &str>) {
+        let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+        match (UserConfig::read(None, &texts), expect) {
+            (Ok(found), expect) => assert_eq!(Ok(found), expect),
+            (Err(err), Err(part)) => assert!(err.to_string().contains(part), "{err}"),
+            (Err(err), Ok(_)) => panic!("{err}"),
+        }
+    }
+
+    #[test]
+    fn overrides_are_toml_and_unknown_keys_are_errors() {
+        let sampling = SamplingConfig { temperature: Some(0.5), seed: Some(7), ..SamplingConfig::default() };
+        let expect = UserConfig { ctx: Some(4096), sampling, ..UserConfig::default() };
+        overrides(&["ctx=4096", "sampling.temperature=0.5", "sampling.seed = 7"], Ok(expect));
+        let model = UserConfig { model: Some("a b.gguf".into()), ..UserConfig::default() };
+        overrides(&["model=a b.gguf"], Ok(model.clone()));
+        overrides(&["model='a b.gguf'"], Ok(model));
+        overrides(&["contxt=1"], Err("--config contxt=1: unknown field `contxt`"));
+        overrides(&["ctx=x"], Err("--config ctx=x: invalid type"));
+        overrides(&["ctx"], Err("key=value"));
+    }
+
+    #[test]
+    fn a_project_only_tightens() {
+        let project: ProjectConfig = toml::from_str(
+            "forbid = ['Cargo.toml', 'a']\n[limits]\nturns = 10\ntokens = 1000000\ntime = '5m'\nmax_changed_lines = 9",
+        )
+        .unwrap();
+        let mut contract = ContractFile::default();
+        contract.scope.forbid = vec!["a".to_owned()];
+        contract.limits.turns = 9;
+        project.tighten(&mut contract);
+        assert_eq!(contract.scope.forbid, ["a", "Cargo.toml"]);
+        assert_eq!((contract.limits.turns, contract.limits.tokens), (9, 200_000));
+        assert_eq!(contract.limits.time, Duration::from_secs(300));
+        assert_eq!(contract.scope.max_changed_lines, Some(9));
+        contract.limits.turns = 11;
+        contract.scope.max_changed_lines = Some(8);
+        project.tighten(&mut contract);
+        assert_eq!((contract.limits.turns, contract.scope.max_changed_lines), (10, Some(8)));
+    }
+
+    #[test]
+    fn a_project_cannot_set_what_is_the_users() {
+        let err = parse::<ProjectConfig>(Path::new("p.toml"), "forbid = []\nmodel = 'x'").unwrap_err();
+        assert!(err.to_string().starts_with("p.toml, line 2: unknown field `model`"), "{err}");
+    }
+}

@@ -1,0 +1,395 @@
+//! Takes the result of a run over into the user's repository, or throws it away.
+//!
+//! Everything is checked before anything is written. Then come objects, commit, branch, working files and index, in
+//! this order, so that at every moment the repository is one that git can work with. No hook is run and nothing is
+//! signed: libgit2 does neither.
+
+use std::fs;
+use std::io;
+
+use chargehand_core::report::{Report, SCHEMA, Verdict};
+use git2::{Oid, Repository, RepositoryState, Signature};
+use thiserror::Error;
+
+use super::checkout::{Checkout, Edit};
+use super::dir::{DiskError, Tried};
+use super::edits::edits;
+use super::path_text::escape;
+use super::repo::{Head, Repo, RepoError};
+use super::run_dir::{RunDir, RunDirError, Status};
+use super::tree::{self, Edits};
+use super::workspace::{COPIES, PARTS, WorkspaceError};
+
+/// Paths that a message lists before it only counts.
+const SHOWN: usize = 5;
+
+/// What the user says to it.
+#[derive(Clone, Debug, Default)]
+pub struct AcceptOptions {
+    /// The commit message; without one it is the goal.
+    pub message: Option<String>,
+    /// Whether a verdict that is not `holds` is taken too, and a branch that has moved on, as long as nothing that
+    /// the run changed has changed there.
+    pub anyway: bool,
+}
+
+/// What was made of a run.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Accepted {
+    /// The new commit, in hex.
+    pub commit: String,
+    /// The branch that has it now; nothing for a detached HEAD, which then is its only holder.
+    pub branch: Option<String>,
+    /// The paths it changes.
+    pub paths: Vec<String>,
+}
+
+/// Why a run is not accepted. Only after [`AcceptError::Landed`] is anything different from before.
+#[derive(Debug, Error)]
+pub enum AcceptError {
+    /// The folder of the run cannot be used.
+    #[error(transparent)]
+    Run(#[from] RunDirError),
+    /// Its workspace cannot be read.
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+    /// The repository cannot be read.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    /// The disk said no.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// It is not in a state to be accepted or rejected.
+    #[error("run {id} {why}")]
+    State {
+        /// The run.
+        id: String,
+        /// What it is instead.
+        why: &'static str,
+    },
+    /// It was made in another repository.
+    #[error("run {id} belongs to the repository {theirs}, this is {ours}")]
+    OtherRepo {
+        /// The run.
+        id: String,
+        /// Its repository.
+        theirs: String,
+        /// This one.
+        ours: String,
+    },
+    /// The report cannot be read, or is another run's.
+    #[error("report.json of run {id} {why}")]
+    Report {
+        /// The run.
+        id: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The contract is not kept.
+    #[error(
+        "the result of run {id} breaks its contract ({violations} violations, see its report); `--anyway` takes it all the same"
+    )]
+    Verdict {
+        /// The run.
+        id: String,
+        /// How many breaches there are.
+        violations: usize,
+    },
+    /// The workspace is not what was judged.
+    #[error("the workspace of run {0} is not what was judged: something has written to it since")]
+    Tampered(String),
+    /// There is nothing to commit.
+    #[error("run {0} changed nothing")]
+    Nothing(String),
+    /// A change that no commit can hold, or that nobody should make.
+    #[error("`{path}` cannot be committed: {why}")]
+    Uncommittable {
+        /// The path.
+        path: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// HEAD is elsewhere than at the start.
+    #[error("HEAD is {now}, but the run began at {then}; `--anyway` takes a branch that moved on")]
+    Moved {
+        /// Where the run began.
+        then: String,
+        /// Where HEAD is.
+        now: String,
+    },
+    /// The branch has changed files that the run changes too.
+    #[error("{} changed on the branch since the run began; run the job again", list(.0, "has", "have"))]
+    Met(Vec<String>),
+    /// A merge or the like is under way.
+    #[error("the repository is in the middle of something ({0}); finish it first")]
+    Unfinished(String),
+    /// The user has changes of his own where the run has some.
+    #[error("{} changes that are not committed; commit or stash them first", list(.0, "has", "have"))]
+    Dirty(Vec<String>),
+    /// Nobody is named as the author.
+    #[error(
+        "git does not know who commits: `{0}` is not set; set it with `git config --global {0} \"...\"`"
+    )]
+    NoAuthor(&'static str),
+    /// libgit2 said no.
+    #[error("{what}: {}", source.message())]
+    Git {
+        /// What was tried.
+        what: String,
+        /// What it said.
+        source: git2::Error,
+    },
+    /// The commit is made and holds, but the checkout is not up to date.
+    #[error(
+        "commit {commit} is made, but the checkout could not follow: {why}; run `chargehand accept {id}` again, or `git checkout HEAD -- PATH`"
+    )]
+    Landed {
+        /// The run.
+        id: String,
+        /// The commit.
+        commit: String,
+        /// What was in the way.
+        why: String,
+    },
+}
+
+/// Commits the result of `run` onto the branch it began at, and brings the touched files of the checkout up to date.
+///
+/// # Errors
+///
+/// [`AcceptError`]. After [`AcceptError::Landed`] the call can be repeated; it then only finishes the checkout.
+pub fn accept(
+    run: &mut RunDir,
+    repo: &Repo,
+    options: AcceptOptions,
+) -> Result<Accepted, AcceptError> {
+    run.lock()?;
+    check_state(run)?;
+    check_repo(run, repo)?;
+    let report = read_report(run, options.anyway)?;
+    let edits = edits(run, repo, &report)?;
+    let checkout = Checkout::open(repo.git(), repo.top())?;
+    let commit = match landed(run, repo)? {
+        Some(commit) => commit,
+        None => {
+            let parent = parent(run, repo, &edits, options.anyway)?;
+            let author = author(repo.git())?;
+            let dirty = checkout.dirty(&edits).tried(|| "cannot read the checkout".to_owned())?;
+            if !dirty.is_empty() {
+                return Err(AcceptError::Dirty(dirty));
+            }
+            let message = options.message.unwrap_or_else(|| default_message(&report));
+            let message = format!("{}\n", message.trim_end());
+            let commit = write_commit(repo, parent, &edits, &author, &message)?;
+            land(run, repo, parent, commit)?
+        }
+    };
+    follow(run, repo, &checkout, &edits, &commit)?;
+    run.set_status(Status::Accepted)?;
+    // The commit is safe; copies that stay are only litter.
+    drop(run.remove(&COPIES));
+    let paths = edits.iter().map(|edit| escape(&edit.path)).collect();
+    Ok(Accepted { commit, branch: run.file().branch.clone(), paths })
+}
+
+/// Throws the workspace of `run` away. Its report and its events stay.
+///
+/// # Errors
+///
+/// [`AcceptError::State`] for a run that was accepted, [`AcceptError::Run`], [`AcceptError::Disk`].
+pub fn reject(run: &mut RunDir) -> Result<(), AcceptError> {
+    run.lock()?;
+    if run.file().status == Status::Accepted {
+        return Err(state(run, "was accepted already; `git revert` takes its commit back"));
+    }
+    run.set_status(Status::Rejected)?;
+    Ok(run.remove(&PARTS)?)
+}
+
+fn check_state(run: &RunDir) -> Result<(), AcceptError> {
+    match run.file().status {
+        Status::Done => Ok(()),
+        Status::Running => Err(state(run, "has no verdict yet; resume it, or reject it")),
+        Status::Accepted => Err(state(run, "was accepted already")),
+        Status::Rejected => Err(state(run, "was rejected; its workspace is gone")),
+    }
+}
+
+fn state(run: &RunDir, why: &'static str) -> AcceptError {
+    AcceptError::State { id: run.file().id.clone(), why }
+}
+
+fn check_repo(run: &RunDir, repo: &Repo) -> Result<(), AcceptError> {
+    let theirs = &run.file().repo;
+    if theirs == repo.top() {
+        return Ok(());
+    }
+    let (theirs, ours) = (theirs.display().to_string(), repo.top().display().to_string());
+    Err(AcceptError::OtherRepo { id: run.file().id.clone(), theirs, ours })
+}
+
+fn read_report(run: &RunDir, anyway: bool) -> Result<Report, AcceptError> {
+    let id = &run.file().id;
+    let broken = |why: String| AcceptError::Report { id: id.clone(), why };
+    let text = fs::read(run.path().join("report.json"))
+        .map_err(|err| broken(format!("cannot be read: {err}")))?;
+    let report: Report =
+        serde_json::from_slice(&text).map_err(|err| broken(format!("cannot be read: {err}")))?;
+    if report.schema != SCHEMA {
+        return Err(broken(format!("has schema {}, this program reads {SCHEMA}", report.schema)));
+    }
+    if report.run != *id || report.base != run.file().base {
+        return Err(broken("is the report of another run".to_owned()));
+    }
+    if report.verdict != Verdict::Holds && !anyway {
+        return Err(AcceptError::Verdict { id: id.clone(), violations: report.violations.len() });
+    }
+    Ok(report)
+}
+
+/// Returns the commit of an earlier call that did not come to its end, if HEAD is there.
+fn landed(run: &RunDir, repo: &Repo) -> Result<Option<String>, AcceptError> {
+    let head = repo.head()?;
+    let same_branch = head.branch == run.file().branch;
+    Ok(run
+        .file()
+        .commit
+        .clone()
+        .filter(|commit| same_branch && head.commit.as_ref() == Some(commit)))
+}
+
+/// Returns the commit that the new one comes after: the base, or with `anyway` a later one that has left the touched
+/// files alone.
+fn parent(
+    run: &RunDir,
+    repo: &Repo,
+    edits: &[Edit],
+    anyway: bool,
+) -> Result<Option<Oid>, AcceptError> {
+    let (now, file) = (repo.head()?, run.file());
+    let then = Head { branch: file.branch.clone(), commit: file.base.clone() };
+    if now.branch != then.branch || (now.commit != then.commit && !anyway) {
+        return Err(AcceptError::Moved { then: describe(&then), now: describe(&now) });
+    }
+    match repo.git().state() {
+        RepositoryState::Clean => {}
+        state => return Err(AcceptError::Unfinished(format!("{state:?}").to_lowercase())),
+    }
+    let failed = |source| git("cannot read the commit at HEAD", source);
+    let Some(now) = now.commit else { return Ok(None) };
+    let commit = Oid::from_str(&now).and_then(|id| repo.git().find_commit(id)).map_err(failed)?;
+    let tree = commit.tree().map_err(failed)?;
+    let mut met = Vec::new();
+    for edit in edits {
+        if tree::leaf(repo.git(), &tree, &edit.path).map_err(failed)? != edit.old {
+            met.push(escape(&edit.path));
+        }
+    }
+    if met.is_empty() { Ok(Some(commit.id())) } else { Err(AcceptError::Met(met)) }
+}
+
+fn describe(head: &Head) -> String {
+    let commit =
+        head.commit.as_ref().map_or("no commit yet", |commit| &commit[..commit.len().min(12)]);
+    match &head.branch {
+        Some(branch) => format!("branch {branch} at {commit}"),
+        None => format!("detached at {commit}"),
+    }
+}
+
+fn author(repo: &Repository) -> Result<Signature<'static>, AcceptError> {
+    let failed = |source| git("cannot read the configuration of git", source);
+    let config = repo.config().and_then(|mut config| config.snapshot()).map_err(failed)?;
+    let get = |key: &'static str| {
+        let value = config.get_string(key).unwrap_or_default().trim().to_owned();
+        if value.is_empty() { Err(AcceptError::NoAuthor(key)) } else { Ok(value) }
+    };
+    let (name, email) = (get("user.name")?, get("user.email")?);
+    Signature::now(&name, &email).map_err(|source| git("cannot use the author's name", source))
+}
+
+fn default_message(report: &Report) -> String {
+    format!("{}\n\nChargehand-Run: {}", report.contract.goal.trim(), report.run)
+}
+
+fn write_commit(
+    repo: &Repo,
+    parent: Option<Oid>,
+    edits: &[Edit],
+    author: &Signature<'_>,
+    message: &str,
+) -> Result<Oid, AcceptError> {
+    let (failed, store) = (|source| git("cannot write the commit", source), repo.git());
+    let parent = parent.map(|id| store.find_commit(id)).transpose().map_err(failed)?;
+    let base = parent.as_ref().map(git2::Commit::tree).transpose().map_err(failed)?;
+    let mut leaves = Edits::new();
+    for edit in edits {
+        let new = match &edit.new {
+            Some((mode, bytes)) => Some((store.blob(bytes).map_err(failed)?, *mode)),
+            None => None,
+        };
+        leaves.push((&edit.path, new));
+    }
+    let tree = match tree::edit(store, base.as_ref(), &leaves).map_err(failed)? {
+        Some(tree) => tree,
+        None => store.treebuilder(None).and_then(|empty| empty.write()).map_err(failed)?,
+    };
+    let tree = store.find_tree(tree).map_err(failed)?;
+    let parents: Vec<_> = parent.iter().collect();
+    store.commit(None, author, author, message, &tree, &parents).map_err(failed)
+}
+
+/// Moves the branch to the commit, if it is still where it was.
+fn land(
+    run: &mut RunDir,
+    repo: &Repo,
+    parent: Option<Oid>,
+    commit: Oid,
+) -> Result<String, AcceptError> {
+    // From here on a call that was cut off can be finished by another.
+    run.set_commit(&commit.to_string())?;
+    let branch = run.file().branch.as_ref();
+    let name = branch.map_or("HEAD".to_owned(), |branch| format!("refs/heads/{branch}"));
+    let log = format!("chargehand: accept {}", run.file().id);
+    let moved = match parent {
+        Some(parent) => repo.git().reference_matching(&name, commit, true, parent, &log),
+        None => repo.git().reference(&name, commit, false, &log),
+    };
+    moved.map_err(|source| git(&format!("cannot move {name}"), source))?;
+    Ok(commit.to_string())
+}
+
+fn follow(
+    run: &RunDir,
+    repo: &Repo,
+    checkout: &Checkout<'_>,
+    edits: &[Edit],
+    commit: &str,
+) -> Result<(), AcceptError> {
+    let stuck = |why: String| AcceptError::Landed {
+        id: run.file().id.clone(),
+        commit: commit.to_owned(),
+        why,
+    };
+    let head = repo.head()?;
+    if head != (Head { branch: run.file().branch.clone(), commit: Some(commit.to_owned()) }) {
+        return Err(stuck(format!("HEAD is now {}", describe(&head))));
+    }
+    let left = checkout.update(edits).map_err(|err: io::Error| stuck(err.to_string()))?;
+    if left.is_empty() {
+        return Ok(());
+    }
+    Err(stuck(format!("{} been changed meanwhile", list(&left, "has", "have"))))
+}
+
+pub(crate) fn git(what: &str, source: git2::Error) -> AcceptError {
+    AcceptError::Git { what: what.to_owned(), source }
+}
+
+fn list(paths: &[String], one: &str, many: &str) -> String {
+    let mut text: Vec<String> = paths.iter().take(SHOWN).map(|path| format!("`{path}`")).collect();
+    if paths.len() > SHOWN {
+        text.push(format!("{} more", paths.len() - SHOWN));
+    }
+    format!("{} {}", text.join(", "), if paths.len() == 1 { one } else { many })
+}

@@ -1,0 +1,185 @@
+//! Draws the changes as a unified diff and counts their lines. It decides nothing: the manifest does.
+//!
+//! libgit2 compares buffers here, without a repository, so that no attribute can hide a file from the picture.
+
+use chargehand_core::change::{Change, ChangeKind};
+use git2::{DiffOptions, ObjectType, Oid, Patch};
+
+use super::dir::{Dir, Tried};
+use super::manifest::{Difference, Kind, Manifest};
+use super::path_text::escape;
+use super::store::{Store, StoreError};
+use super::tree::{self, SUBMODULE};
+
+/// A file with a NUL in its first bytes is binary, as for git.
+const BINARY_PREFIX: usize = 8000;
+
+/// What changed, counted and drawn.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Changes {
+    /// Every change, by path.
+    pub list: Vec<Change>,
+    /// The unified diff, with bytes that are no text replaced.
+    pub patch: String,
+}
+
+/// One side of a comparison.
+struct Side {
+    mode: i32,
+    bytes: Vec<u8>,
+    id: String,
+}
+
+/// Draws `differences` between the base in `store` and what `after` found in `work`.
+pub(crate) fn draw(
+    store: &Store,
+    work: &Dir,
+    after: &Manifest,
+    differences: &[Difference],
+) -> Result<Changes, StoreError> {
+    let mut changes = Changes::default();
+    let mut drawn: Option<&[u8]> = None;
+    for difference in differences {
+        let Difference { path, kind, regular } = difference;
+        let mut change =
+            Change { path: escape(path), kind: *kind, regular: *regular, added: 0, removed: 0 };
+        // A path that differs in content and in mode is drawn once, and its lines count once.
+        if drawn != Some(path) {
+            let old = old_side(store, path)?;
+            let new = if *kind == ChangeKind::Deleted {
+                None
+            } else {
+                new_side(store, work, after, path)?
+            };
+            let (added, removed, text) = draw_file(path, old.as_ref(), new.as_ref())?;
+            (change.added, change.removed) = (added, removed);
+            changes.patch.push_str(&text);
+            drawn = Some(path);
+        }
+        changes.list.push(change);
+    }
+    Ok(changes)
+}
+
+fn old_side(store: &Store, path: &[u8]) -> Result<Option<Side>, StoreError> {
+    let Some((id, mode)) = store.base(path)? else { return Ok(None) };
+    let bytes = if mode == SUBMODULE { submodule_text(id) } else { store.bytes(id)? };
+    Ok(Some(Side { mode, bytes, id: id.to_string() }))
+}
+
+fn new_side(
+    store: &Store,
+    work: &Dir,
+    after: &Manifest,
+    path: &[u8],
+) -> Result<Option<Side>, StoreError> {
+    let Some(entry) = after.entries.get(path) else { return Ok(None) };
+    // A pipe or a device has no content to draw; the list of changes has it.
+    let Some(mode) = tree::mode(entry) else { return Ok(None) };
+    if entry.kind == Kind::Submodule {
+        return old_side(store, path);
+    }
+    let bytes = work.content(path).tried(|| format!("cannot read `{}`", escape(path)))?;
+    let id = Oid::hash_object(ObjectType::Blob, &bytes).map_err(failed)?.to_string();
+    Ok(Some(Side { mode, bytes, id }))
+}
+
+/// A file that became a link is drawn as git does: one goes, another comes.
+fn draw_file(
+    path: &[u8],
+    old: Option<&Side>,
+    new: Option<&Side>,
+) -> Result<(u32, u32, String), StoreError> {
+    let kind = |side: Option<&Side>| side.map(|side| side.mode >> 12);
+    if old.is_some() && new.is_some() && kind(old) != kind(new) {
+        let (_, removed, gone) = compare(path, old, None)?;
+        let (added, _, come) = compare(path, None, new)?;
+        return Ok((added, removed, gone + &come));
+    }
+    compare(path, old, new)
+}
+
+fn compare(
+    path: &[u8],
+    old: Option<&Side>,
+    new: Option<&Side>,
+) -> Result<(u32, u32, String), StoreError> {
+    let bytes = |side: Option<&Side>| side.map_or(Vec::new(), |side| side.bytes.clone());
+    let (before, after) = (bytes(old), bytes(new));
+    let mut options = DiffOptions::new();
+    options.force_text(true);
+    let mut patch =
+        Patch::from_buffers(&before, None, &after, None, Some(&mut options)).map_err(failed)?;
+    let (_, added, removed) = patch.line_stats().map_err(failed)?;
+    let count = |lines: usize| u32::try_from(lines).unwrap_or(u32::MAX);
+    let mut text = header(path, old, new);
+    let names =
+        |side: Option<&Side>, prefix| side.map_or("/dev/null".to_owned(), |_| quote(prefix, path));
+    let (a, b) = (names(old, "a/"), names(new, "b/"));
+    if is_binary(&before) || is_binary(&after) {
+        text.push_str(&format!("Binary files {a} and {b} differ\n"));
+    } else if added + removed > 0 {
+        let drawn = patch.to_buf().map_err(failed)?;
+        let hunks = String::from_utf8_lossy(&drawn);
+        let start = hunks.find("\n@@ ").map_or(0, |at| at + 1);
+        text.push_str(&format!("--- {a}\n+++ {b}\n{}", &hunks[start..]));
+    }
+    Ok((count(added), count(removed), text))
+}
+
+fn header(path: &[u8], old: Option<&Side>, new: Option<&Side>) -> String {
+    let mut text = format!("diff --git {} {}\n", quote("a/", path), quote("b/", path));
+    let id = |side: Option<&Side>| side.map_or("0".repeat(40), |side| side.id.clone());
+    let same = match (old, new) {
+        (Some(old), Some(new)) if old.mode == new.mode => format!(" {:06o}", old.mode),
+        (Some(old), Some(new)) => {
+            text.push_str(&format!("old mode {:06o}\nnew mode {:06o}\n", old.mode, new.mode));
+            String::new()
+        }
+        (Some(old), None) => {
+            text.push_str(&format!("deleted file mode {:06o}\n", old.mode));
+            String::new()
+        }
+        (None, Some(new)) => {
+            text.push_str(&format!("new file mode {:06o}\n", new.mode));
+            String::new()
+        }
+        (None, None) => return text,
+    };
+    if id(old) != id(new) {
+        text.push_str(&format!("index {}..{}{same}\n", id(old), id(new)));
+    }
+    text
+}
+
+/// Writes a path as git does: quoted as soon as a byte of it is not plain.
+fn quote(prefix: &str, path: &[u8]) -> String {
+    let plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    if path.iter().all(plain) {
+        return format!("{prefix}{}", String::from_utf8_lossy(path));
+    }
+    let escaped: String = path
+        .iter()
+        .map(|byte| match byte {
+            b'"' => "\\\"".to_owned(),
+            b'\\' => "\\\\".to_owned(),
+            b'\n' => "\\n".to_owned(),
+            b'\t' => "\\t".to_owned(),
+            byte if plain(byte) => char::from(*byte).to_string(),
+            byte => format!("\\{byte:03o}"),
+        })
+        .collect();
+    format!("\"{prefix}{escaped}\"")
+}
+
+fn is_binary(bytes: &[u8]) -> bool {
+    bytes[..bytes.len().min(BINARY_PREFIX)].contains(&0)
+}
+
+fn submodule_text(id: Oid) -> Vec<u8> {
+    format!("Subproject commit {id}\n").into_bytes()
+}
+
+fn failed(source: git2::Error) -> StoreError {
+    StoreError::Git { what: "cannot draw the diff".to_owned(), source }
+}

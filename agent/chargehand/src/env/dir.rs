@@ -1,0 +1,351 @@
+//! A directory handle through which files are reached without leaving it and without following a link.
+//!
+//! Every path goes through `openat2` with `BENEATH`, `NO_SYMLINKS` and `NO_MAGICLINKS`, so there is no moment
+//! between a check and a use in which a link could be slipped in. Linux only.
+
+use std::ffi::OsStr;
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, ResolveFlags};
+use rustix::io::Errno;
+use thiserror::Error;
+
+/// Directories that may lie in each other; one file handle is held for each.
+pub(crate) const MAX_DEPTH: usize = 256;
+
+/// What the system refused, and for what.
+#[derive(Debug, Error)]
+#[error("{what}: {source}")]
+pub struct DiskError {
+    /// What was tried, such as "cannot write `src/a.rs`".
+    pub what: String,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl DiskError {
+    pub(crate) fn new(what: impl Into<String>, source: impl Into<io::Error>) -> Self {
+        Self { what: what.into(), source: source.into() }
+    }
+}
+
+/// Adds to a system error what was tried.
+pub(crate) trait Tried<T> {
+    fn tried(self, what: impl FnOnce() -> String) -> Result<T, DiskError>;
+}
+
+impl<T, E: Into<io::Error>> Tried<T> for Result<T, E> {
+    fn tried(self, what: impl FnOnce() -> String) -> Result<T, DiskError> {
+        self.map_err(|err| DiskError::new(what(), err))
+    }
+}
+
+/// What is to stand at a path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Content<'a> {
+    /// A file with these bytes; its mode is set to the letter, whatever the umask says.
+    Exact(&'a [u8], u32),
+    /// A file with these bytes; the umask is taken off its mode, as git does in a checkout.
+    Masked(&'a [u8], u32),
+    /// A symbolic link to this target.
+    Link(&'a [u8]),
+}
+
+/// An open directory.
+#[derive(Debug)]
+pub(crate) struct Dir {
+    fd: OwnedFd,
+}
+
+impl Dir {
+    /// Opens a directory of ours by a path that is trusted.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self { fd: rustix::fs::open(path, flags, Mode::empty())? })
+    }
+
+    /// Opens the directory `path` beneath this one; an empty path is this one itself.
+    pub(crate) fn dir(&self, path: &[u8]) -> io::Result<Self> {
+        let path = if path.is_empty() { b"." } else { path };
+        Ok(Self { fd: self.beneath(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())? })
+    }
+
+    /// Opens the directory that holds `path` and returns it with the last name.
+    pub(crate) fn parent<'a>(&self, path: &'a [u8]) -> io::Result<(Self, &'a [u8])> {
+        let (parent, name) = split(path);
+        Ok((self.dir(parent)?, name))
+    }
+
+    /// As [`Dir::parent`], but makes the directories that are missing.
+    pub(crate) fn make_parent<'a>(&self, path: &'a [u8]) -> io::Result<(Self, &'a [u8])> {
+        let (parent, name) = split(path);
+        let mut dir = self.dir(b"")?;
+        for part in parent.split(|byte| *byte == b'/').filter(|part| !part.is_empty()) {
+            dir = dir.make_dir(part)?;
+        }
+        Ok((dir, name))
+    }
+
+    /// Makes the directory `name` if it is not there, and opens it.
+    pub(crate) fn make_dir(&self, name: &[u8]) -> io::Result<Self> {
+        match rustix::fs::mkdirat(&self.fd, os(name), Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => self.dir(name),
+            Err(err) => Err(err.into()),
+        }
+    }
+
+    /// Returns what stands at `path`; a link is not followed.
+    pub(crate) fn look(&self, path: &[u8]) -> io::Result<Metadata> {
+        self.handle(path)?.metadata()
+    }
+
+    /// As [`Dir::look`], with nothing for a path that is not there.
+    pub(crate) fn find(&self, path: &[u8]) -> io::Result<Option<Metadata>> {
+        match self.look(path) {
+            Ok(found) => Ok(Some(found)),
+            Err(err) if is_absent(&err) => Ok(None),
+            Err(err) => Err(err),
+        }
+    }
+
+    /// Opens the regular file `path` for reading; anything else than a file is opened too, but never waited for.
+    pub(crate) fn file(&self, path: &[u8]) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
+        Ok(File::from(self.beneath(path, flags, Mode::empty())?))
+    }
+
+    /// Returns the content of the regular file or the target of the link at `path`.
+    pub(crate) fn content(&self, path: &[u8]) -> io::Result<Vec<u8>> {
+        if self.look(path)?.is_symlink() {
+            return self.link(path);
+        }
+        let mut file = self.file(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Returns the target of the link `path`.
+    pub(crate) fn link(&self, path: &[u8]) -> io::Result<Vec<u8>> {
+        Ok(rustix::fs::readlinkat(self.handle(path)?, "", Vec::new())?.into_bytes())
+    }
+
+    /// Returns the names in this directory, sorted.
+    pub(crate) fn names(&self) -> io::Result<Vec<Vec<u8>>> {
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.fd)? {
+            let name = entry?.file_name().to_bytes().to_vec();
+            if name != b"." && name != b".." {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Makes a thing under the name `name`, which must be free. Used for trees that can be made again: no fsync.
+    pub(crate) fn make(&self, name: &[u8], content: Content<'_>) -> io::Result<()> {
+        match content {
+            Content::Link(target) => rustix::fs::symlinkat(os(target), &self.fd, os(name))?,
+            Content::Exact(bytes, _) | Content::Masked(bytes, _) => {
+                self.create(name, content)?.write_all(bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`Dir::make`], with the rest of `from`, which may be large.
+    pub(crate) fn make_copy(&self, name: &[u8], from: &mut File, mode: u32) -> io::Result<()> {
+        io::copy(from, &mut self.create(name, Content::Exact(&[], mode))?).map(drop)
+    }
+
+    /// Writes a thing aside in this directory, safe on the disk; it takes its place by [`Staged::replace`].
+    pub(crate) fn stage(&self, content: Content<'_>) -> io::Result<Staged<'_>> {
+        let staged =
+            Staged { dir: self, name: format!(".chargehand-{}", random_hex::<8>()?).into_bytes() };
+        self.make(&staged.name, content)?;
+        match content {
+            Content::Link(_) => {}
+            Content::Exact(..) | Content::Masked(..) => self.file(&staged.name)?.sync_all()?,
+        }
+        Ok(staged)
+    }
+
+    /// Removes a file or a link.
+    pub(crate) fn remove(&self, name: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.fd, os(name), AtFlags::empty())?)
+    }
+
+    /// Removes an empty directory.
+    pub(crate) fn remove_empty(&self, name: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.fd, os(name), AtFlags::REMOVEDIR)?)
+    }
+
+    /// Removes whatever stands under `name`, with everything in it; links are removed, not followed.
+    pub(crate) fn remove_all(&self, name: &[u8]) -> io::Result<()> {
+        let Some(found) = self.find(name)? else { return Ok(()) };
+        if !found.is_dir() {
+            return self.remove(name);
+        }
+        let dir = match self.dir(name) {
+            // Build tools leave directories behind that even their owner cannot enter.
+            Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
+                rustix::fs::chmodat(&self.fd, os(name), Mode::RWXU, AtFlags::empty())?;
+                self.dir(name)?
+            }
+            opened => opened?,
+        };
+        if found.permissions().mode() & 0o700 != 0o700 {
+            rustix::fs::fchmod(&dir.fd, Mode::RWXU)?;
+        }
+        for inner in dir.names()? {
+            dir.remove_all(&inner)?;
+        }
+        self.remove_empty(name)
+    }
+
+    /// Makes the names in this directory safe on the disk.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&self.fd)?)
+    }
+
+    fn create(&self, name: &[u8], content: Content<'_>) -> io::Result<File> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        let file = |mode| Ok(File::from(self.beneath(name, flags, Mode::from_raw_mode(mode))?));
+        match content {
+            Content::Exact(_, mode) => {
+                let file: File = file(0o600)?;
+                file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+                Ok(file)
+            }
+            Content::Masked(_, mode) => file(mode),
+            Content::Link(_) => unreachable!("BUG: a link is made, not opened"),
+        }
+    }
+
+    fn handle(&self, path: &[u8]) -> io::Result<File> {
+        Ok(File::from(self.beneath(path, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())?))
+    }
+
+    fn beneath(&self, path: &[u8], flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+        let resolve =
+            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        Ok(rustix::fs::openat2(&self.fd, os(path), flags | OFlags::CLOEXEC, mode, resolve)?)
+    }
+}
+
+/// A thing that was written aside. It is removed again unless it takes its place.
+#[derive(Debug)]
+pub(crate) struct Staged<'a> {
+    dir: &'a Dir,
+    name: Vec<u8>,
+}
+
+impl Staged<'_> {
+    /// Takes the place of whatever stands under `name` in `to`.
+    pub(crate) fn replace(self, to: &Dir, name: &[u8]) -> io::Result<()> {
+        rustix::fs::renameat(&self.dir.fd, os(&self.name), &to.fd, os(name))?;
+        to.sync()
+    }
+
+    /// Takes the free place `name` in `to`; fails when it is not free any more.
+    pub(crate) fn appear(self, to: &Dir, name: &[u8]) -> io::Result<()> {
+        let (from, flags) = (os(&self.name), RenameFlags::NOREPLACE);
+        rustix::fs::renameat_with(&self.dir.fd, from, &to.fd, os(name), flags)?;
+        to.sync()
+    }
+}
+
+impl Drop for Staged<'_> {
+    fn drop(&mut self) {
+        // After it took its place there is nothing left to remove, and that is no failure.
+        drop(self.dir.remove(&self.name));
+    }
+}
+
+/// Replaces the file `name` of the directory `dir` so that a reader sees the old or the new content.
+pub(crate) fn write_file(dir: &Path, name: &str, content: &[u8]) -> Result<(), DiskError> {
+    let write = || {
+        let dir = Dir::open(dir)?;
+        dir.stage(Content::Exact(content, 0o600))?.replace(&dir, name.as_bytes())
+    };
+    write().tried(|| format!("cannot write {}", dir.join(name).display()))
+}
+
+/// Calls `see` for everything under `dir` that is no directory. Links are seen, never followed.
+pub(crate) fn walk(dir: &Dir, see: &mut See<'_>) -> Result<(), DiskError> {
+    descend(dir, &mut Vec::new(), 0, see)
+}
+
+/// Takes the path from the top, the directory that holds it, the name there, and what it is.
+pub(crate) type See<'a> = dyn FnMut(&[u8], &Dir, &[u8], &Metadata) -> Result<(), DiskError> + 'a;
+
+fn descend(
+    dir: &Dir,
+    path: &mut Vec<u8>,
+    depth: usize,
+    see: &mut See<'_>,
+) -> Result<(), DiskError> {
+    let what = |path: &[u8]| format!("cannot read `{}`", super::path_text::escape(path));
+    if depth > MAX_DEPTH {
+        let message = format!("more than {MAX_DEPTH} directories lie in each other");
+        return Err(DiskError::new(what(path), io::Error::other(message)));
+    }
+    for name in dir.names().tried(|| what(path))? {
+        let parent = path.len();
+        if parent > 0 {
+            path.push(b'/');
+        }
+        path.extend_from_slice(&name);
+        let found = dir.look(&name).tried(|| what(path))?;
+        if found.is_dir() {
+            let inner = dir.dir(&name).tried(|| what(path))?;
+            descend(&inner, path, depth + 1, see)?;
+        } else {
+            see(path, dir, &name, &found)?;
+        }
+        path.truncate(parent);
+    }
+    Ok(())
+}
+
+/// Returns `2 * N` random hex digits.
+pub(crate) fn random_hex<const N: usize>() -> io::Result<String> {
+    let mut bytes = [0; N];
+    let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    assert!(
+        filled == N,
+        "BUG: {filled} of {N} random bytes; requests below 256 bytes are never cut"
+    );
+    Ok(hex(&bytes))
+}
+
+/// Returns `bytes` as hex digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Returns whether an error says that a path is not there.
+pub(crate) fn is_absent(err: &io::Error) -> bool {
+    matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Splits a path into its directory, empty for the top, and its last name.
+pub(crate) fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|byte| *byte == b'/') {
+        Some(at) => (&path[..at], &path[at + 1..]),
+        None => (b"", path),
+    }
+}
+
+fn os(bytes: &[u8]) -> &OsStr {
+    OsStr::from_bytes(bytes)
+}

@@ -1,0 +1,245 @@
+//! What a tree holds, seen by us: path bytes, type, mode, links, size, hash. This decides what changed.
+//!
+//! It asks neither git nor an ignore file. Directories are not listed: git does not keep them. Extended attributes
+//! and times are not looked at either: a commit cannot carry them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use chargehand_core::change::ChangeKind;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::dir::{Dir, DiskError, Tried, hex, walk, write_file};
+use super::path_text::{escape, unescape};
+
+const SCHEMA: u32 = 1;
+
+/// Everything in a tree, by path.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Manifest {
+    /// One entry a path; the path's bytes are kept as they are.
+    pub entries: BTreeMap<Vec<u8>, Entry>,
+}
+
+/// What stands at a path.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Entry {
+    /// What it is.
+    pub kind: Kind,
+    /// The permission bits with set-user-id and the like, of a file; 0 for all others.
+    pub mode: u32,
+    /// How many names the file has; 1 for all others.
+    pub links: u64,
+    /// Bytes of the file or of the link's target.
+    pub size: u64,
+    /// The SHA-256 of the file or of the link's target, in hex; empty for all others.
+    pub sha256: String,
+    /// Where a link leads.
+    pub target: Option<Vec<u8>>,
+}
+
+/// What a path can be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A symbolic link.
+    Link,
+    /// The place of a submodule, which is left empty.
+    Submodule,
+    /// A pipe, a socket or a device.
+    Special,
+}
+
+/// One way in which a path differs between two manifests.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Difference {
+    /// The path.
+    pub path: Vec<u8>,
+    /// What happened to it.
+    pub kind: ChangeKind,
+    /// Whether it is a regular file with one name; what is gone is judged by what it was.
+    pub regular: bool,
+}
+
+impl Manifest {
+    /// Returns what is under `dir`. Directories at `submodules` are places of submodules.
+    pub(crate) fn of(dir: &Dir, submodules: &BTreeSet<Vec<u8>>) -> Result<Self, DiskError> {
+        let mut entries = BTreeMap::new();
+        walk(dir, &mut |path, parent, name, _| {
+            let entry =
+                Entry::of(parent, name).tried(|| format!("cannot read `{}`", escape(path)))?;
+            entries.insert(path.to_vec(), entry);
+            Ok(())
+        })?;
+        for path in submodules {
+            let found = dir.find(path).tried(|| format!("cannot read `{}`", escape(path)))?;
+            if found.is_some_and(|found| found.is_dir()) {
+                entries.insert(path.clone(), Entry::plain(Kind::Submodule));
+            }
+        }
+        Ok(Self { entries })
+    }
+
+    /// Returns the places of submodules.
+    #[must_use]
+    pub fn submodules(&self) -> BTreeSet<Vec<u8>> {
+        let places = self.entries.iter().filter(|(_, entry)| entry.kind == Kind::Submodule);
+        places.map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Returns everything in which `after` differs, by path. One path can differ in two ways.
+    #[must_use]
+    pub fn differences(&self, after: &Self) -> Vec<Difference> {
+        let paths: BTreeSet<&Vec<u8>> = self.entries.keys().chain(after.entries.keys()).collect();
+        let mut found = Vec::new();
+        for path in paths {
+            let (old, new) = (self.entries.get(path), after.entries.get(path));
+            let regular = new.or(old).is_some_and(Entry::is_regular);
+            for kind in compare(old, new) {
+                found.push(Difference { path: path.clone(), kind, regular });
+            }
+        }
+        found
+    }
+
+    pub(crate) fn save(&self, dir: &Path, name: &str) -> Result<(), DiskError> {
+        let entries =
+            self.entries.iter().map(|(path, entry)| WireEntry::new(path, entry)).collect();
+        let text = serde_json::to_string_pretty(&Wire { schema: SCHEMA, entries });
+        let text = text.map_err(io::Error::from).tried(|| format!("cannot write {name}"))?;
+        write_file(dir, name, text.as_bytes())
+    }
+
+    pub(crate) fn load(file: &Path) -> Result<Self, DiskError> {
+        let read = || {
+            let wire: Wire = serde_json::from_slice(&std::fs::read(file)?)?;
+            if wire.schema != SCHEMA {
+                let message = format!("its schema is {}, this program reads {SCHEMA}", wire.schema);
+                return Err(io::Error::other(message));
+            }
+            Ok(Self { entries: wire.entries.into_iter().map(WireEntry::into_entry).collect() })
+        };
+        read().tried(|| format!("cannot read {}", file.display()))
+    }
+}
+
+impl Entry {
+    fn plain(kind: Kind) -> Self {
+        Self { kind, mode: 0, links: 1, size: 0, sha256: String::new(), target: None }
+    }
+
+    fn of(parent: &Dir, name: &[u8]) -> io::Result<Self> {
+        let found = parent.look(name)?;
+        if found.is_symlink() {
+            let target = parent.link(name)?;
+            let (size, sha256) = (target.len() as u64, hex(&Sha256::digest(&target)));
+            return Ok(Self { size, sha256, target: Some(target), ..Self::plain(Kind::Link) });
+        }
+        if !found.is_file() {
+            return Ok(Self::plain(Kind::Special));
+        }
+        let mut file = parent.file(name)?;
+        // What was opened is what is described, even if another file took the name just now.
+        let found = file.metadata()?;
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0; 64 * 1024];
+        let mut size = 0;
+        loop {
+            match file.read(&mut buffer)? {
+                0 => break,
+                count => {
+                    hasher.update(&buffer[..count]);
+                    size += count as u64;
+                }
+            }
+        }
+        let (mode, links) = (found.mode() & 0o7777, found.nlink());
+        Ok(Self {
+            kind: Kind::File,
+            mode,
+            links,
+            size,
+            sha256: hex(&hasher.finalize()),
+            target: None,
+        })
+    }
+
+    /// Returns whether it is a file that has this one name only.
+    #[must_use]
+    pub fn is_regular(&self) -> bool {
+        self.kind == Kind::File && self.links == 1
+    }
+
+    /// Returns whether its mode is one that git can keep.
+    fn has_git_mode(&self) -> bool {
+        self.kind != Kind::File || matches!(self.mode, 0o644 | 0o755)
+    }
+}
+
+fn compare(old: Option<&Entry>, new: Option<&Entry>) -> Vec<ChangeKind> {
+    let (old, new) = match (old, new) {
+        (None, None) => return Vec::new(),
+        (Some(_), None) => return vec![ChangeKind::Deleted],
+        // Whoever may create a file may not make it set-user-id with that.
+        (None, Some(new)) if !new.has_git_mode() => {
+            return vec![ChangeKind::Added, ChangeKind::Mode];
+        }
+        (None, Some(_)) => return vec![ChangeKind::Added],
+        (Some(old), Some(new)) => (old, new),
+    };
+    if old.kind != new.kind {
+        return vec![ChangeKind::Type];
+    }
+    let mut found = Vec::new();
+    if (old.size, &old.sha256) != (new.size, &new.sha256) {
+        found.push(ChangeKind::Modified);
+    }
+    if old.mode != new.mode {
+        found.push(ChangeKind::Mode);
+    }
+    // A second name may lie anywhere: writing here would write there.
+    if found.is_empty() && old.links != new.links {
+        found.push(ChangeKind::Type);
+    }
+    found
+}
+
+/// The wire form, in `base.json` and `judged.json`.
+#[derive(Deserialize, Serialize)]
+struct Wire {
+    schema: u32,
+    entries: Vec<WireEntry>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct WireEntry {
+    path: String,
+    kind: Kind,
+    mode: String,
+    links: u64,
+    size: u64,
+    sha256: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    target: Option<String>,
+}
+
+impl WireEntry {
+    fn new(path: &[u8], entry: &Entry) -> Self {
+        let Entry { kind, mode, links, size, sha256, target } = entry.clone();
+        let (path, target) = (escape(path), target.as_deref().map(escape));
+        Self { path, kind, mode: format!("{mode:o}"), links, size, sha256, target }
+    }
+
+    fn into_entry(self) -> (Vec<u8>, Entry) {
+        let Self { path, kind, mode, links, size, sha256, target } = self;
+        // A mode that is no number matches no file, so the difference shows.
+        let mode = u32::from_str_radix(&mode, 8).unwrap_or(u32::MAX);
+        let target = target.as_deref().map(unescape);
+        (unescape(&path), Entry { kind, mode, links, size, sha256, target })
+    }
+}

@@ -1,0 +1,20 @@
+//! Touches the world: repositories, workspaces, sandboxed commands, worker processes, memory.
+
+pub mod accept;
+mod checkout;
+mod command;
+pub mod diff;
+pub mod dir;
+mod edits;
+pub mod manifest;
+pub mod path_text;
+pub mod probe;
+mod process;
+pub mod repo;
+pub mod run_dir;
+pub mod sandbox;
+mod scratch;
+pub mod store;
+mod tree;
+pub mod worker;
+pub mod workspace;

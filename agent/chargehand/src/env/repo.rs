@@ -1,0 +1,173 @@
+//! The user's repository, read through libgit2. The git program is never run, in it or on it.
+//!
+//! libgit2 knows no hooks, no external filters or diffs, no file system monitor and no transport here, so whatever
+//! stands in a hostile `.git`, nothing of it is executed. It is only read; `accept` alone writes to it.
+
+use std::path::{Path, PathBuf};
+
+use git2::{ErrorCode, Repository, RepositoryOpenFlags, StatusOptions};
+use thiserror::Error;
+
+use super::path_text::escape;
+
+/// A repository with a working tree.
+pub struct Repo {
+    git: Repository,
+    top: PathBuf,
+}
+
+/// Where a repository stands.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Head {
+    /// The branch, without `refs/heads/`; a detached HEAD has none.
+    pub branch: Option<String>,
+    /// The commit in hex; an unborn branch has none.
+    pub commit: Option<String>,
+}
+
+/// Why a folder is not taken as a repository, or cannot be read.
+#[derive(Debug, Error)]
+pub enum RepoError {
+    /// There is no `.git` in it or above it.
+    #[error("{0} is not inside a git repository; run `git init` there, or name another folder")]
+    NotFound(PathBuf),
+    /// It has no working tree.
+    #[error("{0} is a bare repository; a run needs one with a working tree")]
+    Bare(PathBuf),
+    /// It belongs to another user.
+    #[error(
+        "{0} belongs to another user; if you trust it, run `git config --global --add safe.directory {0}`"
+    )]
+    Owner(PathBuf),
+    /// Its configuration leads to another folder.
+    #[error("{top} says that its working tree is {other}; unset `core.worktree` there")]
+    Elsewhere {
+        /// The folder with the `.git`.
+        top: PathBuf,
+        /// Where it leads.
+        other: PathBuf,
+    },
+    /// HEAD is neither a branch nor a commit.
+    #[error("HEAD of {top} is {head}, which is no branch")]
+    OddHead {
+        /// The repository.
+        top: PathBuf,
+        /// What it is.
+        head: String,
+    },
+    /// Anything else that libgit2 says.
+    #[error("cannot read the repository {top}: {}", source.message())]
+    Git {
+        /// The repository.
+        top: PathBuf,
+        /// What it said.
+        source: git2::Error,
+    },
+    /// The folder itself cannot be read.
+    #[error("cannot open {dir}: {source}")]
+    Io {
+        /// The folder.
+        dir: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Repo {
+    /// Opens the repository that `dir` lies in: the nearest folder upwards with a `.git`.
+    ///
+    /// # Errors
+    ///
+    /// [`RepoError`] says what is there instead and what to do.
+    pub fn discover(dir: &Path) -> Result<Self, RepoError> {
+        let canonical = |path: &Path| {
+            path.canonicalize().map_err(|source| RepoError::Io { dir: path.to_owned(), source })
+        };
+        let dir = canonical(dir)?;
+        let holds_git = |path: &&Path| path.join(".git").symlink_metadata().is_ok();
+        let Some(top) = dir.ancestors().find(holds_git) else {
+            let bare = dir.ancestors().find(|path| open(path).is_ok_and(|git| git.is_bare()));
+            return Err(match bare {
+                Some(path) => RepoError::Bare(path.to_owned()),
+                None => RepoError::NotFound(dir),
+            });
+        };
+        let git = open(top).map_err(|source| match source.code() {
+            ErrorCode::Owner => RepoError::Owner(top.to_owned()),
+            _ => RepoError::Git { top: top.to_owned(), source },
+        })?;
+        let Some(other) = git.workdir() else { return Err(RepoError::Bare(top.to_owned())) };
+        // A `core.worktree` that leads elsewhere would make `accept` write there.
+        if canonical(other)? != top {
+            return Err(RepoError::Elsewhere { top: top.to_owned(), other: other.to_owned() });
+        }
+        Ok(Self { top: top.to_owned(), git })
+    }
+
+    /// Returns the folder that holds `.git`, without links in its path.
+    #[must_use]
+    pub fn top(&self) -> &Path {
+        &self.top
+    }
+
+    /// Returns the branch and the commit.
+    ///
+    /// # Errors
+    ///
+    /// [`RepoError::OddHead`] and [`RepoError::Git`].
+    pub fn head(&self) -> Result<Head, RepoError> {
+        let failed = |source| self.failed(source);
+        let head = self.git.find_reference("HEAD").map_err(failed)?;
+        let branch = match head.symbolic_target_bytes() {
+            None => None,
+            Some(name) => Some(self.branch_name(name)?),
+        };
+        let commit = match self.git.head() {
+            Ok(head) => Some(head.peel_to_commit().map_err(failed)?.id().to_string()),
+            Err(err) if branch.is_some() && err.code() == ErrorCode::UnbornBranch => None,
+            Err(err) => return Err(failed(err)),
+        };
+        Ok(Head { branch, commit })
+    }
+
+    /// Returns every path of the checkout with changes that are not committed; ignored files do not count.
+    ///
+    /// # Errors
+    ///
+    /// [`RepoError::Git`].
+    pub fn dirty(&self) -> Result<Vec<String>, RepoError> {
+        let mut options = StatusOptions::new();
+        options.include_untracked(true).recurse_untracked_dirs(true).exclude_submodules(true);
+        options.update_index(false);
+        let statuses =
+            self.git.statuses(Some(&mut options)).map_err(|source| self.failed(source))?;
+        Ok(statuses.iter().map(|entry| escape(entry.path_bytes())).collect())
+    }
+
+    pub(crate) fn git(&self) -> &Repository {
+        &self.git
+    }
+
+    pub(crate) fn failed(&self, source: git2::Error) -> RepoError {
+        RepoError::Git { top: self.top.clone(), source }
+    }
+
+    fn branch_name(&self, reference: &[u8]) -> Result<String, RepoError> {
+        let name =
+            reference.strip_prefix(b"refs/heads/").and_then(|name| str::from_utf8(name).ok());
+        let odd = || RepoError::OddHead { top: self.top.clone(), head: escape(reference) };
+        name.map(str::to_owned).ok_or_else(odd)
+    }
+}
+
+impl std::fmt::Debug for Repo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Repo").field("top", &self.top).finish_non_exhaustive()
+    }
+}
+
+/// Opens exactly this folder: no search upwards, no environment variable, no owner but ourselves.
+fn open(top: &Path) -> Result<Repository, git2::Error> {
+    let nothing: [&Path; 0] = [];
+    Repository::open_ext(top, RepositoryOpenFlags::NO_SEARCH, nothing)
+}

@@ -1,0 +1,373 @@
+//! The folder of one run, and the file in it that says how far the run is.
+//!
+//! A run is worked on by one process at a time (a file lock); any number of runs may go on beside each other.
+
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::dir::{Dir, DiskError, Tried, random_hex, write_file};
+use super::path_text::{escape, unescape};
+use super::repo::{Repo, RepoError};
+
+/// The version of `run.json`.
+const SCHEMA: u32 = 1;
+const RUN_FILE: &str = "run.json";
+
+/// `run.json`.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+pub struct RunFile {
+    /// The version of this form.
+    pub schema: u32,
+    /// `YYYYMMDD-hhmmss-xxxx`, in UTC, with four random digits.
+    pub id: String,
+    /// The top of the repository; in the file it is escaped where it is no text.
+    #[serde(with = "path_form")]
+    pub repo: PathBuf,
+    /// The branch at the start; a detached HEAD has none.
+    pub branch: Option<String>,
+    /// The commit at the start; an unborn branch has none.
+    pub base: Option<String>,
+    /// When it began, in seconds since 1970.
+    pub started: u64,
+    /// And the milliseconds of that second: two runs can begin in one.
+    pub started_millis: u32,
+    /// How far it is.
+    pub status: Status,
+    /// The process that worked on it last.
+    pub pid: u32,
+    /// The commit that `accept` made of it, written down before the branch was moved to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It goes on, or its process died; see [`RunDir::is_busy`].
+    Running,
+    /// It has a verdict.
+    Done,
+    /// Its result was committed.
+    Accepted,
+    /// Its workspace was thrown away.
+    Rejected,
+}
+
+/// The folder of one run.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    file: RunFile,
+    lock: Option<File>,
+}
+
+/// Why a run cannot be made or found.
+#[derive(Debug, Error)]
+pub enum RunDirError {
+    /// The disk said no.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The repository cannot be read.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    /// There is no such run.
+    #[error("there is no run `{wanted}` under {}; `chargehand report` lists them", state.display())]
+    NotFound {
+        /// What was asked for.
+        wanted: String,
+        /// The state folder.
+        state: PathBuf,
+    },
+    /// The beginning of an id fits several runs.
+    #[error("`{wanted}` fits {count} runs; write more of the id")]
+    Ambiguous {
+        /// What was asked for.
+        wanted: String,
+        /// How many.
+        count: usize,
+    },
+    /// Another process works on it.
+    #[error("run {id} is being worked on by process {pid}")]
+    Busy {
+        /// The run.
+        id: String,
+        /// The process.
+        pid: u32,
+    },
+    /// It was written by another version.
+    #[error("run {id} has schema {found}, this program reads {SCHEMA}")]
+    Schema {
+        /// The run.
+        id: String,
+        /// Its schema.
+        found: u32,
+    },
+}
+
+impl RunDir {
+    /// Makes the folder of a new run under `state` and locks it for this process.
+    ///
+    /// # Errors
+    ///
+    /// [`RunDirError`]; nothing is left behind then.
+    pub fn create(state: &Path, repo: &Repo, contract_toml: &str) -> Result<Self, RunDirError> {
+        let head = repo.head()?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (id, path) = make_folder(state, now)?;
+        let file = RunFile {
+            schema: SCHEMA,
+            id,
+            repo: repo.top().to_owned(),
+            branch: head.branch,
+            base: head.commit,
+            started: now.as_secs(),
+            started_millis: now.subsec_millis(),
+            status: Status::Running,
+            pid: std::process::id(),
+            commit: None,
+        };
+        let mut run = Self { path, file, lock: None };
+        match run.fill(contract_toml) {
+            Ok(()) => Ok(run),
+            Err(err) => {
+                run.discard();
+                Err(err)
+            }
+        }
+    }
+
+    /// Opens the run `wanted` and locks it: its id, the beginning of its id if no other has it, or `last`.
+    ///
+    /// # Errors
+    ///
+    /// [`RunDirError::NotFound`], [`RunDirError::Ambiguous`], [`RunDirError::Schema`], [`RunDirError::Busy`],
+    /// [`RunDirError::Disk`].
+    pub fn open(state: &Path, wanted: &str) -> Result<Self, RunDirError> {
+        let mut run = Self::peek(state, wanted)?;
+        run.lock()?;
+        Ok(run)
+    }
+
+    /// As [`RunDir::open`], but without the lock: to look at it only.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunDir::open`], without [`RunDirError::Busy`].
+    pub fn peek(state: &Path, wanted: &str) -> Result<Self, RunDirError> {
+        let id = if wanted == "last" {
+            Self::list(state)?.into_iter().next().map(|file| file.id)
+        } else {
+            let mut fitting = ids(state)?;
+            fitting.retain(|id| id.starts_with(wanted) && !wanted.is_empty());
+            if fitting.len() > 1 {
+                let (wanted, count) = (wanted.to_owned(), fitting.len());
+                return Err(RunDirError::Ambiguous { wanted, count });
+            }
+            fitting.pop()
+        };
+        let not_found = || RunDirError::NotFound {
+            wanted: wanted.escape_debug().to_string(),
+            state: state.to_owned(),
+        };
+        let path = runs(state).join(id.ok_or_else(not_found)?);
+        Ok(Self { file: read(&path)?, path, lock: None })
+    }
+
+    /// Returns all runs under `state`, the newest first. Folders without a readable `run.json` are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`RunDirError::Disk`], when the state folder cannot be read.
+    pub fn list(state: &Path) -> Result<Vec<RunFile>, RunDirError> {
+        let mut found: Vec<RunFile> =
+            ids(state)?.iter().filter_map(|id| read(&runs(state).join(id)).ok()).collect();
+        found.sort_by(|a, b| {
+            (b.started, b.started_millis, &b.id).cmp(&(a.started, a.started_millis, &a.id))
+        });
+        Ok(found)
+    }
+
+    /// Returns the folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns what `run.json` says.
+    #[must_use]
+    pub fn file(&self) -> &RunFile {
+        &self.file
+    }
+
+    /// Takes the run for this process until the value is dropped, and reads `run.json` again.
+    ///
+    /// # Errors
+    ///
+    /// [`RunDirError::Busy`], when another process has it.
+    pub fn lock(&mut self) -> Result<(), RunDirError> {
+        if self.lock.is_some() {
+            return Ok(());
+        }
+        let what = || format!("cannot lock {}", self.path.display());
+        let lock = File::create(self.path.join("lock")).tried(what)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let pid = read(&self.path).map_or(self.file.pid, |file| file.pid);
+                return Err(RunDirError::Busy { id: self.file.id.clone(), pid });
+            }
+            Err(TryLockError::Error(err)) => return Err(DiskError::new(what(), err).into()),
+        }
+        // Somebody may have finished it between our reading and our lock.
+        if self.path.join(RUN_FILE).exists() {
+            self.file = read(&self.path)?;
+        }
+        self.lock = Some(lock);
+        self.update(|file| file.pid = std::process::id())
+    }
+
+    /// Returns whether another process works on it now.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        let lock = || File::open(self.path.join("lock")).ok()?.try_lock().err();
+        self.lock.is_none() && matches!(lock(), Some(TryLockError::WouldBlock))
+    }
+
+    /// Writes down how far the run is. Takes the lock if it is free.
+    ///
+    /// # Errors
+    ///
+    /// [`RunDirError::Busy`], [`RunDirError::Disk`].
+    pub fn set_status(&mut self, status: Status) -> Result<(), RunDirError> {
+        self.lock()?;
+        self.update(|file| file.status = status)
+    }
+
+    /// Writes down the commit that the branch is about to be moved to.
+    pub(crate) fn set_commit(&mut self, commit: &str) -> Result<(), RunDirError> {
+        self.lock()?;
+        self.update(|file| file.commit = Some(commit.to_owned()))
+    }
+
+    /// Removes these files and folders of the run.
+    pub(crate) fn remove(&self, names: &[&str]) -> Result<(), DiskError> {
+        let remove = || {
+            let dir = Dir::open(&self.path)?;
+            names.iter().try_for_each(|name| dir.remove_all(name.as_bytes()))
+        };
+        remove().tried(|| format!("cannot clear {}", self.path.display()))
+    }
+
+    /// Removes the folder with everything in it: for a run that could not be set up.
+    pub fn discard(&self) {
+        let (Some(runs), Some(name)) = (self.path.parent(), self.path.file_name()) else { return };
+        // What failed before is what the user must read; a folder that stays is only litter.
+        drop(Dir::open(runs).and_then(|runs| runs.remove_all(name.as_bytes())));
+    }
+
+    fn fill(&mut self, contract_toml: &str) -> Result<(), RunDirError> {
+        self.lock()?;
+        Ok(write_file(&self.path, "contract.toml", contract_toml.as_bytes())?)
+    }
+
+    fn update(&mut self, change: impl FnOnce(&mut RunFile)) -> Result<(), RunDirError> {
+        let mut file = self.file.clone();
+        change(&mut file);
+        let text = serde_json::to_string_pretty(&file).map_err(io::Error::from);
+        let text = text.tried(|| format!("cannot write {RUN_FILE}"))? + "\n";
+        write_file(&self.path, RUN_FILE, text.as_bytes())?;
+        self.file = file;
+        Ok(())
+    }
+}
+
+fn runs(state: &Path) -> PathBuf {
+    state.join("runs")
+}
+
+fn read(path: &Path) -> Result<RunFile, RunDirError> {
+    let name = path.join(RUN_FILE);
+    let parse = || Ok(serde_json::from_slice(&fs::read(&name)?)?);
+    let file: RunFile = parse()
+        .map_err(|err: io::Error| DiskError::new(format!("cannot read {}", name.display()), err))?;
+    if file.schema != SCHEMA {
+        return Err(RunDirError::Schema { id: file.id, found: file.schema });
+    }
+    Ok(file)
+}
+
+fn ids(state: &Path) -> Result<Vec<String>, DiskError> {
+    let what = || format!("cannot read {}", runs(state).display());
+    let entries = match fs::read_dir(runs(state)) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.tried(what)?,
+    };
+    let mut ids = Vec::new();
+    for entry in entries {
+        // A name that is no text is not one of ours.
+        ids.extend(entry.tried(what)?.file_name().into_string());
+    }
+    Ok(ids)
+}
+
+fn make_folder(state: &Path, now: Duration) -> Result<(String, PathBuf), DiskError> {
+    let private = |recursive| {
+        let mut builder = DirBuilder::new();
+        builder.mode(0o700).recursive(recursive);
+        builder
+    };
+    let runs = runs(state);
+    private(true).create(&runs).tried(|| format!("cannot make {}", runs.display()))?;
+    loop {
+        let random = random_hex::<2>().tried(|| "cannot get random bytes".to_owned())?;
+        let id = format!("{}-{random}", utc(now.as_secs()));
+        let path = runs.join(&id);
+        match private(false).create(&path) {
+            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
+            made => {
+                made.tried(|| format!("cannot make {}", path.display()))?;
+                return Ok((id, path));
+            }
+        }
+    }
+}
+
+/// Returns `YYYYMMDD-hhmmss` in UTC.
+fn utc(seconds: u64) -> String {
+    let (days, time) = (seconds / 86_400, seconds % 86_400);
+    // Days since 1 March 0000, in eras of 400 years; the leap day ends such a year.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = era * 400 + year + u64::from(month <= 2);
+    let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
+    format!("{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}")
+}
+
+mod path_form {
+    use super::{Deserialize, OsStr, OsStrExt, Path, PathBuf, escape, unescape};
+
+    pub(super) fn serialize<S: serde::Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&escape(path.as_os_str().as_bytes()))
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        from: D,
+    ) -> Result<PathBuf, D::Error> {
+        let text = String::deserialize(from)?;
+        Ok(PathBuf::from(OsStr::from_bytes(&unescape(&text))))
+    }
+}

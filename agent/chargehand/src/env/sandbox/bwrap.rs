@@ -1,0 +1,96 @@
+//! The command line of bubblewrap: what is mounted where, and which namespaces are new.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::Folders;
+use super::view::View;
+
+/// The only place it is taken from: distributions allow user namespaces to this very path, and what stands
+/// earlier in `PATH` may be anything.
+pub(crate) const PATH: &str = "/usr/bin/bwrap";
+
+/// Where our own program stands inside.
+pub(crate) const HELPER: &str = "/run/chargehand";
+
+/// Everything that may be is new; what the kernel does not have is skipped for the control groups only.
+const NAMESPACES: &[&str] = &[
+    "--unshare-user",
+    "--unshare-pid",
+    "--unshare-net",
+    "--unshare-ipc",
+    "--unshare-uts",
+    "--unshare-cgroup-try",
+    "--die-with-parent",
+    // Without a session of its own a command can type into our terminal (CVE-2017-5226).
+    "--new-session",
+    "--cap-drop",
+    "ALL",
+    "--clearenv",
+];
+
+/// Returns the version, such as `bubblewrap 0.8.0`.
+///
+/// # Errors
+///
+/// In words, when it cannot be started.
+pub(crate) fn version(program: &Path) -> Result<String, String> {
+    let mut command = Command::new(program);
+    command.arg("--version").env_clear().stdin(Stdio::null());
+    let output = command.output().map_err(|err| format!("{}: {err}", program.display()))?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Returns the command that runs our `helper` inside; its arguments come next.
+pub(crate) fn command(
+    program: &Path,
+    helper: &Path,
+    view: &View,
+    folders: &Folders<'_>,
+    env: &[(OsString, OsString)],
+) -> Command {
+    let mut args = Args(NAMESPACES.iter().map(OsString::from).collect());
+    args.add(["--proc", "/proc"]);
+    // Root owns these files, and started by root a command is still their owner.
+    args.mount("--ro-bind", Path::new("/proc/sys"), Path::new("/proc/sys"));
+    args.add(["--dev", "/dev"]);
+    for (target, link) in &view.links {
+        args.add([OsStr::new("--symlink"), target.as_ref(), link.as_ref()]);
+    }
+    // What is mounted later lies above: the private folders first, so that nothing they hold covers the rest.
+    args.mount("--bind", &folders.temporary, Path::new("/tmp"));
+    args.add(["--symlink", "/tmp", "/var/tmp"]);
+    args.mount("--bind", &folders.home, &view.home);
+    for path in &view.read {
+        args.mount("--ro-bind", path, path);
+    }
+    for path in &view.cargo {
+        let name = path.file_name().unwrap_or_default();
+        args.mount("--ro-bind", path, &view.home.join(".cargo").join(name));
+    }
+    args.mount("--ro-bind", helper, Path::new(HELPER));
+    args.mount("--bind", folders.work, folders.work);
+    args.add(["--remount-ro", "/"]);
+    for (name, value) in env {
+        args.add([OsStr::new("--setenv"), name, value]);
+    }
+    args.add([OsStr::new("--chdir"), folders.work.as_ref()]);
+    args.add(["--", HELPER]);
+
+    let mut command = Command::new(program);
+    command.args(args.0).env_clear();
+    command
+}
+
+struct Args(Vec<OsString>);
+
+impl Args {
+    fn add<const N: usize>(&mut self, args: [impl Into<OsString>; N]) {
+        self.0.extend(args.map(Into::into));
+    }
+
+    fn mount(&mut self, how: &str, from: &Path, to: &Path) {
+        self.add([OsStr::new(how), from.as_ref(), to.as_ref()]);
+    }
+}

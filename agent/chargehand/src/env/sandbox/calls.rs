@@ -1,0 +1,249 @@
+//! Which system calls a command may not make: seccomp.
+//!
+//! A list of what is refused. Everything on it is for changing the machine, for reaching into other processes,
+//! or for leaving the sandbox; builds and tests need none of it.
+
+use std::collections::BTreeMap;
+
+use nix::libc;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, apply_filter, sock_filter,
+};
+
+use super::spec::{Spec, Tier};
+
+/// Refused whatever the arguments, with the reason.
+const REFUSED: &[(&str, &[i64])] = &[
+    (
+        "mounts and namespaces: the walls of the sandbox",
+        &[
+            libc::SYS_mount,
+            libc::SYS_umount2,
+            libc::SYS_pivot_root,
+            libc::SYS_move_mount,
+            libc::SYS_open_tree,
+            libc::SYS_fsopen,
+            libc::SYS_fsconfig,
+            libc::SYS_fsmount,
+            libc::SYS_fspick,
+            libc::SYS_mount_setattr,
+            libc::SYS_unshare,
+            libc::SYS_setns,
+            libc::SYS_chroot,
+            libc::SYS_open_by_handle_at,
+        ],
+    ),
+    (
+        "other processes: their memory and their files",
+        &[
+            libc::SYS_ptrace,
+            libc::SYS_process_vm_readv,
+            libc::SYS_process_vm_writev,
+            libc::SYS_process_madvise,
+            libc::SYS_kcmp,
+            libc::SYS_pidfd_getfd,
+        ],
+    ),
+    (
+        "the kernel itself, and interfaces with a long list of holes",
+        &[
+            libc::SYS_bpf,
+            libc::SYS_perf_event_open,
+            libc::SYS_userfaultfd,
+            libc::SYS_io_uring_setup,
+            libc::SYS_io_uring_enter,
+            libc::SYS_io_uring_register,
+            libc::SYS_init_module,
+            libc::SYS_finit_module,
+            libc::SYS_delete_module,
+            libc::SYS_kexec_load,
+            libc::SYS_reboot,
+            libc::SYS_syslog,
+            libc::SYS_acct,
+            libc::SYS_quotactl,
+            libc::SYS_swapon,
+            libc::SYS_swapoff,
+            libc::SYS_fanotify_init,
+            libc::SYS_vhangup,
+            libc::SYS_nfsservctl,
+            libc::SYS_lookup_dcookie,
+        ],
+    ),
+    ("keys of the user", &[libc::SYS_add_key, libc::SYS_request_key, libc::SYS_keyctl]),
+    (
+        "the clock and the name of the machine",
+        &[
+            libc::SYS_settimeofday,
+            libc::SYS_clock_settime,
+            libc::SYS_clock_adjtime,
+            libc::SYS_adjtimex,
+            libc::SYS_sethostname,
+            libc::SYS_setdomainname,
+        ],
+    ),
+    #[cfg(target_arch = "x86_64")]
+    (
+        "hardware",
+        &[libc::SYS_iopl, libc::SYS_ioperm, libc::SYS_modify_ldt, libc::SYS_kexec_file_load],
+    ),
+];
+
+/// How many calls are refused whatever the arguments.
+pub(crate) const REFUSED_COUNT: usize = {
+    let (mut count, mut at) = (0, 0);
+    while at < REFUSED.len() {
+        count += REFUSED[at].1.len();
+        at += 1;
+    }
+    count
+};
+
+/// Kinds of sockets that stay inside a network namespace. Others do not (`AF_VSOCK`) or only add kernel code
+/// (`AF_ALG`, `AF_PACKET`).
+const FAMILIES: &[i32] = &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+
+/// Without a network namespace there is no harmless socket; a pair is connected to nothing but itself.
+const NETWORK: &[i64] = &[
+    libc::SYS_socket,
+    libc::SYS_connect,
+    libc::SYS_bind,
+    libc::SYS_listen,
+    libc::SYS_accept,
+    libc::SYS_accept4,
+];
+
+/// System V objects are seen by every process of the machine that has no IPC namespace.
+const IPC: &[i64] =
+    &[libc::SYS_shmget, libc::SYS_shmat, libc::SYS_semget, libc::SYS_msgget, libc::SYS_mq_open];
+
+/// New kinds of namespaces in the flags of `clone`.
+const CLONE_NEW: &[i32] = &[
+    libc::CLONE_NEWNS,
+    libc::CLONE_NEWUSER,
+    libc::CLONE_NEWPID,
+    libc::CLONE_NEWNET,
+    libc::CLONE_NEWIPC,
+    libc::CLONE_NEWUTS,
+    libc::CLONE_NEWCGROUP,
+];
+
+/// `ioctl` requests that put characters into a terminal as if somebody had typed them.
+const TYPING: &[u64] = &[0x5412 /* TIOCSTI */, 0x541c /* TIOCLINUX */];
+
+/// `fchmodat2` has this number everywhere; the crate of C names does not have it yet.
+const SYS_FCHMODAT2: i64 = 452;
+
+/// The mode bits that lend the owner's rights to whoever runs a file.
+const SETUID_BITS: &[u64] = &[0o4000, 0o2000];
+
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+/// Refuses these calls to this process and to what it will start.
+///
+/// # Errors
+///
+/// When the kernel does not take the filter.
+pub(crate) fn restrict(spec: &Spec) -> Result<(), seccompiler::Error> {
+    let arch = std::env::consts::ARCH.try_into()?;
+    let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+    let filter = SeccompFilter::new(rules(spec)?, SeccompAction::Allow, refuse, arch)?;
+    apply_filter(&BpfProgram::try_from(filter)?)?;
+    apply_filter(&unknown())
+}
+
+fn rules(spec: &Spec) -> Result<Rules, seccompiler::BackendError> {
+    let mut rules = Rules::new();
+    let groups = REFUSED.iter().map(|(_, calls)| *calls);
+    let by_tier: &[&[i64]] = match spec.tier {
+        Tier::Namespaces => &[],
+        Tier::Landlock => &[NETWORK, IPC],
+    };
+    for call in groups.chain(by_tier.iter().copied()).flatten() {
+        // An empty list of rules matches every call.
+        rules.insert(*call, vec![]);
+    }
+    if spec.tier == Tier::Namespaces {
+        let others =
+            FAMILIES.iter().map(|family| word(0, SeccompCmpOp::Ne, family.unsigned_abs().into()));
+        let others = SeccompRule::new(others.collect::<Result<_, _>>()?)?;
+        rules.insert(libc::SYS_socket, vec![others.clone()]);
+        rules.insert(libc::SYS_socketpair, vec![others]);
+    }
+    for flag in CLONE_NEW.iter().map(|flag| u64::from(flag.unsigned_abs())) {
+        add(&mut rules, libc::SYS_clone, has(0, flag)?);
+    }
+    for request in TYPING {
+        add(&mut rules, libc::SYS_ioctl, one(word(1, SeccompCmpOp::Eq, *request)?)?);
+    }
+    for bit in SETUID_BITS {
+        #[cfg(target_arch = "x86_64")]
+        add(&mut rules, libc::SYS_chmod, has(1, *bit)?);
+        add(&mut rules, libc::SYS_fchmod, has(1, *bit)?);
+        add(&mut rules, libc::SYS_fchmodat, has(2, *bit)?);
+        add(&mut rules, SYS_FCHMODAT2, has(2, *bit)?);
+    }
+    for pid in &spec.protect {
+        protect(&mut rules, *pid)?;
+    }
+    Ok(rules)
+}
+
+/// Refuses signals to `pid`, its group and to everybody at once.
+fn protect(rules: &mut Rules, pid: i32) -> Result<(), seccompiler::BackendError> {
+    // A C int in a register: only its low half counts.
+    let low = |pid: i32| u64::from(pid.cast_unsigned());
+    for target in [pid, -pid, -1] {
+        add(rules, libc::SYS_kill, one(word(0, SeccompCmpOp::Eq, low(target))?)?);
+    }
+    for call in [
+        libc::SYS_tkill,
+        libc::SYS_tgkill,
+        libc::SYS_pidfd_open,
+        libc::SYS_rt_sigqueueinfo,
+        libc::SYS_rt_tgsigqueueinfo,
+    ] {
+        add(rules, call, one(word(0, SeccompCmpOp::Eq, low(pid))?)?);
+    }
+    Ok(())
+}
+
+fn add(rules: &mut Rules, call: i64, rule: SeccompRule) {
+    rules.entry(call).or_default().push(rule);
+}
+
+fn has(argument: u8, bits: u64) -> Result<SeccompRule, seccompiler::BackendError> {
+    one(word(argument, SeccompCmpOp::MaskedEq(bits), bits)?)
+}
+
+fn one(condition: SeccompCondition) -> Result<SeccompRule, seccompiler::BackendError> {
+    SeccompRule::new(vec![condition])
+}
+
+fn word(
+    argument: u8,
+    op: SeccompCmpOp,
+    value: u64,
+) -> Result<SeccompCondition, seccompiler::BackendError> {
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, op, value)
+}
+
+/// Answers "there is no such call" to `clone3`, whose flags lie in memory where no filter sees them (libraries
+/// then use `clone`), and to the second table of calls that x86-64 has (x32), which would go around the first.
+fn unknown() -> BpfProgram {
+    const LOAD: u16 = 0x20;
+    const JUMP_GE: u16 = 0x35;
+    const JUMP_EQ: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    const X32: u32 = 0x4000_0000;
+    const CLONE3: u32 = 435;
+    let refuse = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
+    let step = |code, k, jt, jf| sock_filter { code, jt, jf, k };
+    vec![
+        step(LOAD, 0, 0, 0),
+        step(JUMP_GE, X32, 2, 0),
+        step(JUMP_EQ, CLONE3, 1, 0),
+        step(RETURN, libc::SECCOMP_RET_ALLOW, 0, 0),
+        step(RETURN, refuse, 0, 0),
+    ]
+}

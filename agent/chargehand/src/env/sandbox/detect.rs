@@ -1,0 +1,153 @@
+//! Finds out which sandbox holds here, by trying it.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::Duration;
+
+use nix::unistd::getuid;
+
+use super::attempt::{self, Targets};
+use super::spec::Tier;
+use super::supervise::{End, Told};
+use super::view::View;
+use super::{Machine, Sandbox, SandboxError, bwrap, calls, inside, told};
+use crate::env::command::{Cause, Watch};
+
+/// The attempt takes some 50 ms; this is for a machine under load.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Landlock versions below this one do not keep signals and abstract sockets inside.
+const LANDLOCK_SCOPES: i32 = 6;
+
+/// Returns the first tier that holds.
+pub(super) fn best(machine: Machine) -> Result<Sandbox, SandboxError> {
+    let bubblewrap = match in_namespaces(&machine)? {
+        Ok(sandbox) => return Ok(sandbox),
+        Err(reason) => reason,
+    };
+    match by_landlock(machine, &bubblewrap)? {
+        Ok(sandbox) => Ok(sandbox),
+        Err(landlock) => Err(SandboxError::Unusable { bubblewrap, landlock }),
+    }
+}
+
+type Tried = io::Result<Result<Sandbox, String>>;
+
+fn in_namespaces(machine: &Machine) -> Tried {
+    if !machine.bwrap.exists() {
+        return Ok(Err(format!("{} is not installed", machine.bwrap.display())));
+    }
+    let version = match bwrap::version(&machine.bwrap) {
+        Ok(version) => version,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let sandbox = Sandbox::untried(Tier::Namespaces, machine.clone());
+    Ok(attempt(&sandbox)?.map(|abi| sandbox.with_layers(namespace_layers(&version, abi))))
+}
+
+fn by_landlock(machine: Machine, bubblewrap: &str) -> Tried {
+    let sandbox = Sandbox::untried(Tier::Landlock, machine);
+    Ok(attempt(&sandbox)?.map(|abi| sandbox.with_layers(landlock_layers(bubblewrap, abi))))
+}
+
+impl Sandbox {
+    fn untried(tier: Tier, machine: Machine) -> Self {
+        let view = View::new(&|name| {
+            let value = machine.variables.get(&OsString::from(name));
+            value.filter(|value| !value.is_empty()).cloned()
+        });
+        Self { tier, machine, view, layers: vec![] }
+    }
+
+    fn with_layers(self, layers: Vec<String>) -> Self {
+        Self { layers, ..self }
+    }
+}
+
+/// Returns the Landlock version that held while all attempts were refused, or which was not.
+fn attempt(sandbox: &Sandbox) -> io::Result<Result<i32, String>> {
+    let folder = tempfile::Builder::new().prefix("chargehand-attempt-").tempdir()?;
+    let (work, outside) = (folder.path().join("run/work"), folder.path().join("outside"));
+    fs::create_dir_all(&work)?;
+    fs::create_dir(&outside)?;
+    let secret = outside.join("secret");
+    fs::write(&secret, "s")?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let targets = Targets { secret, port: listener.local_addr()?.port() };
+
+    let helper = match sandbox.tier {
+        Tier::Namespaces => bwrap::HELPER.into(),
+        Tier::Landlock => sandbox.machine.helper.clone().into_os_string(),
+    };
+    let mut command: Vec<OsString> =
+        vec![helper, inside::SUBCOMMAND.into(), inside::ATTEMPT.into()];
+    command.extend(targets.to_args());
+    let watch = Watch { timeout: TIMEOUT, stop: &|| false, log: None };
+    let ended = sandbox.execute(&command, &work, &watch)?;
+    if ended.cause != Cause::Itself {
+        return Ok(Err(format!("the attempt did not end within {} s", TIMEOUT.as_secs())));
+    }
+    Ok(match told(&ended) {
+        Ok(Told { end: End::Exit(0), landlock, .. }) => Ok(landlock),
+        Ok(Told { end: End::Exit(code), .. }) => Err(found(code)),
+        Ok(Told { end: End::NotStarted(reason), .. }) => Err(reason),
+        Ok(Told { end: End::Signal(signal), .. }) => {
+            Err(format!("signal {signal} ended the attempt"))
+        }
+        Err(end) => Err(end.to_string()),
+    })
+}
+
+fn found(code: i32) -> String {
+    let findings = attempt::findings(code);
+    if findings.is_empty() {
+        return format!("the attempt ended with {code}");
+    }
+    findings.join(", ")
+}
+
+fn namespace_layers(version: &str, landlock: i32) -> Vec<String> {
+    let mut layers = vec![format!(
+        "{version}: system and toolchains read-only, home and /tmp private, own processes, no network"
+    )];
+    layers.push(match landlock {
+        0 => "missing: Landlock, which this kernel does not have".to_owned(),
+        version => {
+            format!("Landlock {version}: writes only in the workspace, the private home and /tmp")
+        }
+    });
+    layers.push(format!("seccomp: {} system calls refused", calls::REFUSED_COUNT));
+    layers.push(LIMITS.to_owned());
+    if getuid().is_root() {
+        layers.push(ROOT_LIMIT.to_owned());
+    }
+    layers
+}
+
+const LIMITS: &str = "clean environment, limits on file size, open files and processes";
+const ROOT_LIMIT: &str = "not stopped: started by root, a command may have any number of threads";
+
+fn landlock_layers(bubblewrap: &str, landlock: i32) -> Vec<String> {
+    let mut layers = vec![
+        format!("missing: bubblewrap ({bubblewrap})"),
+        format!(
+            "Landlock {landlock}: reads only the system and toolchains, writes only its own folders"
+        ),
+        format!("seccomp: {} system calls refused, and every socket", calls::REFUSED_COUNT),
+        LIMITS.to_owned(),
+        "not stopped: changes of mode, times and attributes of the user's own files".to_owned(),
+        "not stopped: a look at the names and arguments of other processes".to_owned(),
+    ];
+    if landlock < LANDLOCK_SCOPES {
+        layers.push("not stopped: signals to other processes of the user".to_owned());
+    }
+    if getuid().is_root() {
+        layers.push(
+            "not stopped: started by root, a command may change the mode of any file".to_owned(),
+        );
+        layers.push(ROOT_LIMIT.to_owned());
+    }
+    layers
+}

@@ -1,0 +1,99 @@
+//! What a sandboxed process is told on its command line, by us to us.
+//!
+//! Plain arguments and no JSON: a path need not be text.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+/// How a command is held.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Tier {
+    /// In namespaces of its own, made by bubblewrap, with Landlock where the kernel has it, and seccomp.
+    Namespaces,
+    /// By Landlock and seccomp alone.
+    Landlock,
+}
+
+/// What holds inside a sandbox.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Spec {
+    /// How it is held.
+    pub(crate) tier: Tier,
+    /// The user may have so many tasks while it runs.
+    pub(crate) max_tasks: u64,
+    /// Processes that get no signal from it.
+    pub(crate) protect: Vec<i32>,
+    /// What may be read and executed.
+    pub(crate) read: Vec<PathBuf>,
+    /// What may be changed, too.
+    pub(crate) write: Vec<PathBuf>,
+}
+
+const END: &str = "--";
+
+impl Spec {
+    /// Returns the arguments that say all this.
+    pub(crate) fn to_args(&self) -> Vec<OsString> {
+        let tier = match self.tier {
+            Tier::Namespaces => "namespaces",
+            Tier::Landlock => "landlock",
+        };
+        let mut args = vec![OsString::from(tier), self.max_tasks.to_string().into()];
+        let mut add =
+            |key: &str, value: &OsStr| args.extend([OsString::from(key), value.to_owned()]);
+        for pid in &self.protect {
+            add("protect", pid.to_string().as_ref());
+        }
+        for path in &self.read {
+            add("read", path.as_os_str());
+        }
+        for path in &self.write {
+            add("write", path.as_os_str());
+        }
+        args.push(END.into());
+        args
+    }
+
+    /// Reads what [`Spec::to_args`] wrote and leaves the command in `args`.
+    pub(crate) fn from_args(args: &mut impl Iterator<Item = OsString>) -> Option<Self> {
+        let tier = match args.next()?.to_str()? {
+            "namespaces" => Tier::Namespaces,
+            "landlock" => Tier::Landlock,
+            _ => return None,
+        };
+        let max_tasks = args.next()?.to_str()?.parse().ok()?;
+        let (mut protect, mut read, mut write) = (vec![], vec![], vec![]);
+        loop {
+            match args.next()?.to_str()? {
+                END => return Some(Self { tier, max_tasks, protect, read, write }),
+                "protect" => protect.push(args.next()?.to_str()?.parse().ok()?),
+                "read" => read.push(args.next()?.into()),
+                "write" => write.push(args.next()?.into()),
+                _ => return None,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let odd = PathBuf::from(OsString::from_vec(b"/a b/\xff\n--".to_vec()));
+        let spec = Spec {
+            tier: Tier::Landlock,
+            max_tasks: 7,
+            protect: vec![1, 20],
+            read: vec!["/usr".into(), "--".into(), odd.clone()],
+            write: vec![odd],
+        };
+        let command = [OsString::from("true"), "--".into()];
+        let mut args = spec.to_args().into_iter().chain(command.clone());
+        assert_eq!(Spec::from_args(&mut args), Some(spec));
+        assert_eq!(args.collect::<Vec<_>>(), command);
+    }
+}

@@ -1,0 +1,254 @@
+//! The supervisor of a command: starts it, waits, and ends everything that descends from it.
+//!
+//! It stands inside the namespaces but has kept its rights, so that a command can neither end it nor speak in its
+//! name: what it writes on stdout is what counts. Its stdin is held open by whoever wants it to go on.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl::{set_child_subreaper, set_dumpable};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, wait, waitpid};
+use nix::unistd::{Pid, getpid, getppid};
+use serde::{Deserialize, Serialize};
+
+use super::inside;
+use super::spec::Spec;
+
+/// A command that has more processes than this at a time is a fork bomb; a large parallel build has hundreds.
+const MAX_PROCESSES: usize = 2048;
+/// How often the processes are counted.
+const COUNT_EVERY: u16 = 250;
+/// Processes that cannot be ended within this time are left to the kernel.
+const LAST_GRACE: Duration = Duration::from_secs(2);
+
+/// What a supervisor tells.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+pub(crate) struct Told {
+    /// How the command ended.
+    pub(crate) end: End,
+    /// The Landlock version that held it; 0 for none.
+    pub(crate) landlock: i32,
+    /// Why it was ended, when it did not end by itself.
+    pub(crate) ended_for: Option<String>,
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum End {
+    /// It returned this.
+    Exit(i32),
+    /// A signal ended it.
+    Signal(i32),
+    /// It never began.
+    NotStarted(String),
+}
+
+/// Runs `command` under `spec` to its end.
+pub(crate) fn supervise(spec: Spec, command: &[OsString]) -> ExitCode {
+    let told = harden().and_then(|()| run(spec, command)).unwrap_or_else(|err| Told {
+        end: End::NotStarted(err.to_string()),
+        landlock: 0,
+        ended_for: None,
+    });
+    let text = serde_json::to_vec(&told).unwrap_or_default();
+    // If nobody reads it, nobody wants to know.
+    io::stdout().write_all(&text).unwrap_or_default();
+    ExitCode::SUCCESS
+}
+
+fn harden() -> io::Result<()> {
+    close_inherited()?;
+    // The first to be ended when memory runs out; its children inherit it. Not every kernel lets us.
+    fs::write("/proc/self/oom_score_adj", "1000").unwrap_or_default();
+    // Orphans become our children, so that none is lost.
+    set_child_subreaper(true)?;
+    // No command reaches our pipes through /proc.
+    set_dumpable(false)?;
+    Ok(())
+}
+
+/// Closes what our caller's caller may have left open.
+fn close_inherited() -> io::Result<()> {
+    let open: Vec<i32> = fs::read_dir("/proc/self/fd")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    for descriptor in open.into_iter().filter(|descriptor| *descriptor > 2) {
+        match nix::unistd::close(descriptor) {
+            // One of these was the directory that was read.
+            Ok(()) | Err(Errno::EBADF) => {}
+            Err(err) => return Err(err.into()),
+        }
+    }
+    Ok(())
+}
+
+fn run(mut spec: Spec, command: &[OsString]) -> io::Result<Told> {
+    spec.protect.extend([getpid().as_raw(), getppid().as_raw()].into_iter().filter(|pid| *pid > 1));
+    let (mut report, report_writer) = io::pipe()?;
+    let output = io::stderr().as_fd().try_clone_to_owned()?;
+    let child = Command::new(std::env::current_exe()?)
+        .args([inside::SUBCOMMAND, inside::ENTER])
+        .args(spec.to_args())
+        .args(command)
+        .stdin(report_writer)
+        .stdout(Stdio::from(output))
+        .spawn()?;
+    let child = Pid::from_raw(child.id().cast_signed());
+    let family = Arc::new(Family::default());
+    watch(&family);
+
+    let mut text = String::new();
+    report.read_to_string(&mut text)?;
+    let end = wait_for(child)?;
+    family.end();
+    let ended_for = family.ended_for.get().cloned();
+    let (first, reason) = text.split_once('\n').unwrap_or(("", &text));
+    let landlock = first.strip_prefix(inside::HOLDS).and_then(|abi| abi.parse().ok());
+    Ok(match landlock {
+        Some(landlock) if reason.is_empty() => Told { end, landlock, ended_for },
+        _ if text.is_empty() && ended_for.is_some() => Told { end, landlock: 0, ended_for },
+        _ => Told { end: End::NotStarted(reason.to_owned()), landlock: 0, ended_for },
+    })
+}
+
+/// Waits for `child` and collects every orphan that ends before it.
+fn wait_for(child: Pid) -> io::Result<End> {
+    loop {
+        match wait() {
+            Ok(WaitStatus::Exited(pid, code)) if pid == child => return Ok(End::Exit(code)),
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == child => {
+                return Ok(End::Signal(signal as i32));
+            }
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(err) => return Err(err.into()),
+        }
+    }
+}
+
+/// Everything that descends from us.
+#[derive(Debug, Default)]
+struct Family {
+    ended_for: OnceLock<String>,
+    is_over: AtomicBool,
+}
+
+impl Family {
+    /// Ends what is left, and collects it.
+    fn end(&self) {
+        self.is_over.store(true, Ordering::Release);
+        let begin = Instant::now();
+        while begin.elapsed() < LAST_GRACE {
+            kill_all();
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                // An orphan becomes our child: without children there is nobody left.
+                Err(Errno::ECHILD) => return,
+                Ok(WaitStatus::StillAlive) => std::thread::sleep(Duration::from_millis(1)),
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+}
+
+/// Ends the family when stdin is closed or when it grows beyond all bounds.
+fn watch(family: &Arc<Family>) {
+    let family = Arc::clone(family);
+    std::thread::spawn(move || {
+        while !family.is_over.load(Ordering::Acquire) {
+            let reason = if is_closed(io::stdin().as_fd()) {
+                Some("its time was up".to_owned())
+            } else {
+                let count = descendants().len();
+                (count > MAX_PROCESSES).then(|| {
+                    format!("it had {count} processes, {MAX_PROCESSES} at most are allowed")
+                })
+            };
+            if let Some(reason) = reason {
+                family.ended_for.get_or_init(|| reason);
+                kill_all();
+            }
+        }
+    });
+}
+
+/// Waits for a while and returns whether the other end of `pipe` is gone.
+fn is_closed(pipe: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::new(pipe, PollFlags::POLLIN)];
+    match poll(&mut fds, PollTimeout::from(COUNT_EVERY)) {
+        // Nobody ever writes into it: if it is ready, it is at its end.
+        Ok(ready) => ready > 0,
+        Err(Errno::EINTR) => false,
+        Err(_) => true,
+    }
+}
+
+fn kill_all() {
+    // Stop them first, so that none of them starts another while we go through the list.
+    for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+        for pid in descendants() {
+            // It may have ended by now.
+            kill(Pid::from_raw(pid), signal).unwrap_or_default();
+        }
+    }
+}
+
+/// Returns every process that descends from us.
+fn descendants() -> Vec<i32> {
+    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
+        if let Some(parent) = parent(&stat) {
+            children.entry(parent).or_default().push(pid);
+        }
+    }
+    let mut found = Vec::new();
+    let mut seen = HashSet::new();
+    let mut open = vec![getpid().as_raw()];
+    while let Some(pid) = open.pop() {
+        for child in children.get(&pid).into_iter().flatten() {
+            if seen.insert(*child) {
+                found.push(*child);
+                open.push(*child);
+            }
+        }
+    }
+    found
+}
+
+/// Returns the parent out of a line of `/proc/PID/stat`. The name before it may hold anything, a `)` too.
+fn parent(stat: &str) -> Option<i32> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parent;
+
+    #[track_caller]
+    fn check(stat: &str, expect: Option<i32>) {
+        assert_eq!(parent(stat), expect, "{stat}");
+    }
+
+    #[test]
+    fn a_parent_is_found_behind_any_name() {
+        check("12 (sh) S 7 12 12 0", Some(7));
+        check("12 (a) S 1 (b) R 9 1", Some(9));
+        check("12 (a b) Z 0", Some(0));
+        check("12 (sh", None);
+        check("12 (sh) S", None);
+    }
+}

@@ -1,0 +1,233 @@
+//! The private git directory of a run: the objects of the base tree and nothing else.
+//!
+//! Nobody but us writes to it, so a diff can be drawn whatever happens to the user's repository meanwhile. It has
+//! no alternates. Its compression is libgit2's for loose objects, level 1.
+
+use std::path::Path;
+
+use git2::{ErrorCode, ObjectType, Odb, Oid, Repository, RepositoryInitOptions, Tree};
+use thiserror::Error;
+
+use super::dir::{Content, Dir, DiskError, MAX_DEPTH, Tried};
+use super::path_text::escape;
+use super::tree::{EXECUTABLE, LINK, Leaf, SUBMODULE, leaf};
+
+/// Files of a base commit that are taken; a tree that names itself again and again has billions.
+const MAX_FILES: usize = 1_000_000;
+/// The reference that holds the base tree.
+const BASE: &str = "refs/chargehand/base";
+
+/// Why the files of a commit cannot be laid out, or found again.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The disk said no.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// libgit2 said no.
+    #[error("{what}: {}", source.message())]
+    Git {
+        /// What was tried.
+        what: String,
+        /// What it said.
+        source: git2::Error,
+    },
+    /// An object is not there, as in a partial clone.
+    #[error("object {id} of `{path}` is missing in the repository; fetch it with git first")]
+    Missing {
+        /// The object.
+        id: Oid,
+        /// The file.
+        path: String,
+    },
+    /// The tree has a name that must not be written to a disk.
+    #[error("the base commit has a file called `{0}`, which git itself would not check out")]
+    Name(String),
+    /// The tree is not one that people make.
+    #[error("the base commit has more than {0}")]
+    TooLarge(String),
+}
+
+/// The private git directory.
+pub(crate) struct Store {
+    git: Repository,
+}
+
+/// What was laid out.
+#[derive(Debug, Default)]
+pub(crate) struct Laid {
+    /// Files, links and submodules.
+    pub(crate) count: usize,
+    /// The places of the submodules.
+    pub(crate) submodules: Vec<Vec<u8>>,
+}
+
+impl Store {
+    /// Makes an empty one at `path`, by no template of the user's.
+    pub(crate) fn create(path: &Path) -> Result<Self, StoreError> {
+        let mut options = RepositoryInitOptions::new();
+        options.bare(true).no_reinit(true).external_template(false);
+        let git = Repository::init_opts(path, &options);
+        Ok(Self { git: git.map_err(failed("cannot make the private git directory"))? })
+    }
+
+    /// Opens the one at `path`.
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let git = Repository::open_bare(path);
+        Ok(Self { git: git.map_err(failed("cannot open the private git directory"))? })
+    }
+
+    /// Copies the tree of `commit` from `source` here and lays its files out in `work`, raw: no filter, no line
+    /// end, no attribute has a say.
+    pub(crate) fn check_out(
+        &self,
+        source: &Repository,
+        commit: &str,
+        work: &Dir,
+    ) -> Result<Laid, StoreError> {
+        let tree = Oid::from_str(commit).and_then(|id| source.find_commit(id)?.tree());
+        let tree = tree.map_err(failed("cannot read the base commit"))?;
+        let failed = failed("cannot open the objects");
+        let (from, to) = (source.odb().map_err(&failed)?, self.git.odb().map_err(&failed)?);
+        let mut copy = Copy { source, from, to, laid: Laid::default() };
+        copy.tree(&tree, work, &mut Vec::new(), 0)?;
+        self.keep(tree.id())?;
+        Ok(copy.laid)
+    }
+
+    /// Returns what the base has at `path`.
+    pub(crate) fn base(&self, path: &[u8]) -> Result<Option<Leaf>, StoreError> {
+        let failed = failed("cannot read the base tree");
+        let tree = match self.git.find_reference(BASE) {
+            Err(err) if err.code() == ErrorCode::NotFound => return Ok(None),
+            found => found.and_then(|found| found.peel_to_tree()).map_err(&failed)?,
+        };
+        leaf(&self.git, &tree, path).map_err(failed)
+    }
+
+    /// Returns the bytes of a file or a link of the base.
+    pub(crate) fn bytes(&self, id: Oid) -> Result<Vec<u8>, StoreError> {
+        let blob =
+            self.git.find_blob(id).map_err(failed("cannot read the private git directory"))?;
+        Ok(blob.content().to_vec())
+    }
+
+    fn keep(&self, tree: Oid) -> Result<(), StoreError> {
+        let kept = self.git.reference(BASE, tree, true, "base");
+        kept.map(drop).map_err(failed("cannot keep the base tree"))
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("path", &self.git.path()).finish()
+    }
+}
+
+/// A copy under way.
+struct Copy<'a> {
+    source: &'a Repository,
+    from: Odb<'a>,
+    to: Odb<'a>,
+    laid: Laid,
+}
+
+impl Copy<'_> {
+    fn tree(
+        &mut self,
+        tree: &Tree<'_>,
+        dir: &Dir,
+        path: &mut Vec<u8>,
+        depth: usize,
+    ) -> Result<(), StoreError> {
+        if depth > MAX_DEPTH {
+            return Err(StoreError::TooLarge(format!(
+                "{MAX_DEPTH} directories that lie in each other"
+            )));
+        }
+        self.object(tree.id(), path)?;
+        for entry in tree {
+            let (parent, name) = (path.len(), entry.name_bytes());
+            if parent > 0 {
+                path.push(b'/');
+            }
+            path.extend_from_slice(name);
+            if !is_safe(name) {
+                return Err(StoreError::Name(escape(path)));
+            }
+            if entry.kind() == Some(ObjectType::Tree) {
+                let inner = self
+                    .source
+                    .find_tree(entry.id())
+                    .map_err(|err| missing(entry.id(), path, err))?;
+                let dir = make_new_dir(dir, name, path)?;
+                self.tree(&inner, &dir, path, depth + 1)?;
+            } else {
+                self.leaf((entry.id(), entry.filemode()), dir, name, path)?;
+            }
+            path.truncate(parent);
+        }
+        Ok(())
+    }
+
+    fn leaf(
+        &mut self,
+        (id, mode): Leaf,
+        dir: &Dir,
+        name: &[u8],
+        path: &[u8],
+    ) -> Result<(), StoreError> {
+        self.laid.count += 1;
+        if self.laid.count > MAX_FILES {
+            return Err(StoreError::TooLarge(format!("{MAX_FILES} files")));
+        }
+        if mode == SUBMODULE {
+            self.laid.submodules.push(path.to_vec());
+            return make_new_dir(dir, name, path).map(drop);
+        }
+        let bytes = self.object(id, path)?;
+        let content = match mode {
+            LINK => Content::Link(&bytes),
+            EXECUTABLE => Content::Exact(&bytes, 0o755),
+            _ => Content::Exact(&bytes, 0o644),
+        };
+        Ok(dir.make(name, content).tried(|| format!("cannot lay out `{}`", escape(path)))?)
+    }
+
+    /// Copies an object and returns its bytes.
+    fn object(&self, id: Oid, path: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let object = self.from.read(id).map_err(|err| missing(id, path, err))?;
+        let written = self.to.write(object.kind(), object.data());
+        written.map_err(failed("cannot copy an object into the private git directory"))?;
+        Ok(object.data().to_vec())
+    }
+}
+
+/// Two entries of one name, or of names that the disk takes for one, must not meet.
+fn make_new_dir(dir: &Dir, name: &[u8], path: &[u8]) -> Result<Dir, StoreError> {
+    let make = || match dir.find(name)? {
+        Some(_) => Err(std::io::ErrorKind::AlreadyExists.into()),
+        None => dir.make_dir(name),
+    };
+    Ok(make().tried(|| format!("cannot lay out `{}`", escape(path)))?)
+}
+
+/// Returns whether a name of a tree is one component and not git's own.
+fn is_safe(name: &[u8]) -> bool {
+    !matches!(name, b"" | b"." | b"..")
+        && !name.contains(&b'/')
+        && !name.eq_ignore_ascii_case(b".git")
+}
+
+fn missing(id: Oid, path: &[u8], source: git2::Error) -> StoreError {
+    match source.code() {
+        ErrorCode::NotFound => StoreError::Missing { id, path: escape(path) },
+        _ => StoreError::Git {
+            what: format!("cannot read `{}` of the base commit", escape(path)),
+            source,
+        },
+    }
+}
+
+fn failed(what: &str) -> impl Fn(git2::Error) -> StoreError {
+    move |source| StoreError::Git { what: what.to_owned(), source }
+}

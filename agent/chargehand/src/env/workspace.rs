@@ -1,0 +1,368 @@
+//! The private workspace of a run: the files of the base commit, outside the user's checkout.
+//!
+//! Only the worker's tools write to it. Checks run in copies, so whatever a build leaves behind is no change of the
+//! worker's, and whatever a test does to its tree does not touch what is judged.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use chargehand_core::contract::Check;
+use chargehand_core::evidence::{CheckEnd, CheckRun};
+use chargehand_core::ports::{EnvError, Environment};
+use chargehand_core::rel_path::RelPath;
+use rustix::io::Errno;
+use thiserror::Error;
+
+pub use super::diff::Changes;
+use super::dir::{Content, Dir, DiskError, Tried, is_absent, walk};
+use super::manifest::Manifest;
+use super::repo::Repo;
+use super::run_dir::RunDir;
+use super::scratch;
+use super::store::{Store, StoreError};
+use super::tree::{EXECUTABLE, FILE};
+
+/// The largest file that a tool reads or writes.
+pub const MAX_FILE_BYTES: u64 = 8 << 20;
+
+/// The files and folders of a run that belong to its workspace.
+pub(crate) const PARTS: [&str; 5] = [WORK, GIT, SCRATCH, FINAL, ASIDE];
+/// Those of them that only checks need.
+pub(crate) const COPIES: [&str; 2] = [SCRATCH, FINAL];
+
+const WORK: &str = "work";
+const GIT: &str = "git";
+const SCRATCH: &str = "scratch";
+const FINAL: &str = "final";
+const ASIDE: &str = "tmp";
+const BASE: &str = "base.json";
+const JUDGED: &str = "judged.json";
+/// Where a repository tells agents how it wants to be treated; the first that is there counts.
+const INSTRUCTIONS: [&str; 2] = ["AGENTS.md", "CLAUDE.md"];
+
+/// Runs a check in a folder, in the sandbox of the caller's choice.
+pub type CheckRunner<'a> = Box<dyn FnMut(&Check, &Path) -> CheckRun + 'a>;
+
+/// The private workspace.
+pub struct Workspace<'a> {
+    run: PathBuf,
+    work: Dir,
+    aside: Dir,
+    base: Manifest,
+    store: Store,
+    checks: Option<CheckRunner<'a>>,
+    instructions: Option<String>,
+    /// What was copied for checks, once there is a copy.
+    copied: Option<BTreeSet<Vec<u8>>>,
+}
+
+/// Why there is no workspace, or it cannot be judged.
+#[derive(Debug, Error)]
+pub enum WorkspaceError {
+    /// The disk said no.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The base commit cannot be laid out.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The run has none any more.
+    #[error("run {0} has no workspace any more; it was rejected")]
+    Gone(String),
+    /// The disk does not keep all names apart, as one that ignores case.
+    #[error("the base commit has {expected} files, but {found} are on the disk under {work}")]
+    Names {
+        /// Files of the commit.
+        expected: usize,
+        /// Files that were found.
+        found: usize,
+        /// Where.
+        work: String,
+    },
+}
+
+impl<'a> Workspace<'a> {
+    /// Lays out the base commit of `run` in its folder.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkspaceError`]; then the whole folder of the run is removed, for such a run never began.
+    pub fn create(run: &RunDir, repo: &Repo) -> Result<Self, WorkspaceError> {
+        Self::lay_out(run, repo).inspect_err(|_| run.discard())
+    }
+
+    /// Opens the workspace of a run that was begun before.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkspaceError::Gone`], [`WorkspaceError::Disk`].
+    pub fn open(run: &RunDir) -> Result<Self, WorkspaceError> {
+        let path = run.path();
+        if !path.join(WORK).is_dir() {
+            return Err(WorkspaceError::Gone(run.file().id.clone()));
+        }
+        Self::of(path, Manifest::load(&path.join(BASE))?, Store::open(&path.join(GIT))?)
+    }
+
+    /// Gives the workspace a way to run checks.
+    #[must_use]
+    pub fn with_checks(mut self, checks: CheckRunner<'a>) -> Self {
+        self.checks = Some(checks);
+        self
+    }
+
+    /// Returns the folder of the files. Nothing but the tools of the worker may write there.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.run.join(WORK)
+    }
+
+    /// Returns what the repository tells agents, as the base commit has it.
+    #[must_use]
+    pub fn instructions(&self) -> Option<String> {
+        self.instructions.clone()
+    }
+
+    /// Returns everything that differs from the base, and writes down the exact state as `judged.json`, which
+    /// `accept` holds the workspace to. So the last call is the one whose result is judged.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkspaceError::Disk`], [`WorkspaceError::Store`].
+    pub fn changes(&self) -> Result<Changes, WorkspaceError> {
+        let (changes, after) = self.measure()?;
+        after.save(&self.run, JUDGED)?;
+        Ok(changes)
+    }
+
+    /// Copies the files to `into`, which must not exist yet: for checks that decide.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkspaceError::Disk`].
+    pub fn copy_for_checks(&self, into: &Path) -> Result<(), WorkspaceError> {
+        let copy = make_private(into)?;
+        scratch::synchronise(&self.work, &self.base.submodules(), &copy, &mut BTreeSet::new())?;
+        Ok(())
+    }
+
+    /// Makes a fresh copy for the checks that decide, in the folder of the run, and returns its path.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkspaceError::Disk`].
+    pub fn final_copy(&self) -> Result<PathBuf, WorkspaceError> {
+        self.clear(FINAL)?;
+        let path = self.run.join(FINAL);
+        self.copy_for_checks(&path)?;
+        Ok(path)
+    }
+
+    /// Removes the copies that checks ran in.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkspaceError::Disk`].
+    pub fn remove_copies(&mut self) -> Result<(), WorkspaceError> {
+        self.copied = None;
+        COPIES.iter().try_for_each(|name| self.clear(name))
+    }
+
+    pub(crate) fn measure(&self) -> Result<(Changes, Manifest), WorkspaceError> {
+        let after = Manifest::of(&self.work, &self.base.submodules())?;
+        let differences = self.base.differences(&after);
+        Ok((super::diff::draw(&self.store, &self.work, &after, &differences)?, after))
+    }
+
+    pub(crate) fn judged(&self) -> Result<Manifest, WorkspaceError> {
+        Ok(Manifest::load(&self.run.join(JUDGED))?)
+    }
+
+    pub(crate) fn base(&self) -> &Manifest {
+        &self.base
+    }
+
+    pub(crate) fn work(&self) -> &Dir {
+        &self.work
+    }
+
+    fn lay_out(run: &RunDir, repo: &Repo) -> Result<Self, WorkspaceError> {
+        let path = run.path();
+        let work = make_private(&path.join(WORK))?;
+        make_private(&path.join(ASIDE))?;
+        let store = Store::create(&path.join(GIT))?;
+        let mut base = Manifest::default();
+        if let Some(commit) = &run.file().base {
+            let laid = store.check_out(repo.git(), commit, &work)?;
+            base = Manifest::of(&work, &laid.submodules.into_iter().collect())?;
+            if base.entries.len() != laid.count {
+                let work = path.join(WORK).display().to_string();
+                let (expected, found) = (laid.count, base.entries.len());
+                return Err(WorkspaceError::Names { expected, found, work });
+            }
+        }
+        base.save(path, BASE)?;
+        Self::of(path, base, store)
+    }
+
+    fn of(run: &Path, base: Manifest, store: Store) -> Result<Self, WorkspaceError> {
+        let open = |name| {
+            Dir::open(&run.join(name)).tried(|| format!("cannot open {}", run.join(name).display()))
+        };
+        let (work, aside) = (open(WORK)?, open(ASIDE)?);
+        let (run, instructions) = (run.to_owned(), read_instructions(&store)?);
+        Ok(Self { run, work, aside, base, store, checks: None, instructions, copied: None })
+    }
+
+    /// Brings the copy that checks of the worker run in up to date. What builds left there stays.
+    fn refresh_scratch(&mut self) -> Result<PathBuf, WorkspaceError> {
+        let path = self.run.join(SCRATCH);
+        let submodules = self.base.submodules();
+        if let Some(mut copied) = self.copied.take() {
+            let copy = Dir::open(&path).tried(|| format!("cannot open {}", path.display()));
+            let done = copy
+                .and_then(|copy| scratch::synchronise(&self.work, &submodules, &copy, &mut copied));
+            if done.is_ok() {
+                self.copied = Some(copied);
+                return Ok(path);
+            }
+            // A command may leave its folder in any state; then a fresh one takes its place.
+        }
+        self.clear(SCRATCH)?;
+        let mut copied = BTreeSet::new();
+        scratch::synchronise(&self.work, &submodules, &make_private(&path)?, &mut copied)?;
+        self.copied = Some(copied);
+        Ok(path)
+    }
+
+    fn clear(&self, name: &str) -> Result<(), WorkspaceError> {
+        let clear = || Dir::open(&self.run)?.remove_all(name.as_bytes());
+        Ok(clear().tried(|| format!("cannot remove {}", self.run.join(name).display()))?)
+    }
+
+    fn write_whole(&self, path: &RelPath, content: &[u8]) -> io::Result<Result<(), &'static str>> {
+        let (parent, name) = self.work.make_parent(path.as_str().as_bytes())?;
+        let mode = match parent.find(name)? {
+            None => 0o644,
+            Some(found) if found.is_dir() => return Ok(Err("it is a directory")),
+            Some(found) if !found.is_file() => return Ok(Err("it is no regular file")),
+            Some(found) if found.nlink() > 1 => {
+                return Ok(Err("it has a second name elsewhere (hard link)"));
+            }
+            Some(found) => found.mode() & 0o7777,
+        };
+        self.aside.stage(Content::Exact(content, mode))?.replace(&parent, name)?;
+        Ok(Ok(()))
+    }
+}
+
+impl Environment for Workspace<'_> {
+    fn files(&self) -> Result<Vec<RelPath>, EnvError> {
+        let mut files = Vec::new();
+        walk(&self.work, &mut |path, _, _, found| {
+            if found.is_file() {
+                files.extend(str::from_utf8(path).ok().and_then(|path| RelPath::parse(path).ok()));
+            }
+            Ok(())
+        })
+        .map_err(|err| EnvError::Io { what: err.what, source: err.source })?;
+        files.sort();
+        Ok(files)
+    }
+
+    fn read(&self, path: &RelPath) -> Result<Vec<u8>, EnvError> {
+        let failed = |err| explain(path, "read", err);
+        let refused =
+            |reason: &str| Err(EnvError::Refused { path: path.clone(), reason: reason.to_owned() });
+        let file = self.work.file(path.as_str().as_bytes()).map_err(failed)?;
+        let found = file.metadata().map_err(failed)?;
+        if found.is_dir() {
+            return refused("it is a directory");
+        }
+        if !found.is_file() {
+            return refused("it is no regular file");
+        }
+        if found.nlink() > 1 {
+            return refused("it has a second name elsewhere (hard link)");
+        }
+        let mut bytes = Vec::new();
+        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return refused(&format!(
+                "it has {} bytes, {MAX_FILE_BYTES} at most are read",
+                found.len()
+            ));
+        }
+        Ok(bytes)
+    }
+
+    fn write(&mut self, path: &RelPath, content: &[u8]) -> Result<(), EnvError> {
+        let refused =
+            |reason: &str| EnvError::Refused { path: path.clone(), reason: reason.to_owned() };
+        if content.len() as u64 > MAX_FILE_BYTES {
+            let size = content.len();
+            return Err(refused(&format!(
+                "it would have {size} bytes, {MAX_FILE_BYTES} at most are written"
+            )));
+        }
+        let written = self.write_whole(path, content).map_err(|err| explain(path, "write", err))?;
+        written.map_err(refused)
+    }
+
+    fn run_check(&mut self, check: &Check) -> Result<CheckRun, EnvError> {
+        let copy = self.refresh_scratch().map_err(|err| EnvError::Io {
+            what: "cannot copy the workspace for a check".to_owned(),
+            source: io::Error::other(err),
+        })?;
+        Ok(match &mut self.checks {
+            Some(run) => run(check, &copy),
+            None => CheckRun {
+                name: check.name.clone(),
+                end: CheckEnd::NotStarted("no sandbox was given to this workspace".to_owned()),
+                millis: 0,
+                output: String::new(),
+                output_bytes: 0,
+            },
+        })
+    }
+}
+
+impl std::fmt::Debug for Workspace<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Workspace").field("run", &self.run).finish_non_exhaustive()
+    }
+}
+
+fn read_instructions(store: &Store) -> Result<Option<String>, StoreError> {
+    for name in INSTRUCTIONS {
+        // A link could lead anywhere, so it is not followed here either.
+        if let Some((id, FILE | EXECUTABLE)) = store.base(name.as_bytes())? {
+            return Ok(Some(String::from_utf8_lossy(&store.bytes(id)?).into_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// Turns a system error into what a worker can act on.
+fn explain(path: &RelPath, deed: &str, err: io::Error) -> EnvError {
+    let refused =
+        |reason: &str| EnvError::Refused { path: path.clone(), reason: reason.to_owned() };
+    match Errno::from_io_error(&err) {
+        Some(Errno::LOOP | Errno::XDEV) => refused("it is a symbolic link, or lies behind one"),
+        Some(Errno::NOTDIR) => refused("a directory of this path is a file"),
+        Some(Errno::NAMETOOLONG) => refused("a name in it is too long"),
+        // Opening a socket says this.
+        Some(Errno::NXIO) => refused("it is no regular file"),
+        _ if is_absent(&err) => EnvError::NotFound(path.clone()),
+        _ => EnvError::Io { what: format!("cannot {deed} {path}"), source: err },
+    }
+}
+
+fn make_private(path: &Path) -> Result<Dir, DiskError> {
+    let make = || {
+        std::fs::DirBuilder::new().mode(0o700).create(path)?;
+        Dir::open(path)
+    };
+    make().tried(|| format!("cannot make {}", path.display()))
+}

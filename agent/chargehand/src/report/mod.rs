@@ -1,0 +1,11 @@
+//! The report for people: one HTML file, and the words that the terminal uses too.
+//!
+//! The form for programs, `report.json`, is in `chargehand_core::report`; `docs/report.md` describes it.
+
+mod diff;
+mod facts;
+pub mod html;
+mod markup;
+mod turns;
+pub mod visible;
+pub mod words;

@@ -1,0 +1,84 @@
+//! Foreign text made harmless to look at: what a terminal would act on, or nobody could see, is spelt out.
+//!
+//! Everything that a model, a repository or a command wrote goes through here before it is shown.
+
+use chargehand_core::rel_path::is_invisible;
+
+/// A text with its hidden characters spelt out.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Visible {
+    /// The text as it can be shown.
+    pub text: String,
+    /// How many characters were spelt out.
+    pub hidden: usize,
+}
+
+/// Returns whether `c` must not be shown as it is. Line ends and tabs are left to the caller.
+#[must_use]
+pub fn is_hidden(c: char) -> bool {
+    c.is_control() || is_invisible(c) || is_blank(c)
+}
+
+/// Returns whether `c` is drawn as nothing at all although it counts as a letter or a mark.
+fn is_blank(c: char) -> bool {
+    matches!(c,
+        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}')
+}
+
+/// Returns each character of `text` and whether it is hidden where it stands.
+pub fn marked(text: &str) -> impl Iterator<Item = (char, bool)> {
+    let mut before = ' ';
+    text.chars().map(move |c| {
+        // `⚠️` is a sign and a selector that gives it colours; test runners write it all day.
+        let hidden =
+            is_hidden(c) && !(c == '\u{fe0f}' && before >= '\u{203c}' && !is_hidden(before));
+        before = c;
+        (c, hidden)
+    })
+}
+
+/// Returns how a hidden character is spelt: `\r`, `\u{1b}`.
+#[must_use]
+pub fn spelt(c: char) -> String {
+    match c {
+        '\n' => "\\n".to_owned(),
+        '\r' => "\\r".to_owned(),
+        '\t' => "\\t".to_owned(),
+        c => format!("\\u{{{:x}}}", u32::from(c)),
+    }
+}
+
+/// Returns `text` for one line of a terminal: line ends and tabs are spelt out too.
+#[must_use]
+pub fn line(text: &str) -> Visible {
+    spell(text, |_| false)
+}
+
+/// Returns `text` for many lines of a terminal: `\n` and tabs stay.
+#[must_use]
+pub fn block(text: &str) -> Visible {
+    spell(text, |c| matches!(c, '\n' | '\t'))
+}
+
+fn spell(text: &str, stays: impl Fn(char) -> bool) -> Visible {
+    let mut seen = Visible::default();
+    for (c, hidden) in marked(text) {
+        if hidden && !stays(c) {
+            seen.text.push_str(&spelt(c));
+            seen.hidden += 1;
+        } else {
+            seen.text.push(c);
+        }
+    }
+    seen
+}
+
+/// Returns `text` cut to `max` characters, with `…` in place of what is missing.
+#[must_use]
+pub fn cut(text: &str, max: usize) -> String {
+    if text.chars().nth(max).is_none() {
+        return text.to_owned();
+    }
+    text.chars().take(max.saturating_sub(1)).chain(['…']).collect()
+}

@@ -1,0 +1,160 @@
+//! What `accept` does to a checkout with changes of the user's own, and after it was cut off.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use chargehand::env::accept::AcceptError;
+use chargehand::env::run_dir::{RunDir, Status};
+use chargehand::env::workspace::Workspace;
+
+use crate::temp_repo::{ALL, TempRepo, write};
+
+fn sample() -> TempRepo {
+    TempRepo::with(&[("a", "one\n"), ("d/b", "b\n"), ("d/c", "c\n"), ("e", "e\n")])
+}
+
+/// Checks that a run is refused with this message, and that nothing is different afterwards.
+#[track_caller]
+fn check_refused(repo: &TempRepo, run: &mut RunDir, message: &str) {
+    let (head_before, status_before) = (head(repo), repo.status());
+    let err = repo.accept(run).unwrap_err().to_string();
+    assert!(err.contains(message), "{err}");
+    assert_eq!((head(repo), repo.status()), (head_before, status_before));
+}
+
+fn head(repo: &TempRepo) -> String {
+    repo.repo().head().unwrap().commit.unwrap_or_default()
+}
+
+fn edited(repo: &TempRepo) -> RunDir {
+    repo.judged(ALL, |workspace| write(workspace, "a", "two\n"))
+}
+
+#[test]
+fn other_dirty_files_stay_as_they_are() {
+    let repo = sample();
+    let mut run = edited(&repo);
+    repo.put("d/b", "staged\n");
+    repo.stage();
+    repo.put("d/b", "and changed again\n");
+    repo.put("e", "dirty\n");
+    repo.put("own", "untracked\n");
+    let before = repo.status();
+    repo.accept(&mut run).unwrap();
+    assert_eq!(repo.status(), before);
+    assert_eq!(repo.read("d/b"), "and changed again\n");
+    assert_eq!(repo.read("a"), "two\n");
+}
+
+/// A touched file with changes of the user's own.
+#[track_caller]
+fn check_dirty(make: impl FnOnce(&TempRepo), work: impl FnOnce(&mut Workspace<'_>), path: &str) {
+    let repo = sample();
+    let mut run = repo.judged(ALL, work);
+    make(&repo);
+    check_refused(&repo, &mut run, &format!("`{path}` has changes that are not committed"));
+}
+
+#[test]
+fn a_touched_file_that_is_dirty() {
+    check_dirty(|repo| repo.put("a", "mine\n"), |work| write(work, "a", "2\n"), "a");
+}
+
+#[test]
+fn a_touched_file_that_is_staged() {
+    let make = |repo: &TempRepo| {
+        repo.put("a", "mine\n");
+        repo.stage();
+        repo.put("a", "one\n");
+    };
+    check_dirty(make, |work| write(work, "a", "2\n"), "a");
+}
+
+#[test]
+fn a_touched_file_that_the_user_has_deleted() {
+    check_dirty(
+        |repo| fs::remove_file(repo.path("a")).unwrap(),
+        |work| write(work, "a", "2\n"),
+        "a",
+    );
+}
+
+#[test]
+fn a_touched_file_with_another_mode() {
+    check_dirty(|repo| repo.chmod("a", 0o755), |work| write(work, "a", "2\n"), "a");
+}
+
+#[test]
+fn a_new_file_where_the_user_has_one() {
+    check_dirty(|repo| repo.put("new", "mine\n"), |work| write(work, "new", "2\n"), "new");
+}
+
+#[test]
+fn a_new_file_where_the_user_has_a_directory() {
+    check_dirty(|repo| repo.put("new/x", "mine\n"), |work| write(work, "new", "2\n"), "new");
+}
+
+#[test]
+fn a_new_directory_where_the_user_has_a_file() {
+    check_dirty(|repo| repo.put("new", "mine\n"), |work| write(work, "new/x", "2\n"), "new/x");
+}
+
+#[test]
+fn a_new_file_that_the_user_has_staged_and_removed() {
+    let make = |repo: &TempRepo| {
+        repo.put("new", "mine\n");
+        repo.stage();
+        fs::remove_file(repo.path("new")).unwrap();
+    };
+    check_dirty(make, |work| write(work, "new", "2\n"), "new");
+}
+
+#[test]
+fn a_directory_of_the_checkout_that_is_a_link_is_not_followed() {
+    let make = |repo: &TempRepo| {
+        fs::rename(repo.path("d"), repo.outside("d")).unwrap();
+        symlink(repo.outside("d"), repo.path("d")).unwrap();
+    };
+    check_dirty(make, |work| write(work, "d/b", "2\n"), "d/b");
+}
+
+#[test]
+fn a_file_that_the_run_deletes_and_the_user_changed() {
+    let delete = |work: &mut Workspace<'_>| fs::remove_file(work.path().join("a")).unwrap();
+    check_dirty(|repo| repo.put("a", "mine\n"), delete, "a");
+}
+
+#[test]
+fn a_locked_index_is_told_and_the_call_can_be_repeated() {
+    let repo = sample();
+    let mut run = edited(&repo);
+    fs::write(repo.path(".git/index.lock"), "").unwrap();
+    let err = repo.accept(&mut run).unwrap_err();
+    assert!(matches!(err, AcceptError::Landed { .. }), "{err}");
+    assert!(err.to_string().contains("run `chargehand accept "), "{err}");
+    assert_eq!(repo.git().head().unwrap().peel_to_commit().unwrap().parent_count(), 1);
+    fs::remove_file(repo.path(".git/index.lock")).unwrap();
+    let accepted = repo.accept(&mut run).unwrap();
+    assert_eq!(accepted.commit, head(&repo));
+    assert_eq!(repo.git().head().unwrap().peel_to_commit().unwrap().parent_count(), 1);
+    assert_eq!(repo.status(), "");
+}
+
+#[test]
+fn a_call_that_was_cut_off_after_the_commit_is_finished_by_another() {
+    let repo = sample();
+    let mut run = repo.judged(ALL, |workspace| {
+        write(workspace, "a", "two\n");
+        write(workspace, "new", "1\n");
+    });
+    // The state that a kill leaves after the branch has moved: files and index are the old ones.
+    let (files, index) =
+        (["a", "e"].map(|path| repo.read(path)), fs::read(repo.path(".git/index")).unwrap());
+    let commit = repo.accept(&mut run).unwrap().commit;
+    run.set_status(Status::Done).unwrap();
+    fs::write(repo.path("a"), &files[0]).unwrap();
+    fs::remove_file(repo.path("new")).unwrap();
+    fs::write(repo.path(".git/index"), index).unwrap();
+    assert_eq!(repo.accept(&mut run).unwrap().commit, commit);
+    assert_eq!((repo.status(), repo.read("new")), (String::new(), "1\n".to_owned()));
+}

@@ -1,0 +1,265 @@
+//! The commands around a run, and what is said about bad input.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+
+use crate::place::{Outcome, Place};
+
+fn write_call(path: &str, content: &str) -> (&'static str, Value) {
+    ("write_file", json!({ "path": path, "content": content }))
+}
+
+/// Runs a job that creates `new.txt`, with `args` besides.
+fn create(place: &Place, args: &[&str]) -> Outcome {
+    let script = place.script("create.jsonl", &[write_call("new.txt", "x"), ("finish", json!({ "summary": "s" }))]);
+    place.job(&script, &[&["--create", "new.txt"], args].concat())
+}
+
+#[track_caller]
+fn refused(args: &[&str], code: i32, says: &str) {
+    let place = Place::with(&[("a.txt", "a\n")]);
+    let outcome = place.run(args).expect(code).says(says);
+    assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
+    assert!(place.runs().is_empty(), "nothing may be begun");
+}
+
+#[test]
+fn wrong_flags_end_with_2() {
+    refused(&["run", "--no-such-flag"], 2, "--no-such-flag");
+    refused(&["fly"], 2, "fly");
+    refused(&[], 2, "Usage");
+    refused(&["run", "x", "--write", "a.txt", "--turns", "many"], 2, "many");
+    refused(&["run", "x", "--write", "a.txt", "--time", "10"], 2, "`10` is no duration");
+    refused(&["run", "x", "--write", "a.txt", "--check", "sh -c 'open"], 2, "sh -c 'open");
+    refused(&["run", "x", "--write", "a.txt", "--worker", "human"], 2, "`human` is no worker");
+    refused(&["run", "x", "--write", "a.txt", "--worker", "script:/nonexistent"], 2, "cannot read the script");
+    refused(&["run", "x", "--write", "a.txt", "--config", "modl=1"], 2, "unknown field `modl`");
+    refused(&["run", "x", "--write", "a.txt", "-C", "/nonexistent"], 3, "/nonexistent");
+    refused(&["report", "last"], 2, "no run");
+    refused(&["accept", "20990101-000000-abcd"], 2, "20990101-000000-abcd");
+    refused(&["reject", "../../etc"], 2, "../../etc");
+}
+
+#[test]
+fn help_and_version_go_to_stdout() {
+    let place = Place::bare();
+    for args in [&["--help"][..], &["run", "--help"], &["--version"], &["help", "accept"]] {
+        let outcome = place.run(args).expect(0);
+        assert!(outcome.stderr.is_empty() && !outcome.stdout.is_empty(), "{outcome:?}");
+    }
+    assert!(!place.run(&["--help"]).stdout.contains("sandbox-exec"), "hidden commands stay hidden");
+}
+
+#[test]
+fn completions_name_the_commands() {
+    let place = Place::bare();
+    for shell in ["bash", "zsh", "fish"] {
+        place.run(&["completions", shell]).expect(0).shows("resume");
+    }
+}
+
+#[test]
+fn a_contract_without_a_job_is_refused() {
+    refused(&["run", "", "--write", "a.txt"], 2, "has no goal");
+    refused(&["run", "x"], 3, "allows no change");
+    refused(&["run", "x", "--write", "a.txt", "--forbid", "a.txt"], 3, "`a.txt` stands in `write`");
+    refused(&["run", "x", "--write", "a.txt", "--forbid", "*.txt"], 3, "*.txt");
+    refused(&["run", "x", "--write", "../a.txt"], 2, "`../a.txt` in `write` is no pattern");
+    refused(&["run", "x", "--write", "a.txt", "--turns", "0"], 2, "limit `turns` is zero");
+}
+
+#[track_caller]
+fn bad_contract(text: &str, code: i32, says: &str) {
+    let place = Place::with(&[("a.txt", "a\n")]);
+    let path = place.root().join("contract.toml");
+    fs::write(&path, text).unwrap();
+    place.run(&["run", "--contract", path.to_str().unwrap()]).expect(code).says(says);
+    assert!(place.runs().is_empty());
+}
+
+#[test]
+fn a_bad_contract_file_is_named_with_its_line() {
+    bad_contract("goal = 'x'\nwrite = ['a.txt']", 2, "contract.toml, line 2: unknown field `write`");
+    bad_contract("goal = 'x'\n[scope]\nwrit = ['a']", 2, "line 3: unknown field `writ`");
+    bad_contract("goal = 'x'\n[scope]\nwrite = 'a'", 2, "line 3");
+    bad_contract("goal = ", 2, "line 1");
+    bad_contract("goal = 'x'\n[scope]\nwrite = ['a']\n[limits]\ntime = '1 day'", 2, "is no duration");
+    bad_contract("goal = 'x'\n[scope]\nwrite = ['src/**']\nforbid = ['src/**']", 3, "which wins");
+    bad_contract("goal = 'x'\n[scope]\nwrite = ['[']", 2, "`[` in `write` is no pattern");
+    let two = "goal = 'x'\n[scope]\nwrite = ['a']\n[[check]]\nname = 'a'\nrun = ['a']\n[[check]]\nname = 'a'\nrun = ['b']";
+    bad_contract(two, 2, "two checks are called `a`");
+    refused(&["run", "--contract", "/nonexistent.toml"], 2, "cannot read the contract /nonexistent.toml");
+}
+
+#[test]
+fn the_configuration_names_file_and_key() {
+    let place = Place::with(&[("a.txt", "a\n")]);
+    fs::create_dir_all(place.home()).unwrap();
+    fs::write(place.home().join("config.toml"), "ctx = 512\nmodell = 'x'").unwrap();
+    create(&place, &[]).expect(2).says("config.toml, line 2: unknown field `modell`");
+}
+
+#[test]
+fn a_project_can_only_tighten() {
+    let place = Place::with(&[("a.txt", "a\n"), (".chargehand/config.toml", "forbid = ['new.*']\n[limits]\nturns = 7")]);
+    create(&place, &[]).expect(3).says("`new.txt` stands in `create`, but `forbid` has `new.*`");
+    place.write(".chargehand/config.toml", "[limits]\nturns = 7");
+    create(&place, &["--turns", "9"]).expect(0);
+    assert_eq!(place.report()["contract"]["limits"]["turns"], 7);
+    place.write(".chargehand/config.toml", "model = '/tmp/evil.gguf'");
+    create(&place, &[]).expect(2).says("config.toml, line 1: unknown field `model`");
+    fs::remove_file(place.repo().join(".chargehand/config.toml")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", place.repo().join(".chargehand/config.toml")).unwrap();
+    let outcome = create(&place, &[]).expect(2).says("it is no regular file");
+    assert!(!outcome.stderr.contains("root:"), "nothing of the user's is shown");
+}
+
+#[track_caller]
+fn bad_model(bytes: Option<&[u8]>, says: &str) {
+    let place = Place::with(&[("a.txt", "a\n")]);
+    let path = place.root().join("m.gguf");
+    if let Some(bytes) = bytes {
+        fs::write(&path, bytes).unwrap();
+    }
+    let model = path.to_str().unwrap();
+    let code = if bytes.is_some() { 3 } else { 2 };
+    place.run(&["run", "x", "--write", "a.txt", "-m", model]).expect(code).says(says).says("m.gguf");
+    place.run(&["plan", model]).expect(code).says(says);
+    place.run(&["models", model]).expect(code).says(says);
+    assert!(place.runs().is_empty());
+}
+
+#[test]
+fn a_model_that_is_none_is_refused_before_anything_begins() {
+    let whole = include_bytes!("../../models/apprentice.gguf");
+    bad_model(None, "no such file");
+    bad_model(Some(b""), "is empty");
+    bad_model(Some(b"PK\x03\x04 this is a zip"), "not a GGUF file");
+    bad_model(Some(&whole[..3]), "truncated");
+    bad_model(Some(&whole[..whole.len() / 1000]), "truncated");
+    bad_model(Some(&whole[..whole.len() / 2]), "truncated");
+    bad_model(Some(&whole[..whole.len() - 1]), "truncated");
+    let garbage: Vec<u8> = b"GGUF\x03\0\0\0".iter().copied().chain((0..4096_u32).map(|n| (n * 31 % 251) as u8)).collect();
+    bad_model(Some(&garbage), "m.gguf");
+}
+
+#[test]
+fn errors_are_json_too() {
+    let place = Place::with(&[("a.txt", "a\n")]);
+    let outcome = place.run(&["run", "x", "--json"]).expect(3);
+    let lines = outcome.lines();
+    let last = lines.last().unwrap();
+    assert_eq!((&last["type"], &last["kind"], &last["exit_code"]), (&json!("error"), &json!("refused"), &json!(3)));
+}
+
+#[test]
+fn what_is_no_repository_is_refused() {
+    let place = Place::bare();
+    create(&place, &[]).expect(3).says("repo");
+    assert!(place.runs().is_empty());
+}
+
+#[test]
+fn a_state_folder_inside_the_repository_is_refused() {
+    let place = Place::with(&[("a.txt", "a\n")]);
+    let mut command = place.command(["run", "x", "--write", "a.txt"]);
+    command.env("CHARGEHAND_HOME", place.repo().join("state"));
+    Outcome::from(command.output().unwrap()).expect(3).says("inside the repository");
+    assert!(!place.repo().join("state").exists());
+}
+
+#[test]
+fn an_unborn_branch_gets_its_first_commit() {
+    let place = Place::bare();
+    place.git(&["init", "-q", "-b", "main"]);
+    create(&place, &[]).expect(0);
+    assert_eq!(place.report()["base"], Value::Null);
+    place.git(&["config", "user.name", "Test"]);
+    place.git(&["config", "user.email", "test@example.org"]);
+    place.run(&["accept", "last"]).expect(0);
+    assert_eq!(place.git(&["show", "main:new.txt"]), "x");
+}
+
+#[test]
+fn an_empty_commit_is_a_base() {
+    let place = Place::with(&[]);
+    create(&place, &[]).expect(0);
+    assert_eq!(place.report()["evidence"]["changes"][0]["path"], "new.txt");
+}
+
+#[test]
+fn a_detached_head_works_until_accept() {
+    let place = Place::with(&[("a.txt", "a\n")]);
+    place.git(&["checkout", "-q", "--detach"]);
+    create(&place, &[]).expect(0);
+    let outcome = place.run(&["accept", "last"]);
+    assert!(matches!(outcome.code, 0 | 3), "{outcome:?}");
+    assert_eq!(place.git(&["rev-parse", "main"]), place.report()["base"].as_str().unwrap());
+}
+
+#[test]
+fn a_submodule_is_left_alone() {
+    let inner = Place::with(&[("inner.txt", "i\n")]);
+    let place = Place::with(&[("a.txt", "a\n")]);
+    let inner_path = inner.repo();
+    place.git(&["submodule", "add", "-q", inner_path.to_str().unwrap(), "sub"]);
+    place.commit(&[]);
+    create(&place, &[]).expect(0);
+    let changes = place.report()["evidence"]["changes"].clone();
+    assert_eq!(changes.as_array().unwrap().len(), 1, "{changes}");
+}
+
+#[test]
+fn odd_names_of_folders_and_files_work() {
+    for name in ["mit leer zeichen", "größe-ß", "line\nbreak", "-dash", "a'b\"c"] {
+        let place = Place::named(name);
+        place.git(&["init", "-q", "-b", "main"]);
+        place.commit(&[("Übung/a b.txt", "a\n"), ("x\ny.txt", "odd\n")]);
+        create(&place, &[]).expect(0);
+        let edit = [("read_file", json!({ "path": "Übung/a b.txt" })),
+            ("edit_file", json!({ "path": "Übung/a b.txt", "old": "a", "new": "b" })),
+            ("finish", json!({ "summary": "s" }))];
+        let script = place.script("edit.jsonl", &edit);
+        place.job(&script, &["--write", "Übung/*"]).expect(0);
+        place.run(&["accept", "last"]).expect(0);
+        assert_eq!(place.read("Übung/a b.txt"), "b\n", "{name}");
+        assert_eq!(place.read("x\ny.txt"), "odd\n", "{name}");
+    }
+}
+
+/// The rights of root know no read-only folder; another user runs the program then.
+fn as_nobody(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt;
+    if nix::unistd::getuid().is_root() {
+        command.uid(65534).gid(65534);
+    }
+}
+
+#[test]
+fn a_read_only_state_folder_is_named() {
+    let place = Place::with(&[("a.txt", "a\n")]);
+    fs::create_dir(place.home()).unwrap();
+    fs::set_permissions(place.home(), fs::Permissions::from_mode(0o555)).unwrap();
+    fs::set_permissions(place.root(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = place.root().join("chargehand");
+    fs::copy(env!("CARGO_BIN_EXE_chargehand"), &program).unwrap();
+    let script = place.script("s.jsonl", &[write_call("new.txt", "x")]);
+    let mut command = std::process::Command::new(&program);
+    command.current_dir(place.repo()).env("CHARGEHAND_HOME", place.home()).env("HOME", place.root());
+    command.args(["run", "x", "--create", "new.txt", "--worker", &script]);
+    as_nobody(&mut command);
+    let outcome = Outcome::from(command.output().unwrap());
+    let home = place.home();
+    assert!(matches!(outcome.code, 1 | 3), "{outcome:?}");
+    outcome.says(home.to_str().unwrap());
+}
+
+#[test]
+fn a_read_only_checkout_is_no_obstacle() {
+    let place = Place::with(&[("a.txt", "a\n")]);
+    fs::set_permissions(place.repo(), fs::Permissions::from_mode(0o555)).unwrap();
+    create(&place, &[]).expect(0);
+    fs::set_permissions(place.repo(), fs::Permissions::from_mode(0o755)).unwrap();
+}

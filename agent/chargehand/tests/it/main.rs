@@ -1,0 +1,20 @@
+//! Tests of the program.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod accept;
+mod changes;
+mod checkout;
+mod cli;
+mod copies;
+mod families;
+mod golden;
+mod judged;
+mod place;
+mod repo;
+mod report;
+mod run;
+mod sample;
+mod schema;
+mod temp_repo;
+mod ui;
+mod workspace;
