@@ -24,7 +24,8 @@ fn generated(name: &str) -> Option<PathBuf> {
     }
     let said = format!("there is no {}: run bench-scripts/models/generate", path.display());
     assert!(env::var_os("CI").is_none_or(|ci| ci.is_empty()), "{said}");
-    writeln!(std::io::stderr(), "NOT TESTED: {name}: {said}").unwrap();
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "NOT TESTED: {name}: {said}").unwrap();
     None
 }
 
@@ -95,8 +96,8 @@ fn assert_possible(call: &Value, open: &[Value]) {
 #[track_caller]
 fn check(name: &str) {
     let Some(model) = generated(name) else { return };
-    let made: usize = (1..4).map(|seed| calls(&log(&model, seed, 96), 96)).sum();
-    assert!(made >= 3, "{name} made {made} calls: too few to test anything");
+    let made: usize = (1..3).map(|seed| calls(&log(&model, seed, 96), 96)).sum();
+    assert!(made >= 2, "{name} made {made} calls: too few to test anything");
 }
 
 #[test]

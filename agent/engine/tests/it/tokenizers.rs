@@ -36,7 +36,8 @@ fn generated(name: &str) -> Option<PathBuf> {
     }
     let said = format!("there is no {}: run bench-scripts/models/generate", path.display());
     assert!(env::var_os("CI").is_none_or(|ci| ci.is_empty()), "{said}");
-    writeln!(std::io::stderr(), "NOT TESTED: {name}: {said}").unwrap();
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "NOT TESTED: {name}: {said}").unwrap();
     None
 }
 

@@ -31,7 +31,10 @@ fn main() -> ExitCode {
     };
     match written {
         Some(Ok(())) => ExitCode::SUCCESS,
-        Some(Err(_)) => ExitCode::FAILURE,
+        Some(Err(err)) => {
+            println!("error: {err}");
+            ExitCode::FAILURE
+        }
         None => {
             println!("{USAGE}");
             ExitCode::from(2)
@@ -55,7 +58,9 @@ fn tasks(count: usize, seed: u64, family: &'static str) -> io::Result<()> {
     let mut words = Words::new(seed, Split::Test);
     let mut out = BufWriter::new(io::stdout().lock());
     for _ in 0..count {
-        let Task { contract, files, expect, .. } = task(&mut words, family);
+        let Some(Task { contract, files, expect, .. }) = task(&mut words, family) else {
+            return Err(io::Error::other(format!("{family} has no tasks for roll-outs")));
+        };
         let contract = toml::to_string(&contract).expect("a contract is plain data");
         writeln!(
             out,
