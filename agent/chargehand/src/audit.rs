@@ -115,7 +115,9 @@ impl Log {
     ///
     /// When `fields` is no JSON object.
     pub fn write(&mut self, kind: &str, fields: impl Serialize) -> Result<(), AuditError> {
-        let Value::Object(fields) = value(fields) else { panic!("BUG: the fields of a line are an object") };
+        let Value::Object(fields) = value(fields) else {
+            panic!("BUG: the fields of a line are an object")
+        };
         let mut line = Map::new();
         line.insert("seq".to_owned(), self.seq.into());
         line.insert("time_ms".to_owned(), now_ms().into());
@@ -145,7 +147,9 @@ impl Log {
             | Event::Checked { .. }
             | Event::WorkerRestarted { .. }
             | Event::Stopped { .. } => {
-                let Value::Object(mut fields) = value(event) else { panic!("BUG: an event is an object") };
+                let Value::Object(mut fields) = value(event) else {
+                    panic!("BUG: an event is an object")
+                };
                 let kind = fields.shift_remove("type");
                 let kind = kind.as_ref().and_then(Value::as_str).expect("an event has a type");
                 self.write(kind, Value::Object(fields))
@@ -208,15 +212,20 @@ fn chain(text: &str, path: &Path) -> Result<(Vec<Line>, String), AuditError> {
             line: at + 1,
             reason: reason.to_owned(),
         };
-        let fields: Map<String, Value> = serde_json::from_str(line).map_err(|_| broken("it is no JSON object"))?;
+        let fields: Map<String, Value> =
+            serde_json::from_str(line).map_err(|_| broken("it is no JSON object"))?;
         if fields.get("prev").and_then(Value::as_str) != Some(&prev) {
             return Err(broken("`prev` is not the hash of the line before it"));
         }
         if fields.get("seq").and_then(Value::as_u64) != u64::try_from(at).ok() {
             return Err(broken("`seq` does not count on"));
         }
-        let kind = fields.get("type").and_then(Value::as_str).ok_or_else(|| broken("it has no type"))?;
-        let time_ms = fields.get("time_ms").and_then(Value::as_u64).ok_or_else(|| broken("it has no time"))?;
+        let kind =
+            fields.get("type").and_then(Value::as_str).ok_or_else(|| broken("it has no type"))?;
+        let time_ms = fields
+            .get("time_ms")
+            .and_then(Value::as_u64)
+            .ok_or_else(|| broken("it has no time"))?;
         prev = hash(line);
         lines.push(Line { kind: kind.to_owned(), time_ms, fields });
     }
@@ -249,7 +258,12 @@ mod tests {
     fn begun(dir: &Path) -> PathBuf {
         let path = dir.join("events.jsonl");
         let mut log = Log::create(&path, "r", json!({ "worker": "w" })).unwrap();
-        log.event(&Event::TurnStarted { turn: 1, tools: vec![], gates: vec!["a\u{2028}\nb".to_owned()] }).unwrap();
+        log.event(&Event::TurnStarted {
+            turn: 1,
+            tools: vec![],
+            gates: vec!["a\u{2028}\nb".to_owned()],
+        })
+        .unwrap();
         log.event(&Event::Tokens { text: "x".to_owned(), count: 1 }).unwrap();
         path
     }
@@ -259,7 +273,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = begun(dir.path());
         let (mut log, lines) = Log::reopen(&path).unwrap();
-        assert_eq!(lines.iter().map(|line| line.kind.as_str()).collect::<Vec<_>>(), ["run_started", "turn_started"]);
+        assert_eq!(
+            lines.iter().map(|line| line.kind.as_str()).collect::<Vec<_>>(),
+            ["run_started", "turn_started"]
+        );
         assert_eq!(lines[0].fields["schema"], SCHEMA);
         assert!(lines[0].event().is_none());
         assert!(matches!(lines[1].event(), Some(Event::TurnStarted { turn: 1, .. })));
@@ -288,7 +305,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = begun(dir.path());
         let text = std::fs::read_to_string(&path).unwrap();
-        for (from, to) in [("\"worker\":\"w\"", "\"worker\":\"v\""), ("\"seq\":1", "\"seq\":2"), ("{\"seq\":0", "{\"seq\":0 ")] {
+        for (from, to) in [
+            ("\"worker\":\"w\"", "\"worker\":\"v\""),
+            ("\"seq\":1", "\"seq\":2"),
+            ("{\"seq\":0", "{\"seq\":0 "),
+        ] {
             assert!(text.contains(from));
             std::fs::write(&path, text.replace(from, to)).unwrap();
             assert!(matches!(read(&path), Err(AuditError::Broken { .. })), "{from}");

@@ -69,7 +69,9 @@ impl Places {
         let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let home = absolute("HOME");
         let below_home = |path| home.as_ref().map(|home| home.join(path));
-        let state = absolute("XDG_STATE_HOME").or_else(|| below_home(".local/state")).ok_or(ConfigError::NoHome)?;
+        let state = absolute("XDG_STATE_HOME")
+            .or_else(|| below_home(".local/state"))
+            .ok_or(ConfigError::NoHome)?;
         let config = absolute("XDG_CONFIG_HOME").or_else(|| below_home(".config"));
         Ok(Self {
             state: state.join("chargehand"),
@@ -145,7 +147,10 @@ impl UserConfig {
             table = parse(path, &text)?;
         }
         for text in overrides {
-            let invalid = |message: String| ConfigError::Invalid { origin: format!("--config {text}"), message };
+            let invalid = |message: String| ConfigError::Invalid {
+                origin: format!("--config {text}"),
+                message,
+            };
             let one = parse_override(text).map_err(invalid)?;
             one.clone().try_into::<Self>().map_err(|err| invalid(err.message().to_owned()))?;
             merge(&mut table, one);
@@ -200,7 +205,9 @@ impl ProjectConfig {
     /// Tightens `contract`: what is forbidden is added, a limit can only become lower.
     pub fn tighten(&self, contract: &mut ContractFile) {
         let forbid = &mut contract.scope.forbid;
-        forbid.extend(self.forbid.iter().filter(|glob| !forbid.contains(glob)).cloned().collect::<Vec<_>>());
+        forbid.extend(
+            self.forbid.iter().filter(|glob| !forbid.contains(glob)).cloned().collect::<Vec<_>>(),
+        );
         let (limits, bounds) = (&mut contract.limits, &self.limits);
         limits.turns = lower(limits.turns, bounds.turns);
         limits.tokens = lower(limits.tokens, bounds.tokens);
@@ -229,7 +236,9 @@ fn read_small(path: &Path, facts: io::Result<fs::Metadata>) -> Result<String, Co
     let refuse = |source| ConfigError::Unreadable { path: path.to_owned(), source };
     let facts = match facts {
         Ok(facts) => facts,
-        Err(err) if matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+        Err(err)
+            if matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
             return Ok(String::new());
         }
         Err(err) => return Err(refuse(err)),
@@ -253,15 +262,22 @@ fn read_small(path: &Path, facts: io::Result<fs::Metadata>) -> Result<String, Co
 /// [`ConfigError::Invalid`].
 pub fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
     toml::from_str(text).map_err(|err: toml::de::Error| {
-        let line = err.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1);
+        let line = err
+            .span()
+            .and_then(|span| text.get(..span.start))
+            .map(|before| before.matches('\n').count() + 1);
         let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
-        ConfigError::Invalid { origin: format!("{}{line}", path.display()), message: err.message().to_owned() }
+        ConfigError::Invalid {
+            origin: format!("{}{line}", path.display()),
+            message: err.message().to_owned(),
+        }
     })
 }
 
 /// Parses `key=value`, where the value is TOML, or a text that is none.
 fn parse_override(text: &str) -> Result<toml::Table, String> {
-    let (key, value) = text.split_once('=').ok_or("write it as key=value, with the value in TOML")?;
+    let (key, value) =
+        text.split_once('=').ok_or("write it as key=value, with the value in TOML")?;
     let (key, value) = (key.trim(), value.trim());
     toml::from_str(&format!("{key} = {value}"))
         .or_else(|_| toml::from_str(&format!("{key} = {}", toml::Value::from(value))))
@@ -284,7 +300,10 @@ mod tests {
     #[track_caller]
     fn places(variables: &[(&str, &str)], state: &str, config: &str) {
         let variable = |name: &str| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+            variables
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| OsString::from(value))
         };
         let found = Places::from_variables(&variable).unwrap();
         assert_eq!(found, Places { state: state.into(), config: Some(config.into()) });
@@ -313,7 +332,8 @@ mod tests {
 
     #[test]
     fn overrides_are_toml_and_unknown_keys_are_errors() {
-        let sampling = SamplingConfig { temperature: Some(0.5), seed: Some(7), ..SamplingConfig::default() };
+        let sampling =
+            SamplingConfig { temperature: Some(0.5), seed: Some(7), ..SamplingConfig::default() };
         let expect = UserConfig { ctx: Some(4096), sampling, ..UserConfig::default() };
         overrides(&["ctx=4096", "sampling.temperature=0.5", "sampling.seed = 7"], Ok(expect));
         let model = UserConfig { model: Some("a b.gguf".into()), ..UserConfig::default() };
@@ -346,7 +366,8 @@ mod tests {
 
     #[test]
     fn a_project_cannot_set_what_is_the_users() {
-        let err = parse::<ProjectConfig>(Path::new("p.toml"), "forbid = []\nmodel = 'x'").unwrap_err();
+        let err =
+            parse::<ProjectConfig>(Path::new("p.toml"), "forbid = []\nmodel = 'x'").unwrap_err();
         assert!(err.to_string().starts_with("p.toml, line 2: unknown field `model`"), "{err}");
     }
 }

@@ -109,7 +109,15 @@ mod tests {
 
     #[test]
     fn every_kind_has_the_exit_code_that_is_documented() {
-        let all = [Kind::Violated, Kind::Failed, Kind::Usage, Kind::Refused, Kind::Limit, Kind::Bug, Kind::Interrupted];
+        let all = [
+            Kind::Violated,
+            Kind::Failed,
+            Kind::Usage,
+            Kind::Refused,
+            Kind::Limit,
+            Kind::Bug,
+            Kind::Interrupted,
+        ];
         assert_eq!(all.map(Kind::code), [1, 1, 2, 3, 4, 70, 130]);
     }
 
@@ -123,6 +131,9 @@ mod tests {
         struct Silent(#[source] std::io::Error);
         let io = || std::io::Error::other("no");
         assert_eq!(Error::from_source(Kind::Failed, &Says(io())).to_string(), "cannot read a: no");
-        assert_eq!(Error::from_source(Kind::Failed, &Silent(io())).to_string(), "cannot read b: no");
+        assert_eq!(
+            Error::from_source(Kind::Failed, &Silent(io())).to_string(),
+            "cannot read b: no"
+        );
     }
 }

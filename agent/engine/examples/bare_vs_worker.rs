@@ -52,8 +52,8 @@ struct Rates {
     decode_at_parent: f64,
     /// Tokens a second that the thread really ran: other work on the machine does not count.
     decode_of_cpu: f64,
-    /// The same for the prompt.
-    prefill_of_cpu: f64,
+    /// The same for prompt and answer together.
+    all_of_cpu: f64,
 }
 
 fn main() -> Result<()> {
@@ -211,7 +211,7 @@ fn by_worker(
     let prompt = f64::from(u32::try_from(timings.prompt_n)?);
     Ok(Rates {
         decode_of_cpu: count / (cpu_seconds(pid) - middle),
-        prefill_of_cpu: prompt / (middle - start),
+        all_of_cpu: (prompt + count) / (cpu_seconds(pid) - start),
         prefill: timings.prompt_per_second,
         decode: timings.predicted_per_second,
         decode_at_parent: count / begun.elapsed().as_secs_f64(),
@@ -250,8 +250,9 @@ fn by_bare_loop(context: &mut LlamaContext<'_>, prompt: &[LlamaToken], seed: u32
     let decode = f64::from(PREDICT) / begun.elapsed().as_secs_f64();
     let prefill = f64::from(u32::try_from(prompt.len())?) / prompt_time.as_secs_f64();
     let decode_of_cpu = f64::from(PREDICT) / (cpu_seconds("self") - middle);
-    let prefill_of_cpu = f64::from(u32::try_from(prompt.len())?) / (middle - start);
-    Ok(Rates { prefill, decode, decode_at_parent: decode, decode_of_cpu, prefill_of_cpu })
+    let count = f64::from(u32::try_from(prompt.len())? + PREDICT);
+    let all_of_cpu = count / (cpu_seconds("self") - start);
+    Ok(Rates { prefill, decode, decode_at_parent: decode, decode_of_cpu, all_of_cpu })
 }
 
 /// Returns the seconds that the main thread of a process has run. With one thread it is all that computes.
@@ -271,8 +272,6 @@ fn report(bare: &[Rates], free: &[Rates], bound: &[Rates]) {
     };
     row("prefill, bare", bare, |rates| rates.prefill);
     row("prefill, worker", free, |rates| rates.prefill);
-    row("prefill, bare, CPU time", bare, |rates| rates.prefill_of_cpu);
-    row("prefill, worker, CPU time", free, |rates| rates.prefill_of_cpu);
     row("decode, bare", bare, |rates| rates.decode);
     row("decode, worker", free, |rates| rates.decode);
     row("decode, worker, parent's clock", free, |rates| rates.decode_at_parent);
@@ -280,6 +279,8 @@ fn report(bare: &[Rates], free: &[Rates], bound: &[Rates]) {
     row("decode, bare, CPU time", bare, |rates| rates.decode_of_cpu);
     row("decode, worker, CPU time", free, |rates| rates.decode_of_cpu);
     row("decode, grammar, CPU time", bound, |rates| rates.decode_of_cpu);
+    row("both, bare, CPU time", bare, |rates| rates.all_of_cpu);
+    row("both, grammar, CPU time", bound, |rates| rates.all_of_cpu);
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

@@ -21,7 +21,12 @@ pub fn pools(_: &Backend) -> Vec<Pool> {
     let pool = |device: llama_cpp_2::LlamaBackendDevice| {
         let capacity = device.memory_total as u64;
         let available = Bytes(device.memory_free as u64);
-        Pool { name: device.name, capacity: Bytes(capacity), available, headroom: headroom(capacity) }
+        Pool {
+            name: device.name,
+            capacity: Bytes(capacity),
+            available,
+            headroom: headroom(capacity),
+        }
     };
     discrete.map(pool).collect()
 }

@@ -310,12 +310,17 @@ impl<'r> Run<'r> {
         let engine = session.engine;
         let model = &engine.model;
         let vocab = model.vocab();
+        let mut pending = None;
         loop {
             if self.observer.wants_stop() {
                 return Ok(Ending::Cancelled);
             }
             if self.said.len() >= self.limit {
                 return Ok(Ending::Limit);
+            }
+            // Only now: a last token is never evaluated for nothing.
+            if let Some(last) = pending.take() {
+                session.evaluate(&[last], true)?;
             }
             let (context, output, said) = (&session.context, &self.output, self.said.len());
             let step = Step { context, model, output, said };
@@ -333,7 +338,7 @@ impl<'r> Run<'r> {
             if session.cached.len() >= session.n_ctx() {
                 return Ok(Ending::ContextFull);
             }
-            session.evaluate(&[token], true)?;
+            pending = Some(token);
         }
     }
 

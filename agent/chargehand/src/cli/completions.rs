@@ -22,7 +22,9 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     clap_complete::generate(args.shell, &mut super::Cli::command(), "chargehand", &mut script);
     let script = String::from_utf8_lossy(&script);
     if args.json {
-        return out::json(&serde_json::json!({ "shell": args.shell.to_string(), "script": script }));
+        return out::json(
+            &serde_json::json!({ "shell": args.shell.to_string(), "script": script }),
+        );
     }
     out::raw(&script)
 }

@@ -63,7 +63,9 @@ impl ContractArgs {
         match self.goal.as_deref() {
             Some("-") => file.goal = read_stdin()?,
             Some(goal) => goal.clone_into(&mut file.goal),
-            None if file.goal.trim().is_empty() && !io::stdin().is_terminal() => file.goal = read_stdin()?,
+            None if file.goal.trim().is_empty() && !io::stdin().is_terminal() => {
+                file.goal = read_stdin()?
+            }
             None => {}
         }
         let scope = &mut file.scope;
@@ -83,7 +85,9 @@ impl ContractArgs {
 }
 
 fn read_file(path: &Path) -> Result<ContractFile, Error> {
-    let unreadable = |err| Error::new(Kind::Usage, format!("cannot read the contract {}: {err}", path.display()));
+    let unreadable = |err| {
+        Error::new(Kind::Usage, format!("cannot read the contract {}: {err}", path.display()))
+    };
     let text = fs::read_to_string(path).map_err(unreadable)?;
     config::parse(path, &text).map_err(|err| {
         Error::from_source(Kind::Usage, &err).hint("docs/contract.md lists the keys of a contract")
@@ -95,7 +99,10 @@ fn read_stdin() -> Result<String, Error> {
     let read = io::stdin().lock().take(MAX_GOAL + 1).read_to_string(&mut goal);
     read.map_err(|err| Error::new(Kind::Usage, format!("cannot read the goal from stdin: {err}")))?;
     if u64::try_from(goal.len()).unwrap_or(u64::MAX) > MAX_GOAL {
-        return Err(Error::new(Kind::Usage, format!("the goal on stdin has more than {MAX_GOAL} bytes")));
+        return Err(Error::new(
+            Kind::Usage,
+            format!("the goal on stdin has more than {MAX_GOAL} bytes"),
+        ));
     }
     Ok(goal)
 }
@@ -126,7 +133,8 @@ fn is_name_char(c: char) -> bool {
 /// Returns the base name of `program`, with a number where it is taken.
 fn unique_name(program: &str, earlier: &[Check]) -> String {
     let base = program.rsplit('/').find(|part| !part.is_empty()).unwrap_or_default();
-    let base: String = base.chars().map(|c| if is_name_char(c) { c } else { '-' }).take(50).collect();
+    let base: String =
+        base.chars().map(|c| if is_name_char(c) { c } else { '-' }).take(50).collect();
     let base = if base.is_empty() { "check".to_owned() } else { base };
     let taken = |name: &String| earlier.iter().any(|check| check.name == *name);
     let numbered = (2_u32..).map(|number| format!("{base}-{number}"));
@@ -138,7 +146,9 @@ fn refuse(err: ContractError) -> Error {
     match &err {
         ContractError::NoScope => Error::from_source(Kind::Refused, &err)
             .hint("say what may change: --write GLOB, --create PATH or --delete GLOB"),
-        ContractError::Contradiction { .. } | ContractError::NoJudge => Error::from_source(Kind::Refused, &err),
+        ContractError::Contradiction { .. } | ContractError::NoJudge => {
+            Error::from_source(Kind::Refused, &err)
+        }
         ContractError::NoGoal => Error::from_source(Kind::Usage, &err)
             .hint("give it as the first argument, as `goal` in the contract, or on stdin with `-`"),
         ContractError::Syntax(_)
@@ -161,9 +171,12 @@ mod tests {
             let check = parse_check(text, &checks).unwrap();
             checks.push(check);
         }
-        let found: Vec<(&str, Vec<&str>)> =
-            checks.iter().map(|c| (c.name.as_str(), c.run.iter().map(String::as_str).collect())).collect();
-        let expect: Vec<(&str, Vec<&str>)> = expect.iter().map(|(name, run)| (*name, run.to_vec())).collect();
+        let found: Vec<(&str, Vec<&str>)> = checks
+            .iter()
+            .map(|c| (c.name.as_str(), c.run.iter().map(String::as_str).collect()))
+            .collect();
+        let expect: Vec<(&str, Vec<&str>)> =
+            expect.iter().map(|(name, run)| (*name, run.to_vec())).collect();
         assert_eq!(found, expect);
     }
 
@@ -171,7 +184,10 @@ mod tests {
     fn a_check_is_named_after_its_program() {
         check(&["cargo test --offline"], &[("cargo", &["cargo", "test", "--offline"])]);
         check(&["/usr/bin/env true"], &[("env", &["/usr/bin/env", "true"])]);
-        check(&["a b", "a c", "a d"], &[("a", &["a", "b"]), ("a-2", &["a", "c"]), ("a-3", &["a", "d"])]);
+        check(
+            &["a b", "a c", "a d"],
+            &[("a", &["a", "b"]), ("a-2", &["a", "c"]), ("a-3", &["a", "d"])],
+        );
         check(&["./run.sh 'a b'"], &[("run-sh", &["./run.sh", "a b"])]);
         check(&["unit=python3 -m 'a=b'"], &[("unit", &["python3", "-m", "a=b"])]);
         check(&["./x=y z"], &[("x-y", &["./x=y", "z"])]);

@@ -81,11 +81,16 @@ fn print(finding: &Finding) -> Result<(), Error> {
 }
 
 fn program() -> Finding {
-    let pin: Pin = toml::from_str(include_str!("../../../../vendor/pin.toml")).expect("a test reads the pin");
+    let pin: Pin =
+        toml::from_str(include_str!("../../../../vendor/pin.toml")).expect("a test reads the pin");
     let LlamaPin { version, ggml } = pin.llama_cpp;
     let own = env!("CARGO_PKG_VERSION");
     let value = json!({ "version": own, "llama_cpp": version, "ggml": ggml });
-    Finding { what: "program", lines: Ok(vec![format!("chargehand {own} with llama.cpp {version}, ggml {ggml}")]), value }
+    Finding {
+        what: "program",
+        lines: Ok(vec![format!("chargehand {own} with llama.cpp {version}, ggml {ggml}")]),
+        value,
+    }
 }
 
 fn state() -> Finding {
@@ -114,7 +119,10 @@ fn memory() -> Finding {
     let lines = budget.pools.iter().map(|pool| {
         let free = |bytes: Bytes| bytes.saturating_sub(pool.headroom);
         let (name, capacity, headroom) = (&pool.name, pool.capacity, pool.headroom);
-        format!("{name}: {} of {capacity} may be taken now, {headroom} stay free", free(pool.available))
+        format!(
+            "{name}: {} of {capacity} may be taken now, {headroom} stay free",
+            free(pool.available)
+        )
     });
     finding("memory", Ok((lines.collect(), json!(budget))))
 }
@@ -130,7 +138,10 @@ fn model() -> Finding {
         drop(ModelWorker::start(&plan, Sampling::default())?);
         let millis = begun.elapsed().as_millis();
         let line = format!("{}: a worker loads it and is ready in {millis} ms", choice.name);
-        Ok((vec![line], json!({ "name": choice.name, "ready_ms": u64::try_from(millis).unwrap_or(u64::MAX) })))
+        Ok((
+            vec![line],
+            json!({ "name": choice.name, "ready_ms": u64::try_from(millis).unwrap_or(u64::MAX) }),
+        ))
     };
     finding("model", load())
 }

@@ -70,7 +70,8 @@ pub(super) fn sandbox_for(contract: &Contract) -> Result<Option<Sandbox>, Error>
 
 /// Starts to listen for Ctrl-C and SIGTERM.
 pub(super) fn listen() -> Result<Interrupt, Error> {
-    Interrupt::listen().map_err(|err| Error::new(Kind::Failed, format!("cannot listen for Ctrl-C: {err}")))
+    Interrupt::listen()
+        .map_err(|err| Error::new(Kind::Failed, format!("cannot listen for Ctrl-C: {err}")))
 }
 
 impl ShowArgs {
@@ -79,7 +80,8 @@ impl ShowArgs {
         let mut view = self.view();
         let report = job.go(view.as_mut()).inspect_err(|err| view.failed(&err.to_string()))?;
         if let Some(path) = &self.output {
-            let json = serde_json::to_vec_pretty(&report).expect("our own types have text keys only");
+            let json =
+                serde_json::to_vec_pretty(&report).expect("our own types have text keys only");
             verify::replace(path, &json)?;
         }
         Ok(ExitCode::from(report.exit_code()))
@@ -116,7 +118,12 @@ impl Job {
         }
         let earlier = std::mem::take(&mut self.earlier);
         let mut watch = RunWatch::new(self.log, view, brake.clone(), earlier);
-        let held = Held { dir: &self.dir, contract: &self.contract, sandbox: self.sandbox.as_ref(), brake: &brake };
+        let held = Held {
+            dir: &self.dir,
+            contract: &self.contract,
+            sandbox: self.sandbox.as_ref(),
+            brake: &brake,
+        };
         let worked = held.work(self.ready, &mut watch)?;
         watch.view().phase(Phase::Verifying);
         let (evidence, patch) =
@@ -170,7 +177,13 @@ impl Held<'_> {
         watch.view().phase(Phase::Working);
         let mut workspace = self.workspace()?;
         let instructions = workspace.instructions();
-        let run = agent::run(self.contract, worker.model(), &mut workspace, watch, instructions.as_deref());
+        let run = agent::run(
+            self.contract,
+            worker.model(),
+            &mut workspace,
+            watch,
+            instructions.as_deref(),
+        );
         let prompt_tokens = worker.prompt_tokens();
         drop(worker);
         // A log that could not be written comes first: it may be why the loop ended.
@@ -182,7 +195,8 @@ impl Held<'_> {
         let workspace = Workspace::open(self.dir)?;
         let Some(sandbox) = self.sandbox else { return Ok(workspace) };
         let stop = || self.brake.reason().is_some();
-        Ok(workspace.with_checks(Box::new(move |check, copy| sandbox.run(check, copy, None, &stop))))
+        Ok(workspace
+            .with_checks(Box::new(move |check, copy| sandbox.run(check, copy, None, &stop))))
     }
 }
 
@@ -201,7 +215,12 @@ fn claim(stop: &Stop) -> Option<String> {
 }
 
 /// Writes everything down, then says so. An interrupted run stays open, so that it can be resumed.
-fn conclude(dir: &mut RunDir, report: &Report, patch: &str, watch: &mut RunWatch<'_>) -> Result<(), Error> {
+fn conclude(
+    dir: &mut RunDir,
+    report: &Report,
+    patch: &str,
+    watch: &mut RunWatch<'_>,
+) -> Result<(), Error> {
     verify::write_report(dir.path(), report, patch)?;
     let log = watch.log()?;
     let hash = |text: &[u8]| hex(&Sha256::digest(text));

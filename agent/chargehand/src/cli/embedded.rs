@@ -34,15 +34,19 @@ pub(super) fn unpack(state: &Path) -> Result<PathBuf, Error> {
         return Ok(path);
     }
     place(&folder, &path).map_err(|err| {
-        Error::new(Kind::Failed, format!("cannot unpack the built-in model to {}: {err}", path.display()))
-            .hint("another state folder can be given in CHARGEHAND_HOME")
+        Error::new(
+            Kind::Failed,
+            format!("cannot unpack the built-in model to {}: {err}", path.display()),
+        )
+        .hint("another state folder can be given in CHARGEHAND_HOME")
     })?;
     Ok(path)
 }
 
 /// Compares with the program's own bytes, which is faster than to hash both.
 fn is_whole(path: &Path) -> bool {
-    let is_file = fs::symlink_metadata(path).is_ok_and(|facts| facts.is_file() && facts.len() == bytes());
+    let is_file =
+        fs::symlink_metadata(path).is_ok_and(|facts| facts.is_file() && facts.len() == bytes());
     is_file && fs::read(path).is_ok_and(|found| found == MODEL)
 }
 

@@ -19,7 +19,9 @@ impl From<ConfigError> for Error {
     fn from(err: ConfigError) -> Self {
         let shown = Self::from_source(Kind::Usage, &err);
         match err {
-            ConfigError::NoHome => shown.hint("set CHARGEHAND_HOME to a folder that may be written to"),
+            ConfigError::NoHome => {
+                shown.hint("set CHARGEHAND_HOME to a folder that may be written to")
+            }
             ConfigError::Unreadable { .. } | ConfigError::Invalid { .. } => shown,
         }
     }
@@ -50,7 +52,9 @@ impl From<RunDirError> for Error {
     fn from(err: RunDirError) -> Self {
         match err {
             RunDirError::Repo(err) => err.into(),
-            RunDirError::NotFound { .. } | RunDirError::Ambiguous { .. } => Self::from_source(Kind::Usage, &err),
+            RunDirError::NotFound { .. } | RunDirError::Ambiguous { .. } => {
+                Self::from_source(Kind::Usage, &err)
+            }
             RunDirError::Busy { .. } => {
                 Self::from_source(Kind::Refused, &err).hint("wait for it, or stop it with Ctrl-C")
             }
@@ -120,7 +124,9 @@ impl From<WorkerError> for Error {
 impl From<GgufError> for Error {
     fn from(err: GgufError) -> Self {
         let kind = match err {
-            GgufError::Missing(_) | GgufError::Unreadable { .. } | GgufError::NotAFile(_) => Kind::Usage,
+            GgufError::Missing(_) | GgufError::Unreadable { .. } | GgufError::NotAFile(_) => {
+                Kind::Usage
+            }
             GgufError::Bad { .. } => Kind::Refused,
         };
         Self::from_source(kind, &err)
@@ -129,7 +135,8 @@ impl From<GgufError> for Error {
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
-        Self::new(Kind::Refused, refusal).hint("a shorter context takes less: --ctx N; `chargehand plan` shows every buffer")
+        Self::new(Kind::Refused, refusal)
+            .hint("a shorter context takes less: --ctx N; `chargehand plan` shows every buffer")
     }
 }
 

@@ -25,7 +25,8 @@ pub(super) struct DryRunArgs {}
 /// Serves one model until stdin ends.
 pub(super) fn worker(_: &WorkerArgs) -> Result<ExitCode, Error> {
     settle_in()?;
-    let backend = Backend::start(Log::Quiet).map_err(|err| Error::from_source(Kind::Failed, &err))?;
+    let backend =
+        Backend::start(Log::Quiet).map_err(|err| Error::from_source(Kind::Failed, &err))?;
     serve(&backend, BufReader::new(io::stdin()), io::stdout())
         .map_err(|err| Error::from_source(Kind::Failed, &err))?;
     Ok(ExitCode::SUCCESS)
@@ -58,6 +59,7 @@ fn measure(ask: DryRun) -> Measured {
 }
 
 fn settle_in() -> Result<(), Error> {
-    worker::settle_in()
-        .map_err(|err| Error::new(Kind::Failed, format!("the process could not be tied to its parent: {err}")))
+    worker::settle_in().map_err(|err| {
+        Error::new(Kind::Failed, format!("the process could not be tied to its parent: {err}"))
+    })
 }

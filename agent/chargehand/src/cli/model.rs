@@ -85,17 +85,27 @@ pub(super) fn choose(
 }
 
 fn name_of(path: &Path) -> String {
-    path.file_stem().map_or_else(|| path.display().to_string(), |stem| stem.to_string_lossy().into_owned())
+    path.file_stem()
+        .map_or_else(|| path.display().to_string(), |stem| stem.to_string_lossy().into_owned())
 }
 
-fn options(path: &Path, ctx: Option<u32>, config: &UserConfig, header: &Header) -> Result<LoadOptions, Error> {
+fn options(
+    path: &Path,
+    ctx: Option<u32>,
+    config: &UserConfig,
+    header: &Header,
+) -> Result<LoadOptions, Error> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let path = absolute.to_str().map(str::to_owned).ok_or_else(|| {
         let shown = path.display();
-        Error::new(crate::error::Kind::Usage, format!("the path of the model, {shown}, is no UTF-8 text"))
+        Error::new(
+            crate::error::Kind::Usage,
+            format!("the path of the model, {shown}, is no UTF-8 text"),
+        )
     })?;
     let trained = header.context_length.and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
-    let on_gpu = cfg!(any(feature = "cuda", feature = "vulkan", feature = "metal", feature = "rocm"));
+    let on_gpu =
+        cfg!(any(feature = "cuda", feature = "vulkan", feature = "metal", feature = "rocm"));
     let n_gpu_layers = config.gpu_layers.unwrap_or(if on_gpu { 999 } else { 0 });
     Ok(LoadOptions {
         path,

@@ -1,6 +1,6 @@
 //! `chargehand models`: the built-in model, or what GGUF files say of themselves. No weights are read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chargehand_engine::gguf::{self, Header};
 use serde_json::{Value, json};
@@ -25,7 +25,8 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     if args.files.is_empty() {
         let places = Places::find()?;
         let path = embedded::unpack(&places.state)?;
-        let facts = json!({ "built_in": true, "sha256": embedded::hash(), "bytes": embedded::bytes() });
+        let facts =
+            json!({ "built_in": true, "sha256": embedded::hash(), "bytes": embedded::bytes() });
         show(args, embedded::NAME, &path, facts)?;
         let configured = UserConfig::read(places.config.as_deref(), &[])?.model;
         return configured.iter().try_for_each(|path| show_file(args, path));
@@ -38,7 +39,7 @@ fn show_file(args: &Args, path: &PathBuf) -> Result<(), Error> {
     show(args, &path.display().to_string(), path, json!({ "built_in": false, "bytes": bytes }))
 }
 
-fn show(args: &Args, name: &str, path: &PathBuf, facts: Value) -> Result<(), Error> {
+fn show(args: &Args, name: &str, path: &Path, facts: Value) -> Result<(), Error> {
     let header = gguf::read(path)?;
     if args.json {
         let mut line = json!({ "type": "model", "name": name, "path": path.to_string_lossy(), "header": header });
@@ -56,14 +57,20 @@ fn show(args: &Args, name: &str, path: &PathBuf, facts: Value) -> Result<(), Err
 fn rows(header: &Header, facts: &Value) -> Vec<(&'static str, String)> {
     let number = |number: Option<u64>| number.map(words::count);
     let template = match &header.chat_template {
-        Some(text) => format!("{} characters", words::count(u64::try_from(text.chars().count()).unwrap_or(u64::MAX))),
+        Some(text) => format!(
+            "{} characters",
+            words::count(u64::try_from(text.chars().count()).unwrap_or(u64::MAX))
+        ),
         None => "none: the plain form is used".to_owned(),
     };
     let rows = [
         ("architecture", Some(header.architecture.clone())),
         ("name", header.name.clone()),
         ("file", facts["bytes"].as_u64().map(words::bytes)),
-        ("weights", Some(format!("{} in {} tensors", header.weights, words::count(header.tensors)))),
+        (
+            "weights",
+            Some(format!("{} in {} tensors", header.weights, words::count(header.tensors))),
+        ),
         ("layers", number(header.block_count)),
         ("context", number(header.context_length).map(|count| format!("{count} tokens at most"))),
         ("vocabulary", number(header.vocabulary).map(|count| format!("{count} tokens"))),

@@ -42,8 +42,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let refusal = memory::plan(footprints.clone(), &budget).err();
     if args.json {
         let fits = refusal.is_none();
-        out::json(&json!({ "type": "memory_plan", "fits": fits, "footprints": footprints, "budget": budget,
-            "refusal": refusal }))?;
+        out::json(
+            &json!({ "type": "memory_plan", "fits": fits, "footprints": footprints, "budget": budget,
+            "refusal": refusal }),
+        )?;
     } else {
         out::raw(&table(&footprints, &budget, refusal.as_ref()))?;
     }
@@ -54,15 +56,24 @@ fn table(footprints: &[Footprint], budget: &Budget, refusal: Option<&Refusal>) -
     let mut rows: Vec<[String; 3]> = Vec::new();
     for footprint in footprints {
         let options = &footprint.options;
-        let how = format!("{} with {} tokens of {} context", footprint.model, options.n_ctx, options.kv_type);
+        let how = format!(
+            "{} with {} tokens of {} context",
+            footprint.model, options.n_ctx, options.kv_type
+        );
         rows.push([how, String::new(), String::new()]);
-        rows.extend(footprint.rows.iter().map(|row| [format!("  {}", row.what), row.pool.clone(), row.bytes.to_string()]));
+        rows.extend(
+            footprint
+                .rows
+                .iter()
+                .map(|row| [format!("  {}", row.what), row.pool.clone(), row.bytes.to_string()]),
+        );
         for (pool, sum) in footprint.by_pool() {
             rows.push(["  sum".to_owned(), pool.to_owned(), sum.to_string()]);
         }
     }
     for pool in &budget.pools {
-        let memory = |what: &str, bytes: Bytes| [format!("  {what}"), pool.name.clone(), bytes.to_string()];
+        let memory =
+            |what: &str, bytes: Bytes| [format!("  {what}"), pool.name.clone(), bytes.to_string()];
         rows.push([format!("memory {}", pool.name), String::new(), String::new()]);
         rows.push(memory("in all", pool.capacity));
         rows.push(memory("available", pool.available));
@@ -78,7 +89,8 @@ fn table(footprints: &[Footprint], budget: &Budget, refusal: Option<&Refusal>) -
 /// Returns `rows` with their columns one below the other, numbers to the right.
 fn align(rows: &[[String; 3]]) -> String {
     let shown = |text: &String| visible::line(text).text;
-    let rows: Vec<[String; 3]> = rows.iter().map(|row| [shown(&row[0]), shown(&row[1]), shown(&row[2])]).collect();
+    let rows: Vec<[String; 3]> =
+        rows.iter().map(|row| [shown(&row[0]), shown(&row[1]), shown(&row[2])]).collect();
     let is_head = |row: &[String; 3]| row[2].is_empty();
     let width = |column: usize| {
         let cells = rows.iter().filter(|row| !is_head(row)).map(|row| row[column].chars().count());

@@ -44,7 +44,10 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     let json = text("report.json")?;
     let report: Report = serde_json::from_str(&json).map_err(|err| {
         let path = dir.path().join("report.json");
-        Error::new(Kind::Failed, format!("{} is no report of schema {SCHEMA}: {err}", path.display()))
+        Error::new(
+            Kind::Failed,
+            format!("{} is no report of schema {SCHEMA}: {err}", path.display()),
+        )
     })?;
     if args.json {
         return out::json(&report);
@@ -60,7 +63,12 @@ fn list(args: &Args, runs: &[RunFile]) -> Result<(), Error> {
             return out::json(run);
         }
         let (repo, began) = (run.repo.to_string_lossy(), words::moment(run.started));
-        out::line(&format!("{}  {:<8}  {began}  {}", run.id, word(run.status), visible::line(&repo).text))
+        out::line(&format!(
+            "{}  {:<8}  {began}  {}",
+            run.id,
+            word(run.status),
+            visible::line(&repo).text
+        ))
     })
 }
 
@@ -83,8 +91,11 @@ fn read(dir: &RunDir, name: &str) -> Result<String, Error> {
     fs::read_to_string(path).map_err(|err| match err.kind() {
         io::ErrorKind::NotFound => {
             let id = &dir.file().id;
-            Error::new(Kind::Failed, format!("run {id} has no {name}: it has not come to its verdict"))
-                .hint(format!("chargehand resume {id} goes on, chargehand reject {id} throws it away"))
+            Error::new(
+                Kind::Failed,
+                format!("run {id} has no {name}: it has not come to its verdict"),
+            )
+            .hint(format!("chargehand resume {id} goes on, chargehand reject {id} throws it away"))
         }
         _ => Error::new(Kind::Failed, format!("cannot read {}: {err}", path.display())),
     })

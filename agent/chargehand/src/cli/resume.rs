@@ -45,7 +45,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
         args.worker.choose(&places)?
     } else {
         let spec = earlier_worker(&lines).ok_or_else(|| {
-            Error::new(Kind::Failed, "the log of the run does not say who worked").hint("give -m or --worker")
+            Error::new(Kind::Failed, "the log of the run does not say who worked")
+                .hint("give -m or --worker")
         })?;
         let ready = spec.again()?;
         (spec, ready)
@@ -67,8 +68,13 @@ fn may_resume(dir: &RunDir) -> Result<(), Error> {
         Status::Rejected => "was rejected",
     };
     let id = &dir.file().id;
-    Err(Error::new(Kind::Refused, format!("run {id} {word}; only a run that was interrupted or came to a limit can be resumed"))
-        .hint(format!("chargehand report {id} shows it")))
+    Err(Error::new(
+        Kind::Refused,
+        format!(
+            "run {id} {word}; only a run that was interrupted or came to a limit can be resumed"
+        ),
+    )
+    .hint(format!("chargehand report {id} shows it")))
 }
 
 fn reached_limit(dir: &RunDir) -> bool {
@@ -78,14 +84,18 @@ fn reached_limit(dir: &RunDir) -> bool {
 
 fn read_contract(dir: &RunDir) -> Result<Contract, Error> {
     let path = dir.path().join("contract.toml");
-    let text = fs::read_to_string(&path)
-        .map_err(|err| Error::new(Kind::Failed, format!("cannot read {}: {err}", path.display())))?;
-    Contract::parse(&text).map_err(|err| Error::new(Kind::Failed, format!("{}: {err}", path.display())))
+    let text = fs::read_to_string(&path).map_err(|err| {
+        Error::new(Kind::Failed, format!("cannot read {}: {err}", path.display()))
+    })?;
+    Contract::parse(&text)
+        .map_err(|err| Error::new(Kind::Failed, format!("{}: {err}", path.display())))
 }
 
 /// The worker that worked last.
 fn earlier_worker(lines: &[Line]) -> Option<WorkerSpec> {
-    lines.iter().rev().filter_map(|line| line.fields.get("facts")?.get("worker")).find_map(|worker| {
-        WorkerSpec::deserialize(worker).ok()
-    })
+    lines
+        .iter()
+        .rev()
+        .filter_map(|line| line.fields.get("facts")?.get("worker"))
+        .find_map(|worker| WorkerSpec::deserialize(worker).ok())
 }

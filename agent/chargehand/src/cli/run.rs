@@ -46,8 +46,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let contract = args.contract.contract(&ProjectConfig::read(repo.top())?)?;
     let (spec, ready) = args.worker.choose(&places)?;
     let sandbox = drive::sandbox_for(&contract)?;
-    let text = toml::to_string(&contract.source)
-        .map_err(|err| Error::new(Kind::Bug, format!("the contract cannot be written as TOML: {err}")))?;
+    let text = toml::to_string(&contract.source).map_err(|err| {
+        Error::new(Kind::Bug, format!("the contract cannot be written as TOML: {err}"))
+    })?;
     let dir = RunDir::create(&places.state, &repo, &text)?;
     drop(Workspace::create(&dir, &repo)?);
     let facts = json!({ "worker": spec, "contract": contract.source, "base": dir.file().base });
@@ -63,7 +64,11 @@ fn keep_apart(places: &Places, repo: &Repo) -> Result<(), Error> {
     if !state.starts_with(&top) {
         return Ok(());
     }
-    let message = format!("the state folder {} lies inside the repository {}", state.display(), top.display());
+    let message = format!(
+        "the state folder {} lies inside the repository {}",
+        state.display(),
+        top.display()
+    );
     Err(Error::new(Kind::Refused, message).hint("set CHARGEHAND_HOME to a folder outside of it"))
 }
 

@@ -49,8 +49,9 @@ fn run_checks(
     watch: &mut RunWatch<'_>,
 ) -> Result<Vec<CheckRun>, Error> {
     let logs = dir.path().join("checks");
-    fs::create_dir_all(&logs)
-        .map_err(|err| Error::new(Kind::Failed, format!("cannot make {}: {err}", logs.display())))?;
+    fs::create_dir_all(&logs).map_err(|err| {
+        Error::new(Kind::Failed, format!("cannot make {}: {err}", logs.display()))
+    })?;
     let mut runs = Vec::new();
     for check in &contract.checks {
         let log = logs.join(format!("{}.log", check.name));
@@ -68,7 +69,11 @@ fn run_checks(
 pub(super) fn write_report(dir: &Path, report: &Report, patch: &str) -> Result<(), Error> {
     let json = serde_json::to_vec_pretty(report).expect("our own types have text keys only");
     let html = html::render(report, patch);
-    let files = [("diff.patch", patch.as_bytes()), ("report.html", html.as_bytes()), ("report.json", &json)];
+    let files = [
+        ("diff.patch", patch.as_bytes()),
+        ("report.html", html.as_bytes()),
+        ("report.json", &json),
+    ];
     for (name, content) in files {
         replace(&dir.join(name), content)?;
     }

@@ -29,7 +29,7 @@ impl Brake {
             return Some(Stop::Interrupted);
         }
         let over = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        over.then(|| Stop::TimeLimit(self.time.as_secs()))
+        over.then_some(Stop::TimeLimit(self.time.as_secs()))
     }
 
     /// Returns whether the user wants an end, whatever the time.
@@ -116,7 +116,10 @@ fn turn_of(event: &Event) -> Option<u32> {
         | Event::Called { turn, .. }
         | Event::Malformed { turn, .. }
         | Event::Observed { turn, .. } => Some(*turn),
-        Event::Tokens { .. } | Event::Checked { .. } | Event::WorkerRestarted { .. } | Event::Stopped { .. } => None,
+        Event::Tokens { .. }
+        | Event::Checked { .. }
+        | Event::WorkerRestarted { .. }
+        | Event::Stopped { .. } => None,
     }
 }
 
@@ -126,7 +129,10 @@ fn count_on(mut event: Event, before: u32) -> Event {
         | Event::Called { turn, .. }
         | Event::Malformed { turn, .. }
         | Event::Observed { turn, .. } => *turn += before,
-        Event::Tokens { .. } | Event::Checked { .. } | Event::WorkerRestarted { .. } | Event::Stopped { .. } => {}
+        Event::Tokens { .. }
+        | Event::Checked { .. }
+        | Event::WorkerRestarted { .. }
+        | Event::Stopped { .. } => {}
     }
     event
 }

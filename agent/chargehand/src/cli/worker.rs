@@ -123,7 +123,9 @@ impl Ready {
     pub(super) fn start(self) -> Result<Started, Error> {
         match self {
             Self::Script(script) => Ok(Started::Script(script)),
-            Self::Model(plan, sampling) => Ok(Started::Model(Box::new(ModelWorker::start(&plan, sampling)?))),
+            Self::Model(plan, sampling) => {
+                Ok(Started::Model(Box::new(ModelWorker::start(&plan, sampling)?)))
+            }
         }
     }
 }
@@ -157,21 +159,26 @@ impl Started {
 fn script_path(worker: &str) -> Result<PathBuf, Error> {
     let path = worker.strip_prefix("script:").filter(|path| !path.is_empty());
     let path = path.ok_or_else(|| {
-        Error::new(Kind::Usage, format!("`{worker}` is no worker")).hint("write --worker script:FILE, or -m MODEL.gguf")
+        Error::new(Kind::Usage, format!("`{worker}` is no worker"))
+            .hint("write --worker script:FILE, or -m MODEL.gguf")
     })?;
-    std::path::absolute(path).map_err(|err| Error::new(Kind::Usage, format!("cannot find {path}: {err}")))
+    std::path::absolute(path)
+        .map_err(|err| Error::new(Kind::Usage, format!("cannot find {path}: {err}")))
 }
 
 fn read_script(path: &Path) -> Result<Script, Error> {
-    let text = fs::read_to_string(path)
-        .map_err(|err| Error::new(Kind::Usage, format!("cannot read the script {}: {err}", path.display())))?;
-    Script::parse(&text).map_err(|err| Error::new(Kind::Usage, format!("{}: {err}", path.display())))
+    let text = fs::read_to_string(path).map_err(|err| {
+        Error::new(Kind::Usage, format!("cannot read the script {}: {err}", path.display()))
+    })?;
+    Script::parse(&text)
+        .map_err(|err| Error::new(Kind::Usage, format!("{}: {err}", path.display())))
 }
 
 /// Returns the hash of a model's file; of a large one the head with its length, because to hash 20 GB would take
 /// longer than many a job.
 fn identify(path: &Path) -> Result<String, Error> {
-    let unreadable = |err| Error::new(Kind::Refused, format!("cannot read the model {}: {err}", path.display()));
+    let unreadable =
+        |err| Error::new(Kind::Refused, format!("cannot read the model {}: {err}", path.display()));
     let file = fs::File::open(path).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
     let mut bytes = Vec::new();

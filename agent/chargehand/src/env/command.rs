@@ -253,7 +253,7 @@ mod tests {
     #[track_caller]
     fn check(bytes: usize, left_out: Option<usize>) {
         let mut capture = Capture::new(None).unwrap();
-        let block: Vec<u8> = (0..bytes).map(|at| b'a' + (at % 26) as u8).collect();
+        let block: Vec<u8> = (b'a'..=b'z').cycle().take(bytes).collect();
         for piece in block.chunks(60_000) {
             capture.add(piece);
         }

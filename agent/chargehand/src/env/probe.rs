@@ -84,7 +84,8 @@ pub fn budget() -> Budget {
     let mut pools = vec![host(Path::new("/"))];
     // Only a build for GPUs asks for them: that costs a driver context.
     if cfg!(any(feature = "cuda", feature = "vulkan", feature = "metal", feature = "rocm"))
-        && let Ok(Measured::Devices(devices)) = measure(&DryRun { model: String::new(), options: None })
+        && let Ok(Measured::Devices(devices)) =
+            measure(&DryRun { model: String::new(), options: None })
     {
         pools.extend(devices);
     }
@@ -106,7 +107,8 @@ fn measure(ask: &DryRun) -> Result<Measured, ProbeError> {
     if let Some(stdout) = stdout {
         stdout.take(MAX_SAID).read_to_end(&mut said)?;
     }
-    let status = ended.join().map_err(|_| io::Error::other("BUG: the watching thread panicked"))??;
+    let status =
+        ended.join().map_err(|_| io::Error::other("BUG: the watching thread panicked"))??;
     if let Ok(measured) = serde_json::from_slice(&said) {
         return Ok(measured);
     }
@@ -116,7 +118,10 @@ fn measure(ask: &DryRun) -> Result<Measured, ProbeError> {
 }
 
 /// Waits for `child`, and kills it when it takes longer than `patience`.
-fn end_after(child: Arc<Mutex<Child>>, patience: Duration) -> thread::JoinHandle<io::Result<std::process::ExitStatus>> {
+fn end_after(
+    child: Arc<Mutex<Child>>,
+    patience: Duration,
+) -> thread::JoinHandle<io::Result<std::process::ExitStatus>> {
     thread::spawn(move || {
         let begin = Instant::now();
         loop {
@@ -163,7 +168,10 @@ fn group_rooms(root: &Path) -> Vec<Group> {
     let mut found = Vec::new();
     for line in own.lines() {
         let mut parts = line.splitn(3, ':');
-        let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next()) else { continue };
+        let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next())
+        else {
+            continue;
+        };
         let (base, read): (PathBuf, fn(&Path) -> Option<Group>) = if controllers.is_empty() {
             (root.join("sys/fs/cgroup"), version_2)
         } else if controllers.split(',').any(|name| name == "memory") {

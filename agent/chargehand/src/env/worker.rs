@@ -106,7 +106,8 @@ impl ModelWorker {
         let mut live = match self.live.take() {
             Some(live) => live,
             None => {
-                let (live, loaded) = climb(&self.plan, self.loaded.rung).map_err(AskError::Start)?;
+                let (live, loaded) =
+                    climb(&self.plan, self.loaded.rung).map_err(AskError::Start)?;
                 self.loaded = loaded;
                 live
             }
@@ -145,7 +146,11 @@ enum AskError {
 }
 
 impl Model for ModelWorker {
-    fn next_call(&mut self, request: &Request<'_>, watch: &mut dyn Watch) -> Result<Reply, ModelError> {
+    fn next_call(
+        &mut self,
+        request: &Request<'_>,
+        watch: &mut dyn Watch,
+    ) -> Result<Reply, ModelError> {
         let envelope = self.loaded.model.envelope.clone();
         let ask = Ask {
             chat: self.chat(request),
@@ -157,16 +162,23 @@ impl Model for ModelWorker {
             match self.ask(&ask, watch) {
                 Ok(answer) => {
                     let usage = usage(&answer.timings);
-                    return Ok(Reply { answer: read(&answer, &envelope, request.max_tokens)?, usage });
+                    return Ok(Reply {
+                        answer: read(&answer, &envelope, request.max_tokens)?,
+                        usage,
+                    });
                 }
-                Err(AskError::Failed(failure)) => return Err(ModelError::Failed(failure.to_string())),
+                Err(AskError::Failed(failure)) => {
+                    return Err(ModelError::Failed(failure.to_string()));
+                }
                 Err(AskError::Start(err)) => return Err(ModelError::Ended(err.to_string())),
                 Err(AskError::Gone(how)) if self.restarts < MAX_RESTARTS => {
                     self.restarts += 1;
                     watch.see(&Event::WorkerRestarted { reason: how });
                 }
                 Err(AskError::Gone(how)) => {
-                    return Err(ModelError::Ended(format!("{how}; it was started again {MAX_RESTARTS} times")));
+                    return Err(ModelError::Ended(format!(
+                        "{how}; it was started again {MAX_RESTARTS} times"
+                    )));
                 }
             }
             if watch.stop().is_some() {
@@ -188,12 +200,12 @@ fn read(
             Ok(call) => Ok(Answer::Call(call)),
             Err(err) => malformed(err.to_string()),
         },
-        Ending::Limit => {
-            malformed(format!("the call was cut off after {max_tokens} tokens and not run; write a shorter one"))
-        }
-        Ending::ContextFull => {
-            Err(ModelError::Failed("the context is full; give the model a longer one with --ctx".to_owned()))
-        }
+        Ending::Limit => malformed(format!(
+            "the call was cut off after {max_tokens} tokens and not run; write a shorter one"
+        )),
+        Ending::ContextFull => Err(ModelError::Failed(
+            "the context is full; give the model a longer one with --ctx".to_owned(),
+        )),
         Ending::Cancelled => Err(ModelError::Interrupted),
     }
 }
@@ -210,9 +222,13 @@ fn usage(timings: &Timings) -> Usage {
 
 /// Describes the tools to a model whose template does not.
 fn describe(tools: &[ToolSpec]) -> String {
-    let line = |tool: &ToolSpec| format!("\n{}: {} Arguments: {}", tool.name, tool.description, tool.parameters);
+    let line = |tool: &ToolSpec| {
+        format!("\n{}: {} Arguments: {}", tool.name, tool.description, tool.parameters)
+    };
     let lines: String = tools.iter().map(line).collect();
-    format!("\n\nAnswer with one call and nothing else, as {{\"tool\":NAME,\"args\":ARGUMENTS}}. The tools:{lines}")
+    format!(
+        "\n\nAnswer with one call and nothing else, as {{\"tool\":NAME,\"args\":ARGUMENTS}}. The tools:{lines}"
+    )
 }
 
 /// Starts a worker on `rung`, or on the next one that it survives.
@@ -224,7 +240,9 @@ fn climb(plan: &Plan, mut rung: Rung) -> Result<(Live, Loaded), WorkerError> {
                 live.rest();
                 return Ok((live, loaded));
             }
-            Err(ClientError::Failed(failure)) => return Err(WorkerError::Failed(failure.to_string())),
+            Err(ClientError::Failed(failure)) => {
+                return Err(WorkerError::Failed(failure.to_string()));
+            }
             Err(ClientError::Protocol(what)) => return Err(WorkerError::Failed(what)),
             Err(ClientError::Ended(stage)) => {
                 let how = live.end();

@@ -110,6 +110,16 @@ fn a_new_file_that_the_user_has_staged_and_removed() {
 }
 
 #[test]
+fn a_new_directory_where_the_user_has_staged_a_file() {
+    let make = |repo: &TempRepo| {
+        repo.put("new", "mine\n");
+        repo.stage();
+        fs::remove_file(repo.path("new")).unwrap();
+    };
+    check_dirty(make, |work| write(work, "new/x", "2\n"), "new/x");
+}
+
+#[test]
 fn a_directory_of_the_checkout_that_is_a_link_is_not_followed() {
     let make = |repo: &TempRepo| {
         fs::rename(repo.path("d"), repo.outside("d")).unwrap();
@@ -140,21 +150,41 @@ fn a_locked_index_is_told_and_the_call_can_be_repeated() {
     assert_eq!(repo.status(), "");
 }
 
+/// Brings the repository into the state that a kill leaves after the branch has moved: files and index are the old
+/// ones. Returns the commit.
+fn cut_off(repo: &TempRepo, run: &mut RunDir) -> String {
+    let (file, index) = (repo.read("a"), fs::read(repo.path(".git/index")).unwrap());
+    let commit = repo.accept(run).unwrap().commit;
+    run.set_status(Status::Done).unwrap();
+    fs::write(repo.path("a"), file).unwrap();
+    fs::remove_file(repo.path("new")).unwrap();
+    fs::write(repo.path(".git/index"), index).unwrap();
+    commit
+}
+
+fn two_files(repo: &TempRepo) -> RunDir {
+    repo.judged(ALL, |workspace| {
+        write(workspace, "a", "two\n");
+        write(workspace, "new", "1\n");
+    })
+}
+
 #[test]
 fn a_call_that_was_cut_off_after_the_commit_is_finished_by_another() {
     let repo = sample();
-    let mut run = repo.judged(ALL, |workspace| {
-        write(workspace, "a", "two\n");
-        write(workspace, "new", "1\n");
-    });
-    // The state that a kill leaves after the branch has moved: files and index are the old ones.
-    let (files, index) =
-        (["a", "e"].map(|path| repo.read(path)), fs::read(repo.path(".git/index")).unwrap());
-    let commit = repo.accept(&mut run).unwrap().commit;
-    run.set_status(Status::Done).unwrap();
-    fs::write(repo.path("a"), &files[0]).unwrap();
-    fs::remove_file(repo.path("new")).unwrap();
-    fs::write(repo.path(".git/index"), index).unwrap();
+    let mut run = two_files(&repo);
+    let commit = cut_off(&repo, &mut run);
     assert_eq!(repo.accept(&mut run).unwrap().commit, commit);
     assert_eq!((repo.status(), repo.read("new")), (String::new(), "1\n".to_owned()));
+}
+
+#[test]
+fn what_the_user_changed_after_the_commit_is_not_overwritten() {
+    let repo = sample();
+    let mut run = two_files(&repo);
+    cut_off(&repo, &mut run);
+    repo.put("a", "mine\n");
+    let err = repo.accept(&mut run).unwrap_err().to_string();
+    assert!(err.contains("`a` has been changed meanwhile; run `chargehand accept "), "{err}");
+    assert_eq!((repo.read("a").as_str(), repo.read("new").as_str()), ("mine\n", "1\n"));
 }

@@ -13,7 +13,10 @@ fn write_call(path: &str, content: &str) -> (&'static str, Value) {
 
 /// Runs a job that creates `new.txt`, with `args` besides.
 fn create(place: &Place, args: &[&str]) -> Outcome {
-    let script = place.script("create.jsonl", &[write_call("new.txt", "x"), ("finish", json!({ "summary": "s" }))]);
+    let script = place.script(
+        "create.jsonl",
+        &[write_call("new.txt", "x"), ("finish", json!({ "summary": "s" }))],
+    );
     place.job(&script, &[&["--create", "new.txt"], args].concat())
 }
 
@@ -34,7 +37,11 @@ fn wrong_flags_end_with_2() {
     refused(&["run", "x", "--write", "a.txt", "--time", "10"], 2, "`10` is no duration");
     refused(&["run", "x", "--write", "a.txt", "--check", "sh -c 'open"], 2, "sh -c 'open");
     refused(&["run", "x", "--write", "a.txt", "--worker", "human"], 2, "`human` is no worker");
-    refused(&["run", "x", "--write", "a.txt", "--worker", "script:/nonexistent"], 2, "cannot read the script");
+    refused(
+        &["run", "x", "--write", "a.txt", "--worker", "script:/nonexistent"],
+        2,
+        "cannot read the script",
+    );
     refused(&["run", "x", "--write", "a.txt", "--config", "modl=1"], 2, "unknown field `modl`");
     refused(&["run", "x", "--write", "a.txt", "-C", "/nonexistent"], 3, "/nonexistent");
     refused(&["report", "last"], 2, "no run");
@@ -81,16 +88,28 @@ fn bad_contract(text: &str, code: i32, says: &str) {
 
 #[test]
 fn a_bad_contract_file_is_named_with_its_line() {
-    bad_contract("goal = 'x'\nwrite = ['a.txt']", 2, "contract.toml, line 2: unknown field `write`");
+    bad_contract(
+        "goal = 'x'\nwrite = ['a.txt']",
+        2,
+        "contract.toml, line 2: unknown field `write`",
+    );
     bad_contract("goal = 'x'\n[scope]\nwrit = ['a']", 2, "line 3: unknown field `writ`");
     bad_contract("goal = 'x'\n[scope]\nwrite = 'a'", 2, "line 3");
     bad_contract("goal = ", 2, "line 1");
-    bad_contract("goal = 'x'\n[scope]\nwrite = ['a']\n[limits]\ntime = '1 day'", 2, "is no duration");
+    bad_contract(
+        "goal = 'x'\n[scope]\nwrite = ['a']\n[limits]\ntime = '1 day'",
+        2,
+        "is no duration",
+    );
     bad_contract("goal = 'x'\n[scope]\nwrite = ['src/**']\nforbid = ['src/**']", 3, "which wins");
     bad_contract("goal = 'x'\n[scope]\nwrite = ['[']", 2, "`[` in `write` is no pattern");
     let two = "goal = 'x'\n[scope]\nwrite = ['a']\n[[check]]\nname = 'a'\nrun = ['a']\n[[check]]\nname = 'a'\nrun = ['b']";
     bad_contract(two, 2, "two checks are called `a`");
-    refused(&["run", "--contract", "/nonexistent.toml"], 2, "cannot read the contract /nonexistent.toml");
+    refused(
+        &["run", "--contract", "/nonexistent.toml"],
+        2,
+        "cannot read the contract /nonexistent.toml",
+    );
 }
 
 #[test]
@@ -103,7 +122,10 @@ fn the_configuration_names_file_and_key() {
 
 #[test]
 fn a_project_can_only_tighten() {
-    let place = Place::with(&[("a.txt", "a\n"), (".chargehand/config.toml", "forbid = ['new.*']\n[limits]\nturns = 7")]);
+    let place = Place::with(&[
+        ("a.txt", "a\n"),
+        (".chargehand/config.toml", "forbid = ['new.*']\n[limits]\nturns = 7"),
+    ]);
     create(&place, &[]).expect(3).says("`new.txt` stands in `create`, but `forbid` has `new.*`");
     place.write(".chargehand/config.toml", "[limits]\nturns = 7");
     create(&place, &["--turns", "9"]).expect(0);
@@ -111,7 +133,8 @@ fn a_project_can_only_tighten() {
     place.write(".chargehand/config.toml", "model = '/tmp/evil.gguf'");
     create(&place, &[]).expect(2).says("config.toml, line 1: unknown field `model`");
     fs::remove_file(place.repo().join(".chargehand/config.toml")).unwrap();
-    std::os::unix::fs::symlink("/etc/passwd", place.repo().join(".chargehand/config.toml")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", place.repo().join(".chargehand/config.toml"))
+        .unwrap();
     let outcome = create(&place, &[]).expect(2).says("it is no regular file");
     assert!(!outcome.stderr.contains("root:"), "nothing of the user's is shown");
 }
@@ -125,7 +148,11 @@ fn bad_model(bytes: Option<&[u8]>, says: &str) {
     }
     let model = path.to_str().unwrap();
     let code = if bytes.is_some() { 3 } else { 2 };
-    place.run(&["run", "x", "--write", "a.txt", "-m", model]).expect(code).says(says).says("m.gguf");
+    place
+        .run(&["run", "x", "--write", "a.txt", "-m", model])
+        .expect(code)
+        .says(says)
+        .says("m.gguf");
     place.run(&["plan", model]).expect(code).says(says);
     place.run(&["models", model]).expect(code).says(says);
     assert!(place.runs().is_empty());
@@ -141,7 +168,11 @@ fn a_model_that_is_none_is_refused_before_anything_begins() {
     bad_model(Some(&whole[..whole.len() / 1000]), "truncated");
     bad_model(Some(&whole[..whole.len() / 2]), "truncated");
     bad_model(Some(&whole[..whole.len() - 1]), "truncated");
-    let garbage: Vec<u8> = b"GGUF\x03\0\0\0".iter().copied().chain((0..4096_u32).map(|n| (n * 31 % 251) as u8)).collect();
+    let garbage: Vec<u8> = b"GGUF\x03\0\0\0"
+        .iter()
+        .copied()
+        .chain((0..4096_u32).map(|n| (n * 31 % 251) as u8))
+        .collect();
     bad_model(Some(&garbage), "m.gguf");
 }
 
@@ -151,7 +182,10 @@ fn errors_are_json_too() {
     let outcome = place.run(&["run", "x", "--json"]).expect(3);
     let lines = outcome.lines();
     let last = lines.last().unwrap();
-    assert_eq!((&last["type"], &last["kind"], &last["exit_code"]), (&json!("error"), &json!("refused"), &json!(3)));
+    assert_eq!(
+        (&last["type"], &last["kind"], &last["exit_code"]),
+        (&json!("error"), &json!("refused"), &json!(3))
+    );
 }
 
 #[test]
@@ -218,9 +252,11 @@ fn odd_names_of_folders_and_files_work() {
         place.git(&["init", "-q", "-b", "main"]);
         place.commit(&[("Übung/a b.txt", "a\n"), ("x\ny.txt", "odd\n")]);
         create(&place, &[]).expect(0);
-        let edit = [("read_file", json!({ "path": "Übung/a b.txt" })),
+        let edit = [
+            ("read_file", json!({ "path": "Übung/a b.txt" })),
             ("edit_file", json!({ "path": "Übung/a b.txt", "old": "a", "new": "b" })),
-            ("finish", json!({ "summary": "s" }))];
+            ("finish", json!({ "summary": "s" })),
+        ];
         let script = place.script("edit.jsonl", &edit);
         place.job(&script, &["--write", "Übung/*"]).expect(0);
         place.run(&["accept", "last"]).expect(0);
@@ -247,7 +283,10 @@ fn a_read_only_state_folder_is_named() {
     fs::copy(env!("CARGO_BIN_EXE_chargehand"), &program).unwrap();
     let script = place.script("s.jsonl", &[write_call("new.txt", "x")]);
     let mut command = std::process::Command::new(&program);
-    command.current_dir(place.repo()).env("CHARGEHAND_HOME", place.home()).env("HOME", place.root());
+    command
+        .current_dir(place.repo())
+        .env("CHARGEHAND_HOME", place.home())
+        .env("HOME", place.root());
     command.args(["run", "x", "--create", "new.txt", "--worker", &script]);
     as_nobody(&mut command);
     let outcome = Outcome::from(command.output().unwrap());

@@ -1,7 +1,7 @@
 //! The copies that checks run in, whatever a check does to them.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
 use chargehand::env::workspace::Workspace;
@@ -76,6 +76,37 @@ fn a_file_that_is_the_same_keeps_its_time_in_the_copy() {
     run_check(&mut workspace);
     drop(workspace);
     assert_eq!(times[0], times[1]);
+}
+
+#[test]
+fn a_file_that_is_gone_goes_from_the_copy() {
+    let repo = sample();
+    let run = repo.run();
+    let mut seen = Vec::new();
+    let command = passing(|dir| seen.push(dir.join("d/b").exists()));
+    let mut workspace = Workspace::open(&run).unwrap().with_checks(Box::new(command));
+    run_check(&mut workspace);
+    fs::remove_file(workspace.path().join("d/b")).unwrap();
+    run_check(&mut workspace);
+    drop(workspace);
+    assert_eq!(seen, [true, false]);
+}
+
+#[test]
+fn a_hard_link_of_the_same_content_is_replaced() {
+    let (_repo, run, secret) = trapped(|_, _| {});
+    fs::write(&secret, "one\ntwo\n").unwrap();
+    let mut links = Vec::new();
+    let command = passing(|dir| {
+        links.push(fs::metadata(dir.join("a")).unwrap().nlink());
+        fs::remove_file(dir.join("a")).unwrap();
+        fs::hard_link(&secret, dir.join("a")).unwrap();
+    });
+    let mut workspace = Workspace::open(&run).unwrap().with_checks(Box::new(command));
+    run_check(&mut workspace);
+    run_check(&mut workspace);
+    drop(workspace);
+    assert_eq!(links, [1, 1]);
 }
 
 /// What a command does to its copy must neither reach outside nor stop the next check.

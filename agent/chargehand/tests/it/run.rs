@@ -39,15 +39,26 @@ fn small() -> Place {
 fn a_job_that_keeps_its_contract_holds() {
     let place = small();
     let before = place.git(&["status", "--porcelain"]);
-    let script = place.script("s", &[read_call("src/a.txt"), edit_call("src/a.txt", "two", "2"), finish()]);
-    place.job(&script, &["--write", "src/**"]).expect(0).shows("holds").shows("src/a.txt").shows("chargehand accept");
+    let script =
+        place.script("s", &[read_call("src/a.txt"), edit_call("src/a.txt", "two", "2"), finish()]);
+    place
+        .job(&script, &["--write", "src/**"])
+        .expect(0)
+        .shows("holds")
+        .shows("src/a.txt")
+        .shows("chargehand accept");
     let report = place.report();
     assert_eq!((&report["verdict"], &report["claim"]), (&json!("holds"), &json!("it is done")));
     assert_eq!(report["evidence"]["changes"][0]["path"], "src/a.txt");
     assert_eq!(report["turns"].as_array().unwrap().len(), 3);
-    assert_eq!((place.read("src/a.txt"), place.git(&["status", "--porcelain"])), ("one\ntwo\n".to_owned(), before));
+    assert_eq!(
+        (place.read("src/a.txt"), place.git(&["status", "--porcelain"])),
+        ("one\ntwo\n".to_owned(), before)
+    );
     let dir = place.run_dir();
-    for name in ["report.json", "report.html", "diff.patch", "events.jsonl", "contract.toml", "run.json"] {
+    for name in
+        ["report.json", "report.html", "diff.patch", "events.jsonl", "contract.toml", "run.json"]
+    {
         assert!(fs::metadata(dir.join(name)).unwrap().len() > 0, "{name}");
     }
     place.run(&["accept", "last"]).expect(0).shows("accepted");
@@ -59,25 +70,52 @@ fn a_job_that_keeps_its_contract_holds() {
 #[test]
 fn a_worker_that_is_refused_everything_changes_nothing() {
     let place = small();
-    let calls = [write_call("evil.txt", "x"), read_call("keep.txt"), edit_call("keep.txt", "keep", "k"),
-        write_call("../out.txt", "x"), write_call(".git/hooks/post-commit", "x"), write_call("/etc/x", "x"), finish()];
+    let calls = [
+        write_call("evil.txt", "x"),
+        read_call("keep.txt"),
+        edit_call("keep.txt", "keep", "k"),
+        write_call("../out.txt", "x"),
+        write_call(".git/hooks/post-commit", "x"),
+        write_call("/etc/x", "x"),
+        finish(),
+    ];
     let script = place.script("s", &calls);
-    place.job(&script, &["--write", "src/**"]).expect(1).shows("violated").shows("nothing was changed");
+    place
+        .job(&script, &["--write", "src/**"])
+        .expect(1)
+        .shows("violated")
+        .shows("nothing was changed");
     assert!(!place.root().join("out.txt").exists());
     let turns = place.report()["turns"].clone();
-    assert_eq!(turns.as_array().unwrap().iter().filter(|turn| turn["observation"]["ok"] == true).count(), 1, "{turns}");
+    assert_eq!(
+        turns.as_array().unwrap().iter().filter(|turn| turn["observation"]["ok"] == true).count(),
+        1,
+        "{turns}"
+    );
 }
 
 #[test]
 fn required_commands_decide_and_leave_logs() {
     let place = small();
-    let script = place.script("s", &[write_call("new.txt", "x"), check_call("sh"), check_call("grep"), finish()]);
-    let checks = ["--create", "new.txt", "--check", "sh -c 'echo built > built.txt; cat new.txt'", "--check", "grep -q y new.txt"];
+    let script = place
+        .script("s", &[write_call("new.txt", "x"), check_call("sh"), check_call("grep"), finish()]);
+    let checks = [
+        "--create",
+        "new.txt",
+        "--check",
+        "sh -c 'echo built > built.txt; cat new.txt'",
+        "--check",
+        "grep -q y new.txt",
+    ];
     place.job(&script, &checks).expect(1).shows("grep");
     let report = place.report();
     assert_eq!(report["evidence"]["checks"][0]["end"], json!({ "exit": 0 }));
     assert_eq!(report["evidence"]["checks"][1]["end"], json!({ "exit": 1 }));
-    assert_eq!(report["evidence"]["changes"].as_array().unwrap().len(), 1, "what a command leaves behind is no change");
+    assert_eq!(
+        report["evidence"]["changes"].as_array().unwrap().len(),
+        1,
+        "what a command leaves behind is no change"
+    );
     assert_eq!(fs::read_to_string(place.run_dir().join("checks/sh.log")).unwrap(), "x\n");
     assert!(!report["sandbox"].as_array().unwrap().is_empty());
     place.run(&["accept", "last"]).expect(3).says("breaks its contract");
@@ -89,8 +127,14 @@ fn limits_end_a_run_with_4() {
     let script = place.script("s", &[write_call("new.txt", "x"), read_call("keep.txt"), finish()]);
     place.job(&script, &["--create", "new.txt", "--turns", "2"]).expect(4);
     assert_eq!(place.report()["stop"], json!({ "kind": "turn_limit", "detail": 2 }));
-    place.run(&["resume", "last", "--worker", &place.script("t", &[read_call("new.txt"),
-        edit_call("new.txt", "x", "y"), finish()])]).expect(4);
+    place
+        .run(&[
+            "resume",
+            "last",
+            "--worker",
+            &place.script("t", &[read_call("new.txt"), edit_call("new.txt", "x", "y"), finish()]),
+        ])
+        .expect(4);
     let slow = place.script("slow", &[write_call("new.txt", "x"), check_call("sleep")]);
     place.job(&slow, &["--create", "new.txt", "--check", "sleep 600", "--time", "1s"]);
 }
@@ -98,18 +142,42 @@ fn limits_end_a_run_with_4() {
 #[test]
 fn goal_and_contract_come_from_everywhere() {
     let place = small();
-    let script = place.script("s", &[write_call("new.txt", "x"), write_call("b.txt", "x"), finish()]);
+    let script =
+        place.script("s", &[write_call("new.txt", "x"), write_call("b.txt", "x"), finish()]);
     let contract = place.root().join("c.toml");
-    fs::write(&contract, "goal = 'from the file'\n[scope]\ncreate = ['new.txt']\n[limits]\nturns = 9\n").unwrap();
+    fs::write(
+        &contract,
+        "goal = 'from the file'\n[scope]\ncreate = ['new.txt']\n[limits]\nturns = 9\n",
+    )
+    .unwrap();
     let contract = contract.to_str().unwrap();
-    place.run(&["run", "--contract", contract, "--create", "b.txt", "--turns", "5", "--worker", &script]).expect(0);
+    place
+        .run(&[
+            "run",
+            "--contract",
+            contract,
+            "--create",
+            "b.txt",
+            "--turns",
+            "5",
+            "--worker",
+            &script,
+        ])
+        .expect(0);
     let report = place.report();
     assert_eq!(report["contract"]["goal"], "from the file");
     assert_eq!(report["contract"]["scope"]["create"], json!(["new.txt", "b.txt"]));
     assert_eq!(report["contract"]["limits"]["turns"], 5);
     for args in [&["exec", "-"][..], &["run"]] {
-        let mut command = place.command(args.iter().chain(&["--create", "new.txt", "--create", "b.txt", "--worker", &script]));
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut command = place.command(
+            args.iter().chain(&["--create", "new.txt", "--create", "b.txt", "--worker", &script]),
+        );
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         child.stdin.take().unwrap().write_all(b"from the pipe\n").unwrap();
         Outcome::from(child.wait_with_output().unwrap()).expect(0).shows("from the pipe");
     }
@@ -147,7 +215,10 @@ fn the_report_is_shown_in_every_form() {
     let script = place.script("s", &[write_call("new.txt", "x"), finish()]);
     let output = place.root().join("out.json");
     place.job(&script, &["--create", "new.txt", "-o", output.to_str().unwrap()]).expect(0);
-    assert_eq!(serde_json::from_slice::<Value>(&fs::read(output).unwrap()).unwrap(), place.report());
+    assert_eq!(
+        serde_json::from_slice::<Value>(&fs::read(output).unwrap()).unwrap(),
+        place.report()
+    );
     place.run(&["report", "last"]).expect(0).shows("holds");
     place.run(&["report", "last", "--diff"]).expect(0).shows("+x");
     place.run(&["report", "last", "--html"]).expect(0).shows("<html");
@@ -163,8 +234,19 @@ fn the_report_is_shown_in_every_form() {
 /// A run that hangs in a check of its worker.
 fn hanging(place: &Place) -> Child {
     let script = place.script("hang", &[write_call("new.txt", "x"), check_call("sleep"), finish()]);
-    let args = ["run", "do it", "--create", "new.txt", "--check", "sleep 600", "--json", "--worker", &script];
-    let mut child = place.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let args = [
+        "run",
+        "do it",
+        "--create",
+        "new.txt",
+        "--check",
+        "sleep 600",
+        "--json",
+        "--worker",
+        &script,
+    ];
+    let mut child =
+        place.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
     let begins = |line: &str| line.contains("item.started") && line.contains("command_execution");
     assert!(lines.any(|line| begins(&line.unwrap())), "the check never began");
@@ -191,9 +273,13 @@ fn ctrl_c_ends_cleanly_and_the_run_can_be_resumed() {
         signal(&child, first);
         let mut child = child;
         assert_eq!(child.wait().unwrap().code(), Some(130));
-        assert_eq!((status(&place), &place.report()["stop"]["kind"]), (json!("running"), &json!("interrupted")));
+        assert_eq!(
+            (status(&place), &place.report()["stop"]["kind"]),
+            (json!("running"), &json!("interrupted"))
+        );
         place.run(&["accept", "last"]).expect(3).says("no verdict yet");
-        let script = place.script("rest", &[read_call("new.txt"), edit_call("new.txt", "x", "y"), finish()]);
+        let script =
+            place.script("rest", &[read_call("new.txt"), edit_call("new.txt", "x", "y"), finish()]);
         // The contract of the run still asks for the check that hangs: it is answered by a limit of time.
         let contract = place.run_dir().join("contract.toml");
         let text = fs::read_to_string(&contract).unwrap().replace("\"600\"", "\"0\"");
@@ -201,7 +287,11 @@ fn ctrl_c_ends_cleanly_and_the_run_can_be_resumed() {
         let resumed = place.run(&["resume", "last", "--worker", &script]);
         let report = place.report();
         assert_eq!(report["evidence"]["changes"][0]["path"], "new.txt", "{resumed:?}");
-        assert_eq!(report["turns"].as_array().unwrap().last().unwrap()["turn"], 5, "turns are counted on");
+        assert_eq!(
+            report["turns"].as_array().unwrap().last().unwrap()["turn"],
+            5,
+            "turns are counted on"
+        );
         assert_eq!(status(&place), json!("done"));
     }
 }
@@ -225,7 +315,8 @@ fn a_killed_run_can_be_resumed_or_rejected() {
     assert_eq!(status(&place), json!("running"));
     place.run(&["report", "last"]).expect(1).says("has not come to its verdict");
     let contract = place.run_dir().join("contract.toml");
-    fs::write(&contract, fs::read_to_string(&contract).unwrap().replace("\"600\"", "\"0\"")).unwrap();
+    fs::write(&contract, fs::read_to_string(&contract).unwrap().replace("\"600\"", "\"0\""))
+        .unwrap();
     place.run(&["resume", "last"]);
     assert_eq!(status(&place), json!("done"));
     place.run(&["reject", "last"]).expect(0);
@@ -238,7 +329,11 @@ fn two_runs_at_once_do_not_meet() {
     let one = place.script("one", &[write_call("one.txt", "1"), finish()]);
     let two = place.script("two", &[write_call("two.txt", "2"), finish()]);
     let start = |script: &str, path: &str| {
-        place.command(["run", "do it", "--create", path, "--worker", script]).stdout(Stdio::null()).spawn().unwrap()
+        place
+            .command(["run", "do it", "--create", path, "--worker", script])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
     };
     let (mut first, mut second) = (start(&one, "one.txt"), start(&two, "two.txt"));
     assert!(first.wait().unwrap().success() && second.wait().unwrap().success());
@@ -248,7 +343,10 @@ fn two_runs_at_once_do_not_meet() {
     place.run(&["accept", &id(0)]).expect(0);
     place.run(&["accept", &id(1)]).expect(3).says("HEAD is");
     place.run(&["accept", &id(1), "--anyway"]).expect(0);
-    assert_eq!((place.read("one.txt"), place.read("two.txt")), ("1\n".to_owned(), "2\n".to_owned()));
+    assert_eq!(
+        (place.read("one.txt"), place.read("two.txt")),
+        ("1\n".to_owned(), "2\n".to_owned())
+    );
 }
 
 #[test]
@@ -269,8 +367,11 @@ fn a_full_disk_loses_nothing() {
     command.args(["run", "do it", "--create", "n*.txt", "--worker", &script]);
     command.current_dir(place.repo()).env("CHARGEHAND_HOME", &home).env("HOME", place.root());
     let outcome = Outcome::from(command.output().unwrap());
-    assert!(!outcome.stderr.contains("unshare:") && !outcome.stderr.contains("mount:"),
-        "this test needs user namespaces to make a small disk: {}", outcome.stderr);
+    assert!(
+        !outcome.stderr.contains("unshare:") && !outcome.stderr.contains("mount:"),
+        "this test needs user namespaces to make a small disk: {}",
+        outcome.stderr
+    );
     assert_eq!(outcome.code, 1, "{outcome:?}");
     assert!(outcome.stderr.contains("No space left on device"), "{outcome:?}");
     assert!(outcome.stdout.contains("rejected with 0"), "{outcome:?}");

@@ -1,0 +1,120 @@
+"""Writes one small GGUF a template family: a real tokenizer, a chat template of its form, random weights.
+
+Such a model says nothing sensible, which is the point: whatever it says must be a well-formed call.
+The weights have one tilt, towards the double quote, so that its strings come to an end.
+"""
+
+import argparse
+import random
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import gguf_file
+import vocabulary
+from gguf_file import GgufFile, clear_row, random_matrix, set_weight
+
+HERE = Path(__file__).parent
+WIDTH, HEADS, KV_HEADS, LAYERS, FEED_FORWARD = 64, 2, 1, 2, 128
+CONTEXT = 16384
+# Other logits spread by about 1 over more than 100,000 tokens; where a quote may stand, this makes it
+# one of the first dozens of tokens.
+TILT = 9.0
+QUOTES = ('"', '",', '"}')
+
+# File name, vocabulary, architecture, chat template.
+MODELS = [
+    ("qwen", vocabulary.qwen, "qwen2", "qwen"),
+    ("llama3", vocabulary.llama3, "llama", "llama3"),
+    ("mistral-list", vocabulary.mistral, "llama", "mistral-list"),
+    ("mistral-args", vocabulary.mistral, "llama", "mistral-args"),
+]
+
+
+def add_facts(file: GgufFile, name: str, arch: str) -> None:
+    file.add("general.architecture", gguf_file.STRING, arch)
+    file.add("general.name", gguf_file.STRING, f"{name}, random weights")
+    file.add("general.file_type", gguf_file.U32, 7)
+    head = WIDTH // HEADS
+    numbers = {"context_length": CONTEXT, "embedding_length": WIDTH, "block_count": LAYERS}
+    numbers |= {"feed_forward_length": FEED_FORWARD, "attention.head_count": HEADS}
+    numbers |= {"attention.head_count_kv": KV_HEADS, "rope.dimension_count": head}
+    for key, number in numbers.items():
+        file.add(f"{arch}.{key}", gguf_file.U32, number)
+    file.add(f"{arch}.attention.layer_norm_rms_epsilon", gguf_file.FLOAT, 1e-5)
+    file.add(f"{arch}.rope.freq_base", gguf_file.FLOAT, 500000.0)
+
+
+def add_vocabulary(file: GgufFile, vocab: vocabulary.Vocabulary, template: str) -> None:
+    key = "tokenizer.ggml."
+    file.add(f"{key}model", gguf_file.STRING, "gpt2")
+    file.add(f"{key}pre", gguf_file.STRING, vocab.pre)
+    file.add_list(f"{key}tokens", gguf_file.STRING, vocab.tokens)
+    file.add_list(f"{key}token_type", gguf_file.I32, vocab.types)
+    file.add_list(f"{key}merges", gguf_file.STRING, vocab.merges)
+    file.add(f"{key}eos_token_id", gguf_file.U32, vocab.id(vocab.eos))
+    file.add(f"{key}padding_token_id", gguf_file.U32, vocab.id(vocab.pad))
+    if vocab.bos is not None:
+        file.add(f"{key}bos_token_id", gguf_file.U32, vocab.id(vocab.bos))
+    file.add(f"{key}add_bos_token", gguf_file.BOOL, vocab.bos is not None)
+    file.add("tokenizer.chat_template", gguf_file.STRING, template)
+
+
+def add_weights(file: GgufFile, vocab: vocabulary.Vocabulary, arch: str, seed: str) -> None:
+    dice = random.Random(seed)
+    rows = len(vocab.tokens)
+    embedding = random_matrix(dice, WIDTH, rows, 1.0)
+    output = random_matrix(dice, WIDTH, rows, 1.0 / WIDTH**0.5)
+    # The first channel is the same for every token, no layer adds to it, and it reaches the output.
+    for row, token in enumerate(vocab.tokens):
+        set_weight(embedding, WIDTH, row, 127)
+        set_weight(output, WIDTH, row, 127 if token in QUOTES else 0)
+    file.add_blocks("token_embd.weight", WIDTH, bytes(embedding))
+    file.add_blocks("output.weight", WIDTH, bytes(output))
+    file.add_floats("output_norm.weight", [TILT * 5.0] + [1.0] * (WIDTH - 1))
+    head = WIDTH // HEADS
+    shapes = {
+        "attn_q": (WIDTH, WIDTH),
+        "attn_k": (WIDTH, head * KV_HEADS),
+        "attn_v": (WIDTH, head * KV_HEADS),
+        "attn_output": (WIDTH, WIDTH),
+        "ffn_gate": (WIDTH, FEED_FORWARD),
+        "ffn_up": (WIDTH, FEED_FORWARD),
+        "ffn_down": (FEED_FORWARD, WIDTH),
+    }
+    for layer in range(LAYERS):
+        for name, (columns, count) in shapes.items():
+            matrix = random_matrix(dice, columns, count, 1.0 / columns**0.5)
+            if name in ("attn_output", "ffn_down"):
+                clear_row(matrix, columns, 0)
+            file.add_blocks(f"blk.{layer}.{name}.weight", columns, bytes(matrix))
+        for name in ("attn_norm", "ffn_norm"):
+            file.add_floats(f"blk.{layer}.{name}.weight", [1.0] * WIDTH)
+        if arch == "qwen2":
+            for name, size in (("attn_q", WIDTH), ("attn_k", head * KV_HEADS), ("attn_v", head * KV_HEADS)):
+                file.add_floats(f"blk.{layer}.{name}.bias", [0.0] * size)
+
+
+def make(folder: Path, model) -> str:
+    name, read, arch, template = model
+    vocab = read()
+    file = GgufFile()
+    add_facts(file, name, arch)
+    add_vocabulary(file, vocab, (HERE / "templates" / f"{template}.jinja").read_text())
+    add_weights(file, vocab, arch, name)
+    path = folder / f"{name}.gguf"
+    file.write(path)
+    return f"{path}: {path.stat().st_size / 1e6:.1f} MB, {len(vocab.tokens)} tokens, {len(vocab.merges)} merges"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(max_workers=2) as pool:
+        for line in pool.map(make, [folder] * len(MODELS), MODELS):
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Writes a GGUF file, version 3: typed key-value pairs, then tensors at aligned offsets.
+
+No library is needed for that: every tensor here is either floats or Q8_0 blocks of random bytes.
+"""
+
+import random
+import struct
+from pathlib import Path
+
+ALIGNMENT = 32
+BLOCK = 32  # Weights that share one scale in Q8_0.
+F32, Q8_0 = 0, 8  # Tensor types, as ggml numbers them.
+
+# Value types, as the format numbers them.
+U32, I32, FLOAT, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9
+
+
+def text(value: str) -> bytes:
+    raw = value.encode()
+    return struct.pack("<Q", len(raw)) + raw
+
+
+def value(kind: int, item) -> bytes:
+    if kind == STRING:
+        return text(item)
+    return struct.pack({U32: "<I", I32: "<i", FLOAT: "<f", BOOL: "<?"}[kind], item)
+
+
+class GgufFile:
+    """Collects pairs and tensors and writes them at once."""
+
+    def __init__(self):
+        self.pairs: list[bytes] = []
+        self.tensors: list[tuple[str, list[int], int, bytes]] = []
+
+    def add(self, key: str, kind: int, item) -> None:
+        self.pairs.append(text(key) + struct.pack("<I", kind) + value(kind, item))
+
+    def add_list(self, key: str, kind: int, items: list) -> None:
+        head = struct.pack("<IIQ", ARRAY, kind, len(items))
+        self.pairs.append(text(key) + head + b"".join(value(kind, item) for item in items))
+
+    def add_floats(self, name: str, numbers: list[float]) -> None:
+        data = struct.pack(f"<{len(numbers)}f", *numbers)
+        self.tensors.append((name, [len(numbers)], F32, data))
+
+    def add_blocks(self, name: str, columns: int, data: bytes) -> None:
+        row = columns // BLOCK * (2 + BLOCK)
+        self.tensors.append((name, [columns, len(data) // row], Q8_0, data))
+
+    def write(self, path: Path) -> None:
+        head = b"GGUF" + struct.pack("<IQQ", 3, len(self.tensors), len(self.pairs))
+        infos, bodies, offset = b"", [], 0
+        for name, shape, kind, data in self.tensors:
+            infos += text(name) + struct.pack("<I", len(shape))
+            infos += struct.pack(f"<{len(shape)}Q", *shape) + struct.pack("<IQ", kind, offset)
+            padded = data + bytes(-len(data) % ALIGNMENT)
+            bodies.append(padded)
+            offset += len(padded)
+        front = head + b"".join(self.pairs) + infos
+        part = path.with_suffix(".part")
+        with part.open("wb") as file:
+            file.write(front + bytes(-len(front) % ALIGNMENT))
+            file.writelines(bodies)
+        part.replace(path)
+
+
+def random_matrix(dice: random.Random, columns: int, rows: int, spread: float) -> bytearray:
+    """Returns Q8_0 blocks of evenly spread weights whose standard deviation is `spread`."""
+    # Bytes from -128 to 127 have a standard deviation of 73.9.
+    scale = struct.pack("<e", spread / 73.9)
+    blocks = columns // BLOCK * rows
+    noise = dice.randbytes(blocks * BLOCK)
+    parts = (scale + noise[at : at + BLOCK] for at in range(0, len(noise), BLOCK))
+    return bytearray().join(parts)
+
+
+def set_weight(matrix: bytearray, columns: int, row: int, level: int) -> None:
+    """Sets the first weight of a row to `level` steps of its scale, from -128 to 127."""
+    at = row * (columns // BLOCK) * (2 + BLOCK) + 2
+    matrix[at] = level % 256
+
+
+def clear_row(matrix: bytearray, columns: int, row: int) -> None:
+    """Sets all weights of a row to zero."""
+    size = columns // BLOCK * (2 + BLOCK)
+    matrix[row * size : (row + 1) * size] = bytes(size)
