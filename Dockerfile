@@ -18,7 +18,7 @@ RUN RUSTFLAGS="-C target-cpu=$CPU" cargo build --release --locked --package char
 
 FROM debian:bookworm-slim
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends bubblewrap libgomp1 libstdc++6 \
+    && apt-get install --yes --no-install-recommends bubblewrap libstdc++6 zlib1g \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --create-home --uid 1000 chargehand \
     && install --directory --owner chargehand /var/lib/chargehand

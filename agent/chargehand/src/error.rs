@@ -129,11 +129,14 @@ mod tests {
         #[derive(Debug, thiserror::Error)]
         #[error("cannot read b")]
         struct Silent(#[source] std::io::Error);
-        let io = || std::io::Error::other("no");
-        assert_eq!(Error::from_source(Kind::Failed, &Says(io())).to_string(), "cannot read a: no");
+        let io = || std::io::Error::other("denied");
+        assert_eq!(
+            Error::from_source(Kind::Failed, &Says(io())).to_string(),
+            "cannot read a: denied"
+        );
         assert_eq!(
             Error::from_source(Kind::Failed, &Silent(io())).to_string(),
-            "cannot read b: no"
+            "cannot read b: denied"
         );
     }
 }

@@ -64,7 +64,7 @@ impl ContractArgs {
             Some("-") => file.goal = read_stdin()?,
             Some(goal) => goal.clone_into(&mut file.goal),
             None if file.goal.trim().is_empty() && !io::stdin().is_terminal() => {
-                file.goal = read_stdin()?
+                file.goal = read_stdin()?;
             }
             None => {}
         }

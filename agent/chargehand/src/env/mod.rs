@@ -10,6 +10,7 @@ pub mod manifest;
 pub mod path_text;
 pub mod probe;
 mod process;
+mod pulse;
 pub mod repo;
 pub mod run_dir;
 pub mod sandbox;

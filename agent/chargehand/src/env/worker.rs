@@ -2,10 +2,10 @@
 //!
 //! Whatever happens to that process is an event here: it is started again, or the run ends with its evidence.
 
-use std::io::{self, Read};
+use std::io;
 use std::ops::ControlFlow;
 use std::process::{Child, ChildStdin, ChildStdout, ExitStatus};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,14 +25,12 @@ use nix::sys::signal::Signal;
 use thiserror::Error;
 
 use super::process::{self, LastWords};
+use super::pulse::{Heard, PATIENCE, Pulse, guard};
 
 /// The hidden subcommand that serves a model.
 pub const SUBCOMMAND: &str = "worker";
 /// So often a worker is started again in one run.
 const MAX_RESTARTS: u32 = 3;
-/// A worker that says nothing for so long while it is asked something hangs. To load 80 GB from a disk of
-/// 500 MB/s takes 160 s, and loading says nothing in between.
-const PATIENCE: Duration = Duration::from_secs(600);
 /// A worker that is told to end has so long.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -342,65 +340,6 @@ fn reap(child: &Mutex<Child>) -> io::Result<ExitStatus> {
         }
         drop(child);
         thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// When a worker was last heard.
-#[derive(Debug)]
-struct Pulse {
-    begin: Instant,
-    last_ms: AtomicU64,
-    awaited: AtomicBool,
-    hung: AtomicBool,
-}
-
-impl Pulse {
-    fn new() -> Self {
-        let [awaited, hung] = [true, false].map(AtomicBool::new);
-        Self { begin: Instant::now(), last_ms: AtomicU64::new(0), awaited, hung }
-    }
-
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// Returns whether an answer has been awaited for too long.
-    fn is_overdue(&self) -> bool {
-        let silent = self.now_ms().saturating_sub(self.last_ms.load(Ordering::Acquire));
-        self.awaited.load(Ordering::Acquire) && u128::from(silent) > PATIENCE.as_millis()
-    }
-}
-
-/// Kills a worker that hangs. Ends with the process.
-fn guard(child: Arc<Mutex<Child>>, pulse: Arc<Pulse>) {
-    thread::spawn(move || {
-        loop {
-            thread::sleep(Duration::from_millis(500));
-            let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
-            if !child.try_wait().is_ok_and(|status| status.is_none()) {
-                return;
-            }
-            if pulse.is_overdue() {
-                pulse.hung.store(true, Ordering::Release);
-                child.kill().unwrap_or_default();
-            }
-        }
-    });
-}
-
-/// A pipe that tells when something came.
-#[derive(Debug)]
-struct Heard<R> {
-    inner: R,
-    pulse: Arc<Pulse>,
-}
-
-impl<R: Read> Read for Heard<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // Whoever reads awaits something, from now on.
-        self.pulse.last_ms.store(self.pulse.now_ms(), Ordering::Release);
-        self.pulse.awaited.store(true, Ordering::Release);
-        self.inner.read(buffer)
     }
 }
 

@@ -39,9 +39,16 @@ impl Place {
     /// Returns a repository whose only commit has `files`.
     pub(crate) fn with(files: &[(&str, &str)]) -> Self {
         let place = Self::bare();
-        place.git(&["init", "-q", "-b", "main"]);
+        place.init();
         place.commit(files);
         place
+    }
+
+    /// Makes the folder a repository. The program asks it who commits, as git does.
+    pub(crate) fn init(&self) {
+        self.git(&["init", "-q", "-b", "main"]);
+        self.git(&["config", "user.name", "Test"]);
+        self.git(&["config", "user.email", "test@example.org"]);
     }
 
     /// Writes `files` and commits everything.

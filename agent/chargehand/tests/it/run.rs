@@ -136,7 +136,7 @@ fn limits_end_a_run_with_4() {
         ])
         .expect(4);
     let slow = place.script("slow", &[write_call("new.txt", "x"), check_call("sleep")]);
-    place.job(&slow, &["--create", "new.txt", "--check", "sleep 600", "--time", "1s"]);
+    place.job(&slow, &["--create", "new.txt", "--check", "sleep 3", "--time", "1s"]).expect(4);
 }
 
 #[test]
