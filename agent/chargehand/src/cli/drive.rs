@@ -131,11 +131,13 @@ impl Job {
         let stop = if brake.is_interrupted() { Stop::Interrupted } else { worked.stop };
         let (verdict, violations) = Report::judge(&self.contract, &evidence);
         let turns = report::turns(watch.events());
+        let began_ms =
+            file.started.saturating_mul(1000).saturating_add(u64::from(file.started_millis));
         let report = Report {
             schema: SCHEMA,
             run: file.id,
             started: file.started,
-            millis: audit::now_ms().saturating_sub(file.started.saturating_mul(1000)),
+            millis: audit::now_ms().saturating_sub(began_ms),
             base: file.base,
             worker: words,
             contract: self.contract.source.clone(),
