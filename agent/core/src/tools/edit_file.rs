@@ -37,7 +37,8 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
     let (old, new) = (arguments.text("old"), arguments.text("new"));
     let edited = if old.is_empty() { append(&text, new) } else { replace(&path, &text, old, new)? };
     if edited == text {
-        return Err(ToolError::Refused(format!("{path} would stay as it is")));
+        let cause = if old == new && !old.is_empty() { ": `new` is the same as `old`" } else { "" };
+        return Err(ToolError::Refused(format!("{path} would stay as it is{cause}")));
     }
     desk.env.write(&path, edited.as_bytes())?;
     desk.state.note_change(&path, edited);

@@ -21,7 +21,7 @@ fn rendered(segments: &[Segment], texts: &[&str]) -> String {
 fn trained(segments: &[(String, Kind)]) -> String {
     let write = |(text, kind): &(String, Kind)| match kind {
         Kind::Data => format!("«{text}»"),
-        Kind::Template | Kind::Target => text.clone(),
+        Kind::Template | Kind::Target | Kind::Slip => text.clone(),
     };
     segments.iter().map(write).collect()
 }
@@ -35,7 +35,8 @@ fn the_corpus_is_what_the_worker_sends() {
     for _ in 0..TRAJECTORIES {
         let trajectory = Trajectory::draw(&mut words);
         let segments = trajectory.segments();
-        let targets = segments.iter().enumerate().filter(|(_, (_, kind))| *kind == Kind::Target);
+        let said = |kind: Kind| matches!(kind, Kind::Target | Kind::Slip);
+        let targets = segments.iter().enumerate().filter(|(_, (_, kind))| said(*kind));
         let calls = trajectory.messages.iter().enumerate();
         let calls = calls.filter(|(_, message)| matches!(message, Message::Call(_)));
         for ((target, _), (call, _)) in targets.zip(calls) {

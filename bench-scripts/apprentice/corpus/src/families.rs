@@ -7,13 +7,15 @@ use chargehand_core::contract::{Check, ContractFile, ScopeFile};
 use crate::content;
 use crate::phrasing::{Facts, goal};
 use crate::settings::{Setting, settings};
-use crate::words::Words;
+use crate::words::{Split, Words};
 use crate::world::{Complaint, Files, Task};
 
 /// The families and how often each is trained on, in parts of a hundred.
 pub const FAMILIES: &[(&str, usize)] =
-    &[("create", 22), ("append", 14), ("replace", 35), ("set", 18), ("fix", 7), ("ask", 4)];
+    &[("create", 15), ("append", 11), ("replace", 46), ("set", 18), ("fix", 7), ("ask", 3)];
 
+/// Of a hundred tasks that replace a text, so many show how to go on after a call that failed.
+const SLIP_PERCENT: usize = 12;
 const COMMANDS: &[&str] = &[
     "make check",
     "make test",
@@ -121,13 +123,30 @@ fn replace(words: &mut Words) -> Option<Task> {
     let new = other_than(words, &old, &content)?;
     let mut told =
         Facts { file: file.clone(), old: old.clone(), new: new.clone(), ..Facts::default() };
-    let goal = if words.split == crate::words::Split::Train && words.rng.chance(12) {
+    let goal = if words.split == Split::Train && words.rng.chance(12) {
         told.key = words.lower();
         goal(words, "replace_from", &told)
     } else {
         goal(words, "replace", &told)
     };
-    edit(words, "replace", goal, &file, &content, &old, &new)
+    let mut task = edit(words, "replace", goal, &file, &content, &old, &new)?;
+    if words.split == Split::Train && words.rng.chance(SLIP_PERCENT) {
+        slip(&mut task, &old);
+    }
+    Some(task)
+}
+
+/// Has the worker put `old` in its own place first, so that it learns to go on from what the tool says to that.
+fn slip(task: &mut Task, old: &str) {
+    let at = task.calls.iter().position(|(tool, _)| *tool == "edit_file").expect("a task that edits");
+    let mut call = task.calls[at].clone();
+    for (name, value) in &mut call.1 {
+        if *name == "new" {
+            old.clone_into(value);
+        }
+    }
+    task.calls.insert(at, call);
+    task.slip = Some(at);
 }
 
 fn set(words: &mut Words) -> Option<Task> {
@@ -213,6 +232,7 @@ fn ask(words: &mut Words) -> Option<Task> {
         files,
         complaint: Complaint::default(),
         calls,
+        slip: None,
     })
 }
 
@@ -235,7 +255,7 @@ fn finish(plan: Plan, deed: &str, file: &str) -> Task {
     }
     calls.push(("finish", vec![("summary", format!("{deed} {file}."))]));
     let contract = ContractFile { goal, scope, checks, ..ContractFile::default() };
-    Task { family, contract, files: before, complaint, expect: after, calls }
+    Task { family, contract, files: before, complaint, expect: after, calls, slip: None }
 }
 
 /// Reads the file, replaces `old` (or appends where it is empty), and finishes.

@@ -28,6 +28,8 @@ pub enum Kind {
     Data = 1,
     /// What the model must write.
     Target = 2,
+    /// What it wrote wrongly: read as a target is, but not learnt.
+    Slip = 3,
 }
 
 /// A task that was solved.
@@ -37,6 +39,8 @@ pub struct Trajectory {
     pub family: &'static str,
     /// What was said, from the first message to the last call.
     pub messages: Vec<Message>,
+    /// The call, counted from nought, that is not to be learnt.
+    pub slip: Option<usize>,
 }
 
 impl Trajectory {
@@ -44,9 +48,9 @@ impl Trajectory {
     pub fn draw(words: &mut Words) -> Self {
         loop {
             let family = families::draw(words);
-            let task = families::make(words, family);
-            if let Some(messages) = task.and_then(|task| task.play()) {
-                return Self { family, messages };
+            let Some(task) = families::make(words, family) else { continue };
+            if let Some(messages) = task.play() {
+                return Self { family, messages, slip: task.slip };
             }
         }
     }
@@ -56,6 +60,7 @@ impl Trajectory {
     #[must_use]
     pub fn segments(&self) -> Vec<(String, Kind)> {
         let mut all: Vec<(String, Kind)> = Vec::new();
+        let mut calls = 0..;
         for message in &self.messages {
             match message {
                 // The instructions never vary, so this model is not told them.
@@ -66,7 +71,8 @@ impl Trajectory {
                         "{{\"tool\":\"{}\",\"args\":{}}}<|im_end|>",
                         call.name, call.written
                     );
-                    turn(&mut all, "assistant", &call, Kind::Target);
+                    let slipped = self.slip == calls.next();
+                    turn(&mut all, "assistant", &call, if slipped { Kind::Slip } else { Kind::Target });
                 }
                 Message::Observed(observation) => {
                     turn(&mut all, "tool", &observation.text, Kind::Data);
@@ -83,7 +89,7 @@ fn turn(all: &mut Vec<(String, Kind)>, role: &str, text: &str, kind: Kind) {
     let close = match all.last() {
         None => "",
         // The target has its own end of turn: the model must write it.
-        Some((_, Kind::Target)) => "\n",
+        Some((_, Kind::Target | Kind::Slip)) => "\n",
         Some(_) => "<|im_end|>\n",
     };
     all.push((format!("{close}<|im_start|>{role}\n"), Kind::Template));

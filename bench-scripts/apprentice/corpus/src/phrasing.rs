@@ -7,8 +7,11 @@ use crate::words::{Split, Words, capitalised};
 
 const TRAIN: &str = include_str!("../phrases/train.txt");
 const TEST: &str = include_str!("../phrases/eval.txt");
-/// Of a hundred training tasks, so many are noise.
-const NOISE_PERCENT: usize = 30;
+/// Of a hundred training tasks, so many are noise; of those that replace a text, more.
+const NOISE_PERCENT: usize = 25;
+const NOISE_PERCENT_REPLACE: usize = 40;
+/// Of a hundred constructions that training uses, in so many some words are exchanged for any others.
+const BLURRED_PERCENT: usize = 20;
 const PREFIXES: &[&str] = &[
     "Please ",
     "please ",
@@ -69,8 +72,13 @@ pub fn constructions(family: &str, split: Split) -> Vec<&'static str> {
 
 /// Returns a task of `family` in words.
 pub(crate) fn goal(words: &mut Words, family: &str, facts: &Facts) -> String {
-    let noisy = ["create", "append", "replace", "set", "fix"].contains(&family);
-    if noisy && words.split == Split::Train && words.rng.chance(NOISE_PERCENT) {
+    let training = words.split == Split::Train;
+    let share = match family {
+        "replace" | "replace_from" => NOISE_PERCENT_REPLACE,
+        "create" | "append" | "set" | "fix" => NOISE_PERCENT,
+        _ => 0,
+    };
+    if training && words.rng.chance(share) {
         return noise(words, facts);
     }
     let constructions = constructions(family, words.split);
@@ -79,7 +87,10 @@ pub(crate) fn goal(words: &mut Words, family: &str, facts: &Facts) -> String {
     let mut text = expand(words, constructions[at]);
     let last_is_text = text.ends_with("{t}");
     let first_is_slot = text.starts_with('{');
-    if words.split == Split::Train && words.rng.chance(25) {
+    if training && share > 0 && words.rng.chance(BLURRED_PERCENT) {
+        text = blurred(words, &text);
+    }
+    if training && words.rng.chance(25) {
         let prefix = words.rng.pick(PREFIXES).to_owned();
         text = prefix + &if first_is_slot { text } else { lowered(&text) };
     } else if words.rng.chance(20) && !first_is_slot {
@@ -106,7 +117,9 @@ fn noise(words: &mut Words, facts: &Facts) -> String {
     }
     for text in [&facts.text, &facts.old, &facts.new, &facts.key] {
         if !text.is_empty() {
-            slots.push(quote(words, text, false));
+            // Without quotes only what no English word looks like.
+            let bare = text.contains(|c: char| c == '_' || c.is_ascii_digit() || c.is_ascii_uppercase());
+            slots.push(quote(words, text, bare));
         }
     }
     let mut parts = Vec::new();
@@ -120,6 +133,18 @@ fn noise(words: &mut Words, facts: &Facts) -> String {
     for _ in 0..words.rng.below(3) + usize::from(parts.is_empty()) * 3 {
         parts.push(words.english().to_owned());
     }
+    parts.join(" ")
+}
+
+/// Exchanges every third word of an expanded construction, so that its slots must be told by what they hold.
+fn blurred(words: &mut Words, text: &str) -> String {
+    let parts: Vec<String> = text
+        .split(' ')
+        .map(|part| match part.contains('{') || !words.rng.chance(33) {
+            true => part.to_owned(),
+            false => words.english().to_owned(),
+        })
+        .collect();
     parts.join(" ")
 }
 
