@@ -12,6 +12,15 @@ use crate::transcript::Message;
 /// This many answers in a row that are no call end the run.
 const MAX_MALFORMED: u32 = 3;
 
+/// What a loop begins with, besides its contract.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Start<'a> {
+    /// The repository's own instructions (its `AGENTS.md`).
+    pub instructions: Option<&'a str>,
+    /// Whether the workspace already differs from the base: a run that is resumed may only have to be finished.
+    pub changed: bool,
+}
+
 /// What a loop leaves behind.
 #[derive(Debug)]
 pub struct Run {
@@ -33,10 +42,11 @@ pub fn run(
     model: &mut dyn Model,
     env: &mut dyn Environment,
     watch: &mut dyn Watch,
-    instructions: Option<&str>,
+    start: Start<'_>,
 ) -> Result<Run, EnvError> {
     let mut state = State::new(contract, env.files()?);
-    let mut transcript = prompt::opening(contract, &state.files, instructions);
+    state.changed = start.changed;
+    let mut transcript = prompt::opening(contract, &state.files, start.instructions);
     let mut spent = Spent::default();
     let stop = loop {
         if let Some(stop) = watch.stop().or_else(|| spent.limit(contract)) {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::ffi;
+use crate::gguf::{self, GgufError};
 use crate::log::{Complaints, Log};
 use crate::template::{ChatTemplate, Source, TemplateError};
 use crate::vocab::Vocab;
@@ -44,14 +45,9 @@ pub enum EngineError {
     /// A process has one.
     #[error("llama.cpp is already initialised in this process")]
     SecondBackend,
-    /// There is no such file.
-    #[error("cannot read {}: {source}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    /// The file is no model.
+    #[error(transparent)]
+    File(#[from] GgufError),
     /// The options name no type that a cache can have.
     #[error("unknown type of KV cache `{0}`: f16, q8_0 or q4_0 is meant")]
     KvType(String),
@@ -99,7 +95,8 @@ impl<'b> Engine<'b> {
     pub fn load(backend: &'b Backend, options: LoadOptions) -> Result<Self, EngineError> {
         let path = Path::new(&options.path);
         let kv_type = kv_type(&options.kv_type)?;
-        check_file(path)?;
+        // llama.cpp says little about a file that is not there, and may abort on one that is malformed.
+        gguf::read(path)?;
         backend.complaints.clear();
         let settings = ffi::ModelSettings {
             n_gpu_layers: options.n_gpu_layers,
@@ -190,16 +187,6 @@ pub struct ModelFacts {
     pub native: bool,
     /// Whether its template tells it which tools there are.
     pub lists_tools: bool,
-}
-
-/// llama.cpp says little about a file that is not there.
-fn check_file(path: &Path) -> Result<(), EngineError> {
-    let unreadable = |source| EngineError::Unreadable { path: path.to_owned(), source };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    match file.metadata().map_err(unreadable)?.is_file() {
-        true => Ok(()),
-        false => Err(unreadable(std::io::ErrorKind::IsADirectory.into())),
-    }
 }
 
 /// Returns the tokens of context that `options` ask for, of a model trained with `trained`.

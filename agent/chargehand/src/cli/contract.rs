@@ -42,7 +42,7 @@ pub(super) struct ContractArgs {
     /// Calls of the worker, at most
     #[arg(long, value_name = "N")]
     turns: Option<u32>,
-    /// Time for the whole run, such as 90s, 10m or 1h
+    /// Time for the worker, such as 90s, 10m or 1h
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     time: Option<Duration>,
 }

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use chargehand_core::agent;
+use chargehand_core::agent::{self, Start as Begin};
 use chargehand_core::contract::Contract;
 use chargehand_core::event::Event;
 use chargehand_core::ports::{Stop, Watch};
@@ -117,12 +117,14 @@ impl Job {
             view.planned(plan);
         }
         let earlier = std::mem::take(&mut self.earlier);
+        let resumed = !earlier.is_empty();
         let mut watch = RunWatch::new(self.log, view, brake.clone(), earlier);
         let held = Held {
             dir: &self.dir,
             contract: &self.contract,
             sandbox: self.sandbox.as_ref(),
             brake: &brake,
+            resumed,
         };
         let worked = held.work(self.ready, &mut watch)?;
         watch.view().phase(Phase::Verifying);
@@ -162,6 +164,8 @@ struct Held<'a> {
     contract: &'a Contract,
     sandbox: Option<&'a Sandbox>,
     brake: &'a Brake,
+    /// Whether an earlier process may have changed the workspace.
+    resumed: bool,
 }
 
 impl Held<'_> {
@@ -179,13 +183,9 @@ impl Held<'_> {
         watch.view().phase(Phase::Working);
         let mut workspace = self.workspace()?;
         let instructions = workspace.instructions();
-        let run = agent::run(
-            self.contract,
-            worker.model(),
-            &mut workspace,
-            watch,
-            instructions.as_deref(),
-        );
+        let changed = self.resumed && !workspace.measure()?.0.list.is_empty();
+        let begin = Begin { instructions: instructions.as_deref(), changed };
+        let run = agent::run(self.contract, worker.model(), &mut workspace, watch, begin);
         let prompt_tokens = worker.prompt_tokens();
         drop(worker);
         // A log that could not be written comes first: it may be why the loop ended.

@@ -16,14 +16,7 @@ pub struct Visible {
 /// Returns whether `c` must not be shown as it is. Line ends and tabs are left to the caller.
 #[must_use]
 pub fn is_hidden(c: char) -> bool {
-    c.is_control() || is_invisible(c) || is_blank(c)
-}
-
-/// Returns whether `c` is drawn as nothing at all although it counts as a letter or a mark.
-fn is_blank(c: char) -> bool {
-    matches!(c,
-        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-        | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}')
+    c.is_control() || is_invisible(c)
 }
 
 /// Returns each character of `text` and whether it is hidden where it stands.

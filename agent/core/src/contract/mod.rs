@@ -64,7 +64,7 @@ pub struct Limits {
     pub tokens: u64,
     /// Generated tokens of one turn.
     pub turn_tokens: u32,
-    /// Wall-clock time of the whole run.
+    /// Wall-clock time the worker has. The checks that decide come after it and have timeouts of their own.
     #[serde(with = "duration")]
     pub time: Duration,
 }

@@ -1,6 +1,6 @@
 //! The loop: limits, malformed answers, interruption.
 
-use chargehand_core::agent;
+use chargehand_core::agent::{self, Start};
 use chargehand_core::event::Event;
 use chargehand_core::ports::{Answer, Model, ModelError, Reply, Request, Stop, Usage, Watch};
 use chargehand_core::script::Script;
@@ -16,8 +16,14 @@ const FINISH: &str = r#"{"tool":"finish","args":{"summary":"done"}}"#;
 fn check(script: &[&str], expect: &Stop) -> Seen {
     let mut seen = Seen::default();
     let mut model = Script::parse(&script.join("\n")).unwrap();
-    let run = agent::run(&contract(CONTRACT), &mut model, &mut World::default(), &mut seen, None)
-        .unwrap();
+    let run = agent::run(
+        &contract(CONTRACT),
+        &mut model,
+        &mut World::default(),
+        &mut seen,
+        Start::default(),
+    )
+    .unwrap();
     assert_eq!(run.stop, *expect);
     seen
 }
@@ -81,7 +87,8 @@ fn prose() -> Answer {
 fn parrot(model: &mut dyn Model, expect: &Stop) -> Vec<Message> {
     let contract = contract(&CONTRACT.replace("turns = 3", "turns = 30"));
     let run =
-        agent::run(&contract, model, &mut World::default(), &mut Seen::default(), None).unwrap();
+        agent::run(&contract, model, &mut World::default(), &mut Seen::default(), Start::default())
+            .unwrap();
     assert_eq!(run.stop, *expect);
     run.transcript
 }
@@ -123,9 +130,23 @@ fn the_watch_can_stop_a_run() {
     let mut seen = Seen { stop: Some(Stop::Interrupted), ..Seen::default() };
     let mut model = Script::parse(CREATE).unwrap();
     let mut world = World::default();
-    let run = agent::run(&contract(CONTRACT), &mut model, &mut world, &mut seen, None).unwrap();
+    let run = agent::run(&contract(CONTRACT), &mut model, &mut world, &mut seen, Start::default())
+        .unwrap();
     assert_eq!((run.stop, run.turns), (Stop::Interrupted, 0));
     assert!(world.files.is_empty());
+}
+
+#[test]
+fn a_run_that_is_resumed_may_finish_what_is_there() {
+    let finish = r#"{"tool":"finish","args":{"summary":"done"}}"#;
+    for (changed, stop) in [(true, Stop::Finished("done".to_owned())), (false, Stop::ScriptEnded)] {
+        let (mut model, mut world) = (Script::parse(finish).unwrap(), World::new(&[("a", "x")]));
+        let start = Start { instructions: None, changed };
+        let contract = contract("[scope]\nwrite = ['a']");
+        let run =
+            agent::run(&contract, &mut model, &mut world, &mut Seen::default(), start).unwrap();
+        assert_eq!(run.stop, stop);
+    }
 }
 
 #[test]
@@ -141,7 +162,7 @@ fn the_opening_is_short_and_says_what_counts() {
         &mut Script::parse("").unwrap(),
         &mut env,
         &mut seen,
-        Some("Use tabs.\n"),
+        Start { instructions: Some("Use tabs.\n"), changed: false },
     )
     .unwrap();
     let [Message::System(system), Message::User(job)] = run.transcript.as_slice() else { panic!() };

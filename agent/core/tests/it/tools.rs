@@ -151,7 +151,7 @@ fn a_piece_is_replaced_where_it_occurs_once() {
     );
     check(
         &[READ, r#"edit_file {"path":"a.txt","old":"one","new":"one"}"#],
-        "error: a.txt would stay as it is",
+        "error: a.txt would stay as it is: `new` is the same as `old`",
     );
 }
 

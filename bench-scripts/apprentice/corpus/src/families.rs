@@ -138,7 +138,8 @@ fn replace(words: &mut Words) -> Option<Task> {
 
 /// Has the worker put `old` in its own place first, so that it learns to go on from what the tool says to that.
 fn slip(task: &mut Task, old: &str) {
-    let at = task.calls.iter().position(|(tool, _)| *tool == "edit_file").expect("a task that edits");
+    let at =
+        task.calls.iter().position(|(tool, _)| *tool == "edit_file").expect("a task that edits");
     let mut call = task.calls[at].clone();
     for (name, value) in &mut call.1 {
         if *name == "new" {

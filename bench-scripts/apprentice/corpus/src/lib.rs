@@ -72,7 +72,12 @@ impl Trajectory {
                         call.name, call.written
                     );
                     let slipped = self.slip == calls.next();
-                    turn(&mut all, "assistant", &call, if slipped { Kind::Slip } else { Kind::Target });
+                    turn(
+                        &mut all,
+                        "assistant",
+                        &call,
+                        if slipped { Kind::Slip } else { Kind::Target },
+                    );
                 }
                 Message::Observed(observation) => {
                     turn(&mut all, "tool", &observation.text, Kind::Data);

@@ -118,7 +118,8 @@ fn noise(words: &mut Words, facts: &Facts) -> String {
     for text in [&facts.text, &facts.old, &facts.new, &facts.key] {
         if !text.is_empty() {
             // Without quotes only what no English word looks like.
-            let bare = text.contains(|c: char| c == '_' || c.is_ascii_digit() || c.is_ascii_uppercase());
+            let bare =
+                text.contains(|c: char| c == '_' || c.is_ascii_digit() || c.is_ascii_uppercase());
             slots.push(quote(words, text, bare));
         }
     }
