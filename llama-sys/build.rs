@@ -8,16 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Headers that only exist in the source tree; their absence is reported by name.
-const HEADERS: [&str; 5] = [
-    "include/llama.h",
-    "ggml/include/ggml-cpu.h",
-    "src/llama-ext.h",
-    "common/chat.h",
-    "tools/mtmd/mtmd.h",
-];
+const HEADERS: [&str; 4] =
+    ["include/llama.h", "ggml/include/ggml-cpu.h", "src/llama-ext.h", "common/chat.h"];
 
-const INCLUDES: [&str; 7] =
-    ["include", "ggml/include", "src", "common", "vendor", "tools/mtmd", "."];
+const INCLUDES: [&str; 6] = ["include", "ggml/include", "src", "common", "vendor", "."];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

@@ -52,6 +52,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--corpus", required=True, help="the apprentice-corpus binary")
     parser.add_argument("--count", type=int, default=100, help="tasks a family")
     parser.add_argument("--seed", type=int, default=4242)
+    parser.add_argument("--phrasings", choices=["test", "blind"], default="test")
     parser.add_argument("--model", help="a GGUF file instead of the embedded model")
     parser.add_argument("--least", type=float, default=0.0, help="exit 1 when a family is below")
     parser.add_argument("--failures", type=argparse.FileType("w"), help="file for what went wrong, as JSON lines")
@@ -59,7 +60,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def make_tasks(arguments: argparse.Namespace, family: str) -> list[dict]:
-    command = [arguments.corpus, "tasks", str(arguments.count), str(arguments.seed), family]
+    command = [arguments.corpus, "tasks", str(arguments.count), str(arguments.seed), arguments.phrasings, family]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     return [json.loads(line) for line in lines]
 

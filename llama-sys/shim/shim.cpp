@@ -6,7 +6,6 @@
 #include "ggml-cpu.h"
 #include "json.h"
 #include "llama-ext.h"
-#include "mtmd.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -116,19 +115,5 @@ extern "C" chs_status chs_work_size(llama_context * ctx, uint32_t n_tokens, uint
             throw std::runtime_error("no graph could be reserved");
         }
         return std::to_string(ggml_graph_plan(graph, n_threads, nullptr).work_size);
-    });
-}
-
-extern "C" chs_status chs_projector_memory(const char * path, bool use_gpu, chs_text * text) {
-    return guard(text, [&] {
-        mtmd_context_params params = mtmd_context_params_default();
-        params.use_gpu = use_gpu;
-        params.warmup  = true;
-        const mtmd_memory_usage usage = mtmd_get_memory_usage(path, params);
-        common_json rows = common_json::array();
-        for (const auto & [device, bytes] : usage.backend_mem_usage) {
-            rows.push_back({{"device", name_of(device)}, {"bytes", static_cast<uint64_t>(bytes)}});
-        }
-        return common_json{{"image_max_tokens", usage.image_max_tokens}, {"rows", rows}}.dump();
     });
 }

@@ -1,5 +1,5 @@
 // What llama.cpp offers in C++ only, as plain C: chat templates with tools, the memory of a
-// context row by row, scratch memory, projector memory.
+// context row by row, scratch memory.
 //
 // Each function returns a status and sets *text: the result on CHS_OK, otherwise the reason.
 // No C++ exception leaves it. The text is the caller's and goes back through chs_free.
@@ -8,7 +8,6 @@
 
 #include "llama.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -54,10 +53,6 @@ chs_status chs_memory_rows(const struct llama_context * ctx, chs_text * text);
 
 // Scratch bytes of the CPU backend for a graph of that shape, as a JSON number.
 chs_status chs_work_size(struct llama_context * ctx, uint32_t n_tokens, uint32_t n_seqs, uint32_t n_outputs, int32_t n_threads, chs_text * text);
-
-// Bytes a device of a vision or audio projector file, with one warm-up image, as a JSON object
-// {"image_max_tokens": n, "rows": [{"device": name, "bytes": n}]}. Really allocates.
-chs_status chs_projector_memory(const char * path, bool use_gpu, chs_text * text);
 
 #ifdef __cplusplus
 }

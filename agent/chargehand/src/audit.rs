@@ -99,6 +99,10 @@ impl Log {
         let mut file = file.map_err(|source| refuse("open", path, source))?;
         let text = read_whole(&mut file, path)?;
         let (lines, prev) = chain(&text, path)?;
+        if lines.is_empty() {
+            let reason = "it has no line, and each log begins with one".to_owned();
+            return Err(AuditError::Broken { path: path.to_owned(), line: 1, reason });
+        }
         let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
         file.set_len(length).map_err(|source| refuse("cut", path, source))?;
         let seq = u64::try_from(lines.len()).unwrap_or(u64::MAX);
@@ -155,6 +159,12 @@ impl Log {
                 self.write(kind, Value::Object(fields))
             }
         }
+    }
+
+    /// Returns the hash of the last line.
+    #[must_use]
+    pub fn head(&self) -> &str {
+        &self.prev
     }
 
     /// Waits until all of it is on the disk.

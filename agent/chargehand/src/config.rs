@@ -4,15 +4,19 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs;
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chargehand_core::contract::{ContractFile, parse_duration};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
+/// Where a project keeps its file.
+const PROJECT: &str = ".chargehand/config.toml";
 /// More than this no configuration file has.
 const MAX_FILE: u64 = 64 * 1024;
 
@@ -112,6 +116,9 @@ pub struct UserConfig {
     pub kv_type: Option<String>,
     /// Threads for computing.
     pub threads: Option<u32>,
+    /// A worker that says nothing for so long while it is asked something is killed, such as `30m`.
+    #[serde(deserialize_with = "duration")]
+    pub silence: Option<Duration>,
     /// How tokens are picked.
     pub sampling: SamplingConfig,
 }
@@ -141,7 +148,7 @@ impl UserConfig {
     pub fn read(file: Option<&Path>, overrides: &[String]) -> Result<Self, ConfigError> {
         let mut table = toml::Table::new();
         if let Some(path) = file {
-            let text = read_small(path, fs::metadata(path))?;
+            let text = read_small(path, open(path))?;
             // On its own first, so that the message names the file.
             parse::<Self>(path, &text)?;
             table = parse(path, &text)?;
@@ -197,9 +204,8 @@ impl ProjectConfig {
     ///
     /// [`ConfigError`] names the file and the key.
     pub fn read(top: &Path) -> Result<Self, ConfigError> {
-        let path = top.join(".chargehand/config.toml");
-        // A link could lead to a file of the user's, whose words an error message would repeat.
-        parse(&path, &read_small(&path, fs::symlink_metadata(&path))?)
+        let path = top.join(PROJECT);
+        parse(&path, &read_small(&path, open_beneath(top, PROJECT))?)
     }
 
     /// Tightens `contract`: what is forbidden is added, a limit can only become lower.
@@ -230,12 +236,28 @@ fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::E
     parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
-/// Returns what a file says, nothing if it is not there. A pipe, a huge file or, by the `facts` of a project's
-/// file, a link is an error.
-fn read_small(path: &Path, facts: io::Result<fs::Metadata>) -> Result<String, ConfigError> {
+/// For reading, and a pipe is not waited for.
+const READ: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
+fn open(path: &Path) -> io::Result<File> {
+    Ok(rustix::fs::open(path, READ, Mode::empty())?.into())
+}
+
+/// As [`open`], but follows no link below `top`: it could lead to a file of the user's, whose words an error
+/// message would repeat.
+fn open_beneath(top: &Path, path: &str) -> io::Result<File> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    match rustix::fs::openat2(File::open(top)?, path, READ, Mode::empty(), resolve) {
+        Err(Errno::LOOP) => Err(io::Error::other("a symbolic link leads to it")),
+        opened => Ok(opened?.into()),
+    }
+}
+
+/// Returns what a file says, nothing if it is not there. A folder, a pipe or a huge file is an error.
+fn read_small(path: &Path, file: io::Result<File>) -> Result<String, ConfigError> {
     let refuse = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-    let facts = match facts {
-        Ok(facts) => facts,
+    let file = match file {
+        Ok(file) => file,
         Err(err)
             if matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
         {
@@ -243,11 +265,10 @@ fn read_small(path: &Path, facts: io::Result<fs::Metadata>) -> Result<String, Co
         }
         Err(err) => return Err(refuse(err)),
     };
-    if !facts.is_file() {
+    if !file.metadata().map_err(refuse)?.is_file() {
         return Err(refuse(io::Error::other("it is no regular file")));
     }
     let mut text = String::new();
-    let file = fs::File::open(path).map_err(refuse)?;
     file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(refuse)?;
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_FILE {
         return Err(refuse(io::Error::other(format!("it has more than {MAX_FILE} bytes"))));
@@ -339,6 +360,9 @@ mod tests {
         let model = UserConfig { model: Some("a b.gguf".into()), ..UserConfig::default() };
         overrides(&["model=a b.gguf"], Ok(model.clone()));
         overrides(&["model='a b.gguf'"], Ok(model));
+        let silence = Some(Duration::from_secs(1800));
+        overrides(&["silence=30m"], Ok(UserConfig { silence, ..UserConfig::default() }));
+        overrides(&["silence=30d"], Err("`30d` is no duration"));
         overrides(&["contxt=1"], Err("--config contxt=1: unknown field `contxt`"));
         overrides(&["ctx=x"], Err("--config ctx=x: invalid type"));
         overrides(&["ctx"], Err("key=value"));

@@ -36,11 +36,13 @@ impl Kind {
     #[must_use]
     pub fn code(self) -> u8 {
         match self {
-            Self::Violated | Self::Failed => 1,
+            Self::Violated => 1,
             Self::Usage => 2,
             Self::Refused => 3,
             Self::Limit => 4,
             Self::Bug => 70,
+            // As `EX_IOERR` of sysexits.h; 70 is its `EX_SOFTWARE`.
+            Self::Failed => 74,
             Self::Interrupted => 130,
         }
     }
@@ -118,7 +120,7 @@ mod tests {
             Kind::Bug,
             Kind::Interrupted,
         ];
-        assert_eq!(all.map(Kind::code), [1, 1, 2, 3, 4, 70, 130]);
+        assert_eq!(all.map(Kind::code), [1, 74, 2, 3, 4, 70, 130]);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Ctrl-C and SIGTERM: the first asks for a clean end, the second ends the program at once.
+//! Ctrl-C and SIGTERM: the first asks for a clean end, the second ends the program at once. Before anything has begun
+//! the first one does.
 //!
 //! signal-hook sets flags from within the handler, without a thread and without unsafe code of ours; the `ctrlc`
 //! crate would start a thread and cannot tell the two signals apart.
@@ -9,6 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
+
+/// What a program that was stopped by its user ends with.
+const EXIT_CODE: i32 = 130;
 
 /// Whether the user has asked for an end. Clones share the answer.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +28,7 @@ impl Interrupt {
         let asked = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             // In this order: the second signal finds the flag that the first one has set.
-            flag::register_conditional_shutdown(signal, 130, Arc::clone(&asked))?;
+            flag::register_conditional_shutdown(signal, EXIT_CODE, Arc::clone(&asked))?;
             flag::register(signal, Arc::clone(&asked))?;
         }
         Ok(Self(asked))
@@ -34,5 +38,31 @@ impl Interrupt {
     #[must_use]
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// While it lives, a signal ends the program at once. Before it goes, [`Interrupt::listen`] must have been called:
+/// without either a signal does nothing.
+#[derive(Debug)]
+pub struct AtOnce(Arc<AtomicBool>);
+
+impl AtOnce {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Interrupt::listen`].
+    pub fn listen() -> io::Result<Self> {
+        let waits = Arc::new(AtomicBool::new(true));
+        for signal in [SIGINT, SIGTERM] {
+            flag::register_conditional_shutdown(signal, EXIT_CODE, Arc::clone(&waits))?;
+        }
+        Ok(Self(waits))
+    }
+}
+
+impl Drop for AtOnce {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }

@@ -1,9 +1,11 @@
 //! The agent loop: ask for a call, run it, show the worker what came back.
 
+use crate::change::{Change, ChangeKind};
 use crate::contract::Contract;
 use crate::event::Event;
-use crate::ports::{Answer, EnvError, Environment, Model, ModelError, Request, Stop, Usage, Watch};
+use crate::ports::{Answer, EnvError, Environment, Model, ModelError, Request, Stop, Watch};
 use crate::prompt;
+use crate::rel_path::RelPath;
 use crate::state::State;
 use crate::tool::Observation;
 use crate::tools::{self, Outcome};
@@ -17,8 +19,8 @@ const MAX_MALFORMED: u32 = 3;
 pub struct Start<'a> {
     /// The repository's own instructions (its `AGENTS.md`).
     pub instructions: Option<&'a str>,
-    /// Whether the workspace already differs from the base: a run that is resumed may only have to be finished.
-    pub changed: bool,
+    /// In what the workspace already differs from the base: a run that is resumed may only have to be finished.
+    pub changes: &'a [Change],
 }
 
 /// What a loop leaves behind.
@@ -45,7 +47,9 @@ pub fn run(
     start: Start<'_>,
 ) -> Result<Run, EnvError> {
     let mut state = State::new(contract, env.files()?);
-    state.changed = start.changed;
+    let added = start.changes.iter().filter(|change| change.kind == ChangeKind::Added);
+    state.created = added.filter_map(|change| RelPath::parse(&change.path).ok()).collect();
+    state.changed = !start.changes.is_empty();
     let mut transcript = prompt::opening(contract, &state.files, start.instructions);
     let mut spent = Spent::default();
     let stop = loop {
@@ -59,14 +63,15 @@ pub fn run(
         // A tool may stand there once for each file.
         open.dedup();
         watch.see(&Event::TurnStarted { turn, tools: open, gates: menu.gates.clone() });
-        let max_tokens = contract.limits.turn_tokens;
+        let max_tokens = spent.turn_tokens(contract);
         let reply = match model
             .next_call(&Request { messages: &transcript, menu: &menu, max_tokens }, watch)
         {
             Ok(reply) => reply,
             Err(err) => break watch.stop().unwrap_or_else(|| failed(err)),
         };
-        spent.tokens += reply.usage.predicted_n;
+        // The count comes from a process that is not ours.
+        spent.tokens = spent.tokens.saturating_add(reply.usage.predicted_n);
         match reply.answer {
             Answer::Call(call) => {
                 watch.see(&Event::Called { turn, call: call.clone(), usage: reply.usage });
@@ -81,7 +86,8 @@ pub fn run(
             }
             Answer::Malformed { text, reason } => {
                 let observation = Observation::failed(&reason);
-                watch.see(&malformed(turn, &text, reason, reply.usage));
+                let usage = reply.usage;
+                watch.see(&Event::Malformed { turn, text: text.clone(), reason, usage });
                 transcript.push(Message::Malformed(text));
                 observe(&mut transcript, watch, turn, observation);
                 spent.malformed += 1;
@@ -101,10 +107,6 @@ fn observe(
 ) {
     watch.see(&Event::Observed { turn, observation: observation.clone() });
     transcript.push(Message::Observed(observation));
-}
-
-fn malformed(turn: u32, text: &str, reason: String, usage: Usage) -> Event {
-    Event::Malformed { turn, text: text.to_owned(), reason, usage }
 }
 
 fn failed(err: ModelError) -> Stop {
@@ -134,6 +136,13 @@ impl Spent {
             return Some(Stop::TurnLimit(limits.turns));
         }
         (self.tokens >= limits.tokens).then_some(Stop::TokenLimit(limits.tokens))
+    }
+
+    /// Returns how many tokens the next turn may have.
+    fn turn_tokens(&self, contract: &Contract) -> u32 {
+        let left = contract.limits.tokens.saturating_sub(self.tokens);
+        let most = contract.limits.turn_tokens;
+        u32::try_from(left).map_or(most, |left| left.min(most))
     }
 
     fn next_turn(&mut self) -> u32 {

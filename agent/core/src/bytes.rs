@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 use std::iter::Sum;
-use std::ops::{Add, Sub};
+use std::ops::Add;
 
 use serde::{Deserialize, Serialize};
 
@@ -31,14 +31,6 @@ impl Add for Bytes {
 
     fn add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
-    }
-}
-
-impl Sub for Bytes {
-    type Output = Self;
-
-    fn sub(self, other: Self) -> Self {
-        self.saturating_sub(other)
     }
 }
 

@@ -13,7 +13,7 @@ pub struct CheckRun {
     pub end: CheckEnd,
     /// Wall-clock milliseconds.
     pub millis: u64,
-    /// The end of its output, both streams together, as text.
+    /// The beginning and the end of its output, both streams together, as text.
     pub output: String,
     /// The bytes it wrote in all.
     pub output_bytes: u64,

@@ -35,6 +35,13 @@ pub trait Environment {
     /// As [`Environment::read`].
     fn write(&mut self, path: &RelPath, content: &[u8]) -> Result<(), EnvError>;
 
+    /// Deletes a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Environment::read`].
+    fn delete(&mut self, path: &RelPath) -> Result<(), EnvError>;
+
     /// Runs a check of the contract in the workspace.
     ///
     /// # Errors

@@ -23,9 +23,8 @@ If the task is unclear or not allowed, call ask.";
 pub fn opening(contract: &Contract, files: &[RelPath], instructions: Option<&str>) -> Vec<Message> {
     let mut system = SYSTEM.to_owned();
     if let Some(text) = instructions.map(str::trim).filter(|text| !text.is_empty()) {
-        let end = (0..=MAX_INSTRUCTIONS.min(text.len())).rfind(|at| text.is_char_boundary(*at));
         system.push_str("\n\nThe repository says (AGENTS.md):\n");
-        system.push_str(&text[..end.unwrap_or(0)]);
+        system.push_str(&text[..text.floor_char_boundary(MAX_INSTRUCTIONS)]);
     }
     vec![Message::System(system), Message::User(job(contract, files))]
 }
@@ -39,6 +38,7 @@ fn job(contract: &Contract, files: &[RelPath]) -> String {
     };
     line("May change", contract.scope.write_patterns().to_vec());
     line("May create", contract.scope.create_patterns().to_vec());
+    line("May delete", contract.scope.delete_patterns().to_vec());
     let checks =
         contract.checks.iter().map(|check| format!("{} ({})", check.name, check.run.join(" ")));
     line("Checks", checks.collect());

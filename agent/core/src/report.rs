@@ -45,6 +45,10 @@ pub struct Report {
     pub violations: Vec<Violation>,
     /// What was measured.
     pub evidence: Evidence,
+    /// What tells this result from any other: a hash over every path of it.
+    pub tree: String,
+    /// The hash of the last line of the log before the verdict.
+    pub log_head: String,
     /// What the worker says; it decides nothing.
     pub claim: Option<String>,
     /// Why the run ended.
@@ -134,10 +138,10 @@ pub fn turns(events: &[Event]) -> Vec<Turn> {
 #[must_use]
 pub fn totals(turns: &[Turn]) -> Usage {
     turns.iter().fold(Usage::default(), |sum, turn| Usage {
-        prompt_n: sum.prompt_n + turn.usage.prompt_n,
-        cache_n: sum.cache_n + turn.usage.cache_n,
+        prompt_n: sum.prompt_n.saturating_add(turn.usage.prompt_n),
+        cache_n: sum.cache_n.saturating_add(turn.usage.cache_n),
         prompt_ms: sum.prompt_ms + turn.usage.prompt_ms,
-        predicted_n: sum.predicted_n + turn.usage.predicted_n,
+        predicted_n: sum.predicted_n.saturating_add(turn.usage.predicted_n),
         predicted_ms: sum.predicted_ms + turn.usage.predicted_ms,
     })
 }

@@ -33,6 +33,12 @@ pub struct ScriptError {
 }
 
 impl Script {
+    /// Returns a script of `calls`.
+    #[must_use]
+    pub fn of(calls: Vec<ToolCall>) -> Self {
+        Self { calls: calls.into_iter() }
+    }
+
     /// Reads a script: JSON lines such as `{"tool":"read_file","args":{"path":"a"}}`; empty lines are skipped.
     ///
     /// # Errors

@@ -18,6 +18,8 @@ pub struct State<'a> {
     pub answered: BTreeSet<(String, String)>,
     /// Checks that were run since the last change, and whether they passed.
     pub checked: BTreeMap<String, bool>,
+    /// Files that the base does not have: what may be created may be written again.
+    pub created: BTreeSet<RelPath>,
     /// Whether anything was changed.
     pub changed: bool,
 }
@@ -32,6 +34,7 @@ impl<'a> State<'a> {
             known: BTreeMap::new(),
             answered: BTreeSet::new(),
             checked: BTreeMap::new(),
+            created: BTreeSet::new(),
             changed: false,
         }
     }
@@ -46,16 +49,47 @@ impl<'a> State<'a> {
     pub(crate) fn note_change(&mut self, path: &RelPath, content: String) {
         if let Err(at) = self.files.binary_search(path) {
             self.files.insert(at, path.clone());
+            self.created.insert(path.clone());
         }
         self.known.insert(path.clone(), content);
+        self.forget();
+    }
+
+    /// Takes note that `path` is gone.
+    pub(crate) fn note_removal(&mut self, path: &RelPath) {
+        self.files.retain(|file| file != path);
+        self.known.remove(path);
+        self.created.remove(path);
+        self.forget();
+    }
+
+    /// Forgets what was true of the workspace before it changed.
+    fn forget(&mut self) {
         self.answered.clear();
         self.checked.clear();
         self.changed = true;
     }
 
-    /// Returns the existing files that may change.
+    /// Returns whether a file that is there may change.
+    #[must_use]
+    pub fn may_change(&self, path: &RelPath) -> bool {
+        let scope = &self.contract.scope;
+        scope.may_write(path.as_str()) || self.is_own(path)
+    }
+
+    /// Returns whether a file that is there may go.
+    #[must_use]
+    pub fn may_go(&self, path: &RelPath) -> bool {
+        self.contract.scope.may_delete(path.as_str()) || self.is_own(path)
+    }
+
+    fn is_own(&self, path: &RelPath) -> bool {
+        self.created.contains(path) && self.contract.scope.may_create(path.as_str())
+    }
+
+    /// Returns the files that are there and may change.
     pub fn writable(&self) -> impl Iterator<Item = &RelPath> {
-        self.files.iter().filter(|path| self.contract.scope.may_write(path.as_str()))
+        self.files.iter().filter(|path| self.may_change(path))
     }
 
     /// Returns every directory of the workspace, the top level as `.`.

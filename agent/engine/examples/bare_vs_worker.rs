@@ -14,7 +14,6 @@ use std::time::Instant;
 
 use chargehand_core::memory::{Budget, Footprint, LoadOptions, plan};
 use chargehand_core::transcript::Message;
-use chargehand_engine::Log;
 use chargehand_engine::client::Client;
 use chargehand_engine::engine::{Backend, Engine};
 use chargehand_engine::probe::{Rung, WORKER_ENV};
@@ -71,7 +70,7 @@ fn number(arguments: &[String], at: usize, default: u32) -> Result<u32> {
 }
 
 fn worker() -> Result<()> {
-    Ok(serve(&Backend::start(Log::Quiet)?, BufReader::new(stdin()), stdout())?)
+    Ok(serve(&Backend::start()?, BufReader::new(stdin()), stdout())?)
 }
 
 fn options(model: &str, threads: u32) -> LoadOptions {
@@ -102,7 +101,7 @@ fn chat(round: u32) -> Chat {
 
 /// Prints the tokens of a round's prompt; the bare loop shall not depend on our engine.
 fn print_tokens(model: &str, round: u32) -> Result<()> {
-    let backend = Backend::start(Log::Quiet)?;
+    let backend = Backend::start()?;
     let engine = Engine::load(&backend, options(model, 1))?;
     let prompt = engine.template().render(&chat(round).messages, &[])?;
     let tokens = Session::new(&engine)?.tokenize(&prompt);

@@ -41,12 +41,6 @@ impl<R: Read, W: Write> Client<R, W> {
         Self { reader: BufReader::new(reader), writer, stage: Stage::Started, last_id: 0 }
     }
 
-    /// Returns the stage that the worker is in, or was when it ended.
-    #[must_use]
-    pub fn stage(&self) -> Stage {
-        self.stage
-    }
-
     /// Has the worker load the model number `index` of `plan`, as `rung` changes it.
     ///
     /// # Errors

@@ -115,7 +115,6 @@ pub(crate) struct LlamaGrammar {
     /// What may follow if anything but the end may.
     probes: Vec<LlamaToken>,
     end: Option<LlamaToken>,
-    whole: bool,
 }
 
 impl LlamaGrammar {
@@ -136,7 +135,7 @@ impl LlamaGrammar {
         let said = vocab.specials.iter().filter(|special| special.control && !special.ends);
         let said = said.map(|special| special.token).filter(|token| !is_banned(&banned, *token));
         let probes = vocab.heads.iter().copied().chain(said).collect();
-        Ok(Self { matcher, banned, probes, end: vocab.end, whole: true })
+        Ok(Self { matcher, banned, probes, end: vocab.end })
     }
 
     /// Masks `candidates` and drops what is not allowed.
@@ -162,16 +161,15 @@ impl Constraint for LlamaGrammar {
         step: &Step<'_>,
         sampler: &mut Sampler,
     ) -> Result<LlamaToken, ConstraintError> {
-        self.whole = step.output.is_whole();
+        let whole = step.output.is_whole();
         let ends = |token| step.model.vocab().is_eog(token);
         let first = sampler.any(step.context);
-        let possible = if ends(first) { self.whole } else { step.fits(first) };
+        let possible = if ends(first) { whole } else { step.fits(first) };
         if possible && self.allows_any([first]) {
             return Ok(first);
         }
         let mut candidates = step.context.token_data_array_ith(-1);
         self.narrow(&mut candidates);
-        let whole = self.whole;
         candidates.data.retain(|candidate| whole || !ends(candidate.id()));
         pick(step, sampler, candidates)
     }

@@ -4,7 +4,7 @@
 //! crashes the loader must crash nobody else. It decides nothing; `chargehand-core` plans.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use chargehand_core::bytes::Bytes;
 use chargehand_core::memory::{Footprint, HOST, LoadOptions, Row};
@@ -30,9 +30,6 @@ pub enum DryRunError {
     /// llama.cpp counted in a form that is not known here.
     #[error("the memory of the model is not known: {0}")]
     Form(#[from] serde_json::Error),
-    /// The projector's path holds a null byte.
-    #[error("{}: not a path", .0.display())]
-    Path(PathBuf),
 }
 
 /// A buffer type as the shim describes it.
@@ -45,18 +42,6 @@ struct Buffer {
     model: u64,
     context: u64,
     compute: u64,
-}
-
-/// A projector as the shim describes it.
-#[derive(Debug, Deserialize)]
-struct Projector {
-    rows: Vec<ProjectorRow>,
-}
-
-#[derive(Debug, Deserialize)]
-struct ProjectorRow {
-    device: String,
-    bytes: u64,
 }
 
 /// A driver keeps about this much of a device for itself (context, module, scratch of its
@@ -99,28 +84,6 @@ pub fn footprint(
     Ok(Footprint { model: model.to_owned(), options, rows })
 }
 
-/// Returns what the projector at `path` (`mmproj`) takes with one image of the largest size that it
-/// warms up with.
-///
-/// # Errors
-///
-/// [`DryRunError`].
-pub fn projector_rows(
-    backend: &Backend,
-    path: &Path,
-    on_gpu: bool,
-) -> Result<Vec<Row>, DryRunError> {
-    gguf::read(path)?;
-    let text = ffi::projector_memory(&backend.llama, path, on_gpu)
-        .ok_or_else(|| DryRunError::Path(path.to_owned()))??;
-    let projector: Projector = serde_json::from_str(&text)?;
-    let row = |row: ProjectorRow| {
-        let pool = if on_gpu && row.device != "CPU" { row.device } else { HOST.to_owned() };
-        Row { pool, what: "projector".to_owned(), bytes: Bytes(row.bytes) }
-    };
-    Ok(projector.rows.into_iter().map(row).collect())
-}
-
 fn rows(backend: &Backend, options: &LoadOptions) -> Result<Vec<Row>, DryRunError> {
     let path = Path::new(&options.path);
     let kv_type = kv_type(&options.kv_type)?;
@@ -143,9 +106,10 @@ fn rows(backend: &Backend, options: &LoadOptions) -> Result<Vec<Row>, DryRunErro
     let overhead = match (before, after) {
         (Some(before), Some(after)) if model.is_recurrent() || model.is_hybrid() => {
             // The state is allocated even in a dry run, and is a buffer already.
-            after - before - buffers.iter().map(|buffer| Bytes(buffer.context)).sum()
+            let state = buffers.iter().map(|buffer| Bytes(buffer.context)).sum();
+            after.saturating_sub(before).saturating_sub(state)
         }
-        (Some(before), Some(after)) => after - before,
+        (Some(before), Some(after)) => after.saturating_sub(before),
         (None, _) | (_, None) => BASE_OVERHEAD + Bytes(TOKEN_OVERHEAD.saturating_mul(tokens)),
     };
     let mut rows: Vec<Row> = buffers.iter().flat_map(Buffer::rows).collect();

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::ffi;
 use crate::gguf::{self, GgufError};
-use crate::log::{Complaints, Log};
+use crate::log::Complaints;
 use crate::template::{ChatTemplate, Source, TemplateError};
 use crate::vocab::Vocab;
 
@@ -32,8 +32,8 @@ impl Backend {
     /// # Errors
     ///
     /// [`EngineError::SecondBackend`], when it already is.
-    pub fn start(log: Log) -> Result<Self, EngineError> {
-        let complaints = Complaints::collect(log);
+    pub fn start() -> Result<Self, EngineError> {
+        let complaints = Complaints::collect();
         let llama = LlamaBackend::init().map_err(|_| EngineError::SecondBackend)?;
         Ok(Self { llama, complaints })
     }
@@ -117,12 +117,6 @@ impl<'b> Engine<'b> {
     #[must_use]
     pub fn template(&self) -> &ChatTemplate {
         &self.template
-    }
-
-    /// Returns how it was loaded.
-    #[must_use]
-    pub fn options(&self) -> &LoadOptions {
-        &self.options
     }
 
     /// Returns what this model is.

@@ -196,21 +196,6 @@ impl Drop for SimulatedContext<'_> {
     }
 }
 
-/// Returns what a projector file (`mmproj`) takes on each device as JSON, see `shim.h`. Really
-/// allocates for a moment; `None` when the path holds a null byte.
-pub(crate) fn projector_memory(
-    _: &LlamaBackend,
-    path: &Path,
-    on_gpu: bool,
-) -> Option<Result<String, ShimError>> {
-    let path = CString::new(path.as_os_str().as_encoded_bytes()).ok()?;
-    let mut text = EMPTY;
-    // SAFETY: The backend is initialised, as its reference proves; the path is a living C string;
-    // `text` is valid for writing; the shim lets no exception out.
-    let status = unsafe { llama_sys::chs_projector_memory(path.as_ptr(), on_gpu, &raw mut text) };
-    Some(answer(status, text))
-}
-
 /// Returns `params` with memory for the logits of one token instead of a whole batch.
 pub(crate) fn with_one_output(mut params: LlamaContextParams) -> LlamaContextParams {
     raw_params(&mut params).n_outputs_max = 1;

@@ -22,5 +22,3 @@ pub mod session;
 pub mod template;
 mod vocab;
 pub mod wire;
-
-pub use log::Log;

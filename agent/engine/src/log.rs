@@ -1,9 +1,7 @@
-//! Where llama.cpp's log goes: its last complaints are kept for error messages, the rest reaches
-//! standard error only when asked. Nothing here ever writes to standard output.
+//! Where llama.cpp's log goes: its last complaints are kept for error messages, the rest goes nowhere.
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::field::{Field, Visit};
@@ -11,16 +9,6 @@ use tracing::{Event, Level, Metadata, span};
 
 /// How many complaints are kept; llama.cpp explains a failed load in two to five lines.
 const KEPT: usize = 8;
-
-/// What is done with llama.cpp's log.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Log {
-    /// Only warnings and errors are kept, for error messages.
-    #[default]
-    Quiet,
-    /// As [`Log::Quiet`], and everything from level info up is written to standard error.
-    Stderr,
-}
 
 /// The last complaints of llama.cpp.
 #[derive(Clone, Debug, Default)]
@@ -30,10 +18,9 @@ impl Complaints {
     /// Begins to collect, for the whole process.
     ///
     /// When something else already collects events, that one is left in place and nothing is kept.
-    pub(crate) fn collect(log: Log) -> Self {
+    pub(crate) fn collect() -> Self {
         let complaints = Self::default();
-        let collector = Collector { complaints: complaints.clone(), log };
-        if tracing::subscriber::set_global_default(collector).is_ok() {
+        if tracing::subscriber::set_global_default(Collector(complaints.clone())).is_ok() {
             llama_cpp_2::send_logs_to_tracing(llama_cpp_2::LogOptions::default());
         }
         complaints
@@ -59,33 +46,19 @@ impl Complaints {
     }
 }
 
-struct Collector {
-    complaints: Complaints,
-    log: Log,
-}
+struct Collector(Complaints);
 
 impl tracing::Subscriber for Collector {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let least = match self.log {
-            Log::Quiet => Level::WARN,
-            Log::Stderr => Level::INFO,
-        };
-        metadata.is_event() && *metadata.level() <= least
+        metadata.is_event() && *metadata.level() <= Level::WARN
     }
 
     fn event(&self, event: &Event<'_>) {
         let mut message = Message(String::new());
         event.record(&mut message);
         let line = message.0.trim();
-        if line.is_empty() {
-            return;
-        }
-        if *event.metadata().level() <= Level::WARN {
-            self.complaints.add(line);
-        }
-        if self.log == Log::Stderr {
-            // A log that cannot be written is no reason to fail.
-            writeln!(io::stderr(), "{line}").unwrap_or_default();
+        if !line.is_empty() {
+            self.0.add(line);
         }
     }
 

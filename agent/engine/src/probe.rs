@@ -25,9 +25,6 @@ pub enum Rung {
     OneThread,
 }
 
-/// The rungs, in the order in which they are tried.
-pub const LADDER: [Rung; 3] = [Rung::Planned, Rung::PlainBuffers, Rung::OneThread];
-
 impl Rung {
     /// Returns `options` as this rung has them.
     #[must_use]
@@ -87,7 +84,7 @@ const PROMPT: usize = 17;
 ///
 /// [`SessionError`], when llama.cpp says no. Where it dies instead, nobody returns from here.
 pub(crate) fn canary(session: &mut Session<'_>, token: LlamaToken) -> Result<(), SessionError> {
-    let prompt = PROMPT.min(session.n_ctx().saturating_sub(1)).max(1);
+    let prompt = PROMPT.min(session.n_ctx().saturating_sub(1)).min(session.n_batch()).max(1);
     session.evaluate(&vec![token; prompt], true)?;
     session.evaluate(&[token], true)?;
     session.forget();

@@ -13,6 +13,11 @@ use crate::vocab::{Special, Vocab};
 /// How many generations are remembered; a job has at most a few dozen turns.
 const REMEMBERED: usize = 256;
 
+/// More characters in a row without white space, or of white space alone, are tokenised in pieces: llama.cpp splits
+/// text with the regular expressions of its C++ library, which take up to 400 bytes of stack for each character of
+/// a word. 100,000 letters ended the process.
+const LONGEST_RUN: usize = 2048;
+
 /// Tokenises prompts that grow from turn to turn.
 #[derive(Debug, Default)]
 pub(crate) struct Prompts {
@@ -154,7 +159,8 @@ impl Pieces<'_> {
     }
 }
 
-/// Returns where `whole` must be cut so that no control token's text remains that touches data.
+/// Returns where `whole` must be cut so that no control token's text remains that touches data, and no run in the
+/// data that is too long.
 ///
 /// User-defined tokens are cut only when they look like markup and the template itself writes them here: they
 /// are its marks then. Others, such as runs of spaces, are ordinary vocabulary.
@@ -170,10 +176,11 @@ fn cuts(vocab: &Vocab, prompt: &[Segment], whole: &str) -> Vec<usize> {
             by_head.entry(head).or_default().push(&special.text);
         }
     }
+    let longest = vocab.specials.iter().map(|special| special.text.len()).max().unwrap_or(0);
     let mut cuts = Vec::new();
     for range in data {
+        cuts.extend(run_cuts(&whole[range.clone()]).map(|cut| range.start + cut));
         // An occurrence may begin before the data and reach into it.
-        let longest = vocab.specials.iter().map(|special| special.text.len()).max().unwrap_or(0);
         let from = range.start.saturating_sub(longest);
         for at in from..range.end {
             let Some(head) = whole.as_bytes().get(at..at + 2) else { break };
@@ -189,6 +196,19 @@ fn cuts(vocab: &Vocab, prompt: &[Segment], whole: &str) -> Vec<usize> {
     cuts.sort_unstable();
     cuts.dedup();
     cuts
+}
+
+/// Returns where `text` has gone on for [`LONGEST_RUN`] characters without a change to or from white space.
+///
+/// That depends only on what stands before: a prompt that grew is cut at the same places.
+fn run_cuts(text: &str) -> impl Iterator<Item = usize> {
+    let (mut run, mut was_space) = (0, false);
+    text.char_indices().filter_map(move |(at, c)| {
+        let is_cut = c.is_whitespace() == was_space && run == LONGEST_RUN;
+        run = if c.is_whitespace() != was_space || is_cut { 1 } else { run + 1 };
+        was_space = c.is_whitespace();
+        is_cut.then_some(at)
+    })
 }
 
 /// Returns the byte ranges of the data, neighbours joined.
@@ -213,4 +233,30 @@ fn is_markup(text: &str) -> bool {
 
 fn in_template(prompt: &[Segment], text: &str) -> bool {
     prompt.iter().any(|part| part.kind == SegmentKind::Template && part.text.contains(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST_RUN, run_cuts};
+
+    #[track_caller]
+    fn check(text: &str, expect: &[usize]) {
+        assert_eq!(run_cuts(text).collect::<Vec<_>>(), expect);
+    }
+
+    #[test]
+    fn only_a_run_that_is_too_long_is_cut() {
+        check("", &[]);
+        check(&"a".repeat(LONGEST_RUN), &[]);
+        check(&"a".repeat(LONGEST_RUN + 1), &[LONGEST_RUN]);
+        check(&"a".repeat(2 * LONGEST_RUN), &[LONGEST_RUN]);
+        check(&"a".repeat(2 * LONGEST_RUN + 1), &[LONGEST_RUN, 2 * LONGEST_RUN]);
+        check(&"\n".repeat(LONGEST_RUN), &[]);
+        check(&"\n".repeat(LONGEST_RUN + 1), &[LONGEST_RUN]);
+        check(&"word ".repeat(LONGEST_RUN), &[]);
+        let long = "a".repeat(LONGEST_RUN);
+        check(&format!("{long} {long}"), &[]);
+        check(&format!("b {long}é"), &[2 + LONGEST_RUN]);
+        check(&"é".repeat(LONGEST_RUN + 1), &[2 * LONGEST_RUN]);
+    }
 }

@@ -161,6 +161,11 @@ impl<'e> Session<'e> {
         usize::try_from(self.context.n_ctx()).unwrap_or(0)
     }
 
+    /// Returns how many tokens are evaluated at once, at most: never more than the context was asked to hold.
+    pub(crate) fn n_batch(&self) -> usize {
+        usize::try_from(self.context.n_batch()).unwrap_or(1).max(1)
+    }
+
     /// Returns the tokens of `prompt`.
     pub fn tokenize(&mut self, prompt: &[Segment]) -> Vec<LlamaToken> {
         self.prompts.tokenize(&self.engine.vocab, &self.engine.model.vocab(), prompt)
@@ -235,7 +240,7 @@ impl<'e> Session<'e> {
         tokens: &[LlamaToken],
         observer: &mut dyn Observer,
     ) -> Result<bool, SessionError> {
-        let room = usize::try_from(self.context.n_batch()).unwrap_or(1);
+        let room = self.n_batch();
         for part in tokens[self.cached.len()..].chunks(room) {
             if observer.wants_stop() {
                 return Ok(false);

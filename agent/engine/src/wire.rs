@@ -160,17 +160,6 @@ pub struct Answer {
     pub timings: Timings,
 }
 
-impl Answer {
-    /// Returns the text if it is whole. A text that broke off is never read as a call.
-    #[must_use]
-    pub fn complete(&self) -> Option<&str> {
-        match self.ending {
-            Ending::Complete => Some(&self.text),
-            Ending::Limit | Ending::ContextFull | Ending::Cancelled => None,
-        }
-    }
-}
-
 /// Why a request failed.
 #[derive(Clone, Debug, Eq, Error, PartialEq, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

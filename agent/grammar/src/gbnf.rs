@@ -1,18 +1,77 @@
-//! The syntax tree of a grammar and its printed form.
+//! GBNF, the grammar language of llama.cpp: its syntax tree, its parser and its printer.
 //!
-//! Only what every version of llama.cpp reads the same way is ever printed: no repetition above 2,000 (it turns
-//! unbounded silently), no empty alternative at the end of a line, no `_` in a rule name.
+//! A grammar means here what it means to llama.cpp, or it is refused: a text that we allow is one that llama.cpp
+//! allows. Its traps, tried with the version in `vendor/`, and what is done about them:
+//!
+//! | in the text | llama.cpp | here |
+//! |---|---|---|
+//! | no rule at all | a sampler that allows everything | refused |
+//! | a rule twice | the last one wins silently | refused, with both lines |
+//! | a rule without a body elsewhere, no `root` | refused | refused, with the place of the name |
+//! | `_` in a name | refused (its own names have it) | refused |
+//! | `a ::= "x" \|` at the end of a line | goes on in the next line | the same, and the error says so |
+//! | a line that begins with `\|` outside parentheses | refused | refused, with the reason |
+//! | two rules on a line, a byte order mark | refused | refused |
+//! | `\xHH` `\uHHHH` `\UHHHHHHHH` | code points, so `"\xe9"` is two bytes | the same |
+//! | `\.` `\/` `\d` `\b` | refused | refused |
+//! | surrogates, numbers above U+10FFFF | taken, match nothing that is text | refused |
+//! | a NUL character in the text | reads nothing after it | refused |
+//! | `[]` and `[^]` | the empty *string* | refused: nobody means that |
+//! | `[z-a]`, `[^` all characters `]` | taken, match nothing | refused |
+//! | `[a-]` `[-a]` `[--a]` `[]a]` | literal dash, literal dash, a range, `[]` and then `a]` | the same |
+//! | `.` | a line break too | the same |
+//! | `"ab"{2}` | repeats the whole literal | the same |
+//! | `{,n}` | refused | refused |
+//! | `{m}` with m > 2,000 | refused | refused; the limit can be raised |
+//! | `{m,n}` with n > 2,000 | **any number**, silently | refused; the limit can be raised |
+//! | `(x{0,50}){0,50}` | refused, as the product is above 2,000 | means what it says, within `Limits::positions` |
+//! | `{3,2}` | takes all memory, then ends | refused |
+//! | `""*` | refused | refused |
+//! | `a**` | refused as left recursion | `(a*)*`, and so printed |
+//! | left recursion | refused; hidden behind a rule that can be empty it takes all memory | refused, with the way round |
+//! | a rule that never ends, `a ::= "x" a` | taken; a model can only be cut off | refused |
+//! | 30,000 parentheses, chains of 100,000 rules | ends the process | refused above `Limits::nesting`; chains are fine |
+//! | 2^n ways back to the same place | 2^n stacks | one shared stack |
+//! | 5,000 alternatives | 3 s a mask | a tree of prefixes |
+//! | `<[id]>` that is no token | taken | refused when compiled |
+//! | `<text>` that is not one token | refused | refused when compiled |
+//! | a token that ends the output, `<[2]>` for `</s>` | never matches; the end is allowed where the text is whole | refused when compiled |
+//! | `!<tok>` | any other token, control tokens too | any other token of whole characters, no control token |
+//! | control tokens inside strings | allowed where their *text* fits | only where the grammar names them |
+//! | the bytes F5 to FF, and others that are never UTF-8 | allowed where a class is negated | never |
+//! | a token that ends inside a character, in `[^é]` | refused where it could become an excluded character | allowed where it can become another one |
+//!
+//! Only what every version of llama.cpp reads the same way is ever printed, and `parse(print(x)) == x` holds for
+//! every grammar that came from the parser.
+
+mod class;
+mod error;
+mod parse;
+mod print;
+mod repeat;
+mod tree;
 
 use std::collections::HashMap;
-use std::fmt::{self, Display, Formatter, Write as _};
+
+use crate::limits::Limits;
+
+pub use class::CharSet;
+pub use error::{GbnfError, Mistake};
 
 /// What a rule may expand to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Expr {
     /// Exactly this text.
     Literal(String),
-    /// One character of a class, in GBNF's own notation including the brackets, such as `[0-9a-f]`.
+    /// One character of a class, in GBNF's own notation including the brackets, such as `[0-9a-f]`: short to
+    /// write in code. The parser gives [`Expr::Chars`].
     Class(&'static str),
+    /// One character of a set.
+    Chars(CharSet),
+    /// One token, whatever its text: the only way to a control token.
+    Token(TokenName),
+    /// Any one token of whole characters but this one; never a control token.
+    NotToken(TokenName),
     /// The expansion of another rule.
     Rule(String),
     /// All of them, one after the other.
@@ -25,6 +84,17 @@ pub enum Expr {
     Many(Box<Expr>),
     /// The inner expression, exactly this often.
     Times(Box<Expr>, u16),
+    /// The inner expression, at least and at most this often.
+    Repeat(Box<Expr>, u32, Option<u32>),
+}
+
+/// How a grammar names a token.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum TokenName {
+    /// By its number, `<[17]>`.
+    Id(u32),
+    /// By its text, which begins with `<` and ends with `>`, such as `<tool_call>`.
+    Text(String),
 }
 
 impl Expr {
@@ -43,20 +113,42 @@ impl Expr {
     /// A flat list of 5,000 texts costs llama.cpp's sampler seconds a token, because each alternative is a
     /// stack of its own; a tree keeps one stack for each text that is still possible.
     pub fn one_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut sorted: Vec<&str> = texts.into_iter().collect();
-        sorted.sort_unstable();
-        sorted.dedup();
-        prefix_tree(&sorted, 0)
+        tree::one_of(texts.into_iter().collect())
+    }
+
+    /// Returns `inner` repeated at least `min` and at most `max` times, in its simplest form.
+    #[must_use]
+    pub fn repeat(inner: Self, min: u32, max: Option<u32>) -> Self {
+        repeat::simplest(inner, min, max)
     }
 }
 
-/// A set of named rules, the first one being `root`.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+/// A set of named rules; a whole text is one expansion of `root`.
+#[derive(Clone, Debug, Default)]
 pub struct Grammar {
-    rules: Vec<(String, Expr)>,
+    pub(crate) rules: Vec<Rule>,
     /// Where each name stands in `rules`.
     places: HashMap<String, usize>,
 }
+
+/// A rule of a grammar.
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    pub(crate) name: String,
+    pub(crate) body: Expr,
+    /// The line of the text it was read from, from 1.
+    pub(crate) line: Option<usize>,
+}
+
+impl PartialEq for Grammar {
+    /// Where a rule stood in a text does not matter.
+    fn eq(&self, other: &Self) -> bool {
+        let same = |(a, b): (&Rule, &Rule)| a.name == b.name && a.body == b.body;
+        self.rules.len() == other.rules.len() && self.rules.iter().zip(&other.rules).all(same)
+    }
+}
+
+impl Eq for Grammar {}
 
 impl Grammar {
     /// Returns a grammar whose `root` expands to `root`.
@@ -67,6 +159,24 @@ impl Grammar {
         grammar
     }
 
+    /// Reads GBNF text under the default limits.
+    ///
+    /// # Errors
+    ///
+    /// When the text is not GBNF, when llama.cpp would do something else than it says, or when it is too large.
+    pub fn parse(text: &str) -> Result<Self, GbnfError> {
+        Self::parse_within(text, &Limits::default())
+    }
+
+    /// Reads GBNF text under `limits`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Grammar::parse`].
+    pub fn parse_within(text: &str, limits: &Limits) -> Result<Self, GbnfError> {
+        parse::grammar(text, limits)
+    }
+
     /// Adds the rule `name`, unless it is already there.
     ///
     /// # Panics
@@ -74,133 +184,47 @@ impl Grammar {
     /// When `name` has a character other than letters, digits and `-`, or is there with another body: llama.cpp
     /// would let the last definition win without a word.
     pub fn add(&mut self, name: &str, body: Expr) {
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        assert!(!name.is_empty() && name.chars().all(plain), "BUG: `{name}` is no rule name");
+        assert!(is_name(name), "BUG: `{name}` is no rule name");
         if let Some(known) = self.rule(name) {
             assert!(*known == body, "BUG: rule `{name}` has two bodies");
             return;
         }
-        self.places.insert(name.to_owned(), self.rules.len());
-        self.rules.push((name.to_owned(), body));
+        self.push(name, body, None);
     }
 
     /// Returns the body of the rule `name`.
     #[must_use]
     pub fn rule(&self, name: &str) -> Option<&Expr> {
-        self.places.get(name).map(|place| &self.rules[*place].1)
+        self.place(name).map(|place| &self.rules[place].body)
+    }
+
+    /// Returns the names of the rules with their bodies, in their order.
+    pub fn rules(&self) -> impl Iterator<Item = (&str, &Expr)> {
+        self.rules.iter().map(|rule| (rule.name.as_str(), &rule.body))
+    }
+
+    /// Returns the line of the text from which the rule `name` was read.
+    #[must_use]
+    pub fn line(&self, name: &str) -> Option<usize> {
+        self.place(name).and_then(|place| self.rules[place].line)
+    }
+
+    /// Returns where the rule `name` stands in the list of rules.
+    pub(crate) fn place(&self, name: &str) -> Option<usize> {
+        self.places.get(name).copied()
+    }
+
+    fn push(&mut self, name: &str, body: Expr, line: Option<usize>) {
+        self.places.insert(name.to_owned(), self.rules.len());
+        self.rules.push(Rule { name: name.to_owned(), body, line });
     }
 }
 
-impl Display for Grammar {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        for (name, body) in &self.rules {
-            write!(f, "{name} ::= ")?;
-            write_expr(f, body, Place::Rule)?;
-            f.write_char('\n')?;
-        }
-        Ok(())
-    }
+/// Returns whether llama.cpp reads `name` as the name of a rule.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(is_word)
 }
 
-/// Where an expression stands, which decides whether it needs parentheses.
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Place {
-    Rule,
-    Sequence,
-    Repeated,
-}
-
-fn write_expr(f: &mut Formatter<'_>, expr: &Expr, place: Place) -> fmt::Result {
-    if let Expr::Any(parts) = expr
-        && let [only] = parts.as_slice()
-    {
-        return write_expr(f, only, place);
-    }
-    let wrap = match expr {
-        Expr::Seq(_) => place == Place::Repeated,
-        Expr::Any(_) => place != Place::Rule,
-        Expr::Literal(_)
-        | Expr::Class(_)
-        | Expr::Rule(_)
-        | Expr::Optional(_)
-        | Expr::Many(_)
-        | Expr::Times(..) => false,
-    };
-    if wrap {
-        f.write_char('(')?;
-    }
-    match expr {
-        Expr::Literal(text) => write_literal(f, text)?,
-        Expr::Class(class) => f.write_str(class)?,
-        Expr::Rule(name) => f.write_str(name)?,
-        Expr::Seq(parts) if parts.is_empty() => f.write_str("\"\"")?,
-        Expr::Seq(parts) => write_joined(f, parts, " ")?,
-        Expr::Any(parts) => write_joined(f, parts, " | ")?,
-        Expr::Optional(inner) => write_repeated(f, inner, "?")?,
-        Expr::Many(inner) => write_repeated(f, inner, "*")?,
-        Expr::Times(inner, count) => write_repeated(f, inner, &format!("{{{count}}}"))?,
-    }
-    if wrap {
-        f.write_char(')')?;
-    }
-    Ok(())
-}
-
-fn write_joined(f: &mut Formatter<'_>, parts: &[Expr], between: &str) -> fmt::Result {
-    for (at, part) in parts.iter().enumerate() {
-        if at > 0 {
-            f.write_str(between)?;
-        }
-        write_expr(f, part, Place::Sequence)?;
-    }
-    Ok(())
-}
-
-fn write_repeated(f: &mut Formatter<'_>, inner: &Expr, mark: &str) -> fmt::Result {
-    write_expr(f, inner, Place::Repeated)?;
-    f.write_str(mark)
-}
-
-fn write_literal(f: &mut Formatter<'_>, text: &str) -> fmt::Result {
-    f.write_char('"')?;
-    for c in text.chars() {
-        match c {
-            '"' => f.write_str("\\\"")?,
-            '\\' => f.write_str("\\\\")?,
-            '\n' => f.write_str("\\n")?,
-            '\r' => f.write_str("\\r")?,
-            '\t' => f.write_str("\\t")?,
-            // Everything that a terminal or a log could swallow is written as a code point.
-            c if c.is_control() => write!(f, "\\U{:08X}", u32::from(c))?,
-            c => f.write_char(c)?,
-        }
-    }
-    f.write_char('"')
-}
-
-/// Returns the tree of `texts`, which are sorted and distinct, without their first `skip` bytes.
-fn prefix_tree(texts: &[&str], skip: usize) -> Expr {
-    let [first, .., last] = texts else {
-        return Expr::literal(texts.first().map_or("", |text| &text[skip..]));
-    };
-    let shared = shared_prefix(&first[skip..], &last[skip..]);
-    let inner = skip + shared;
-    let mut branches = Vec::new();
-    let mut rest = texts;
-    while let Some(head) = rest.first() {
-        let next = head[inner..].chars().next();
-        let same = rest.iter().take_while(|text| text[inner..].chars().next() == next).count();
-        branches.push(prefix_tree(&rest[..same], inner));
-        rest = &rest[same..];
-    }
-    let choice = Expr::Any(branches);
-    match shared {
-        0 => choice,
-        _ => Expr::Seq(vec![Expr::literal(&first[skip..inner]), choice]),
-    }
-}
-
-/// Returns the length in bytes of the longest common prefix that ends between two characters.
-fn shared_prefix(a: &str, b: &str) -> usize {
-    a.chars().zip(b.chars()).take_while(|(x, y)| x == y).map(|(c, _)| c.len_utf8()).sum()
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-'
 }

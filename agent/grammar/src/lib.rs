@@ -1,11 +1,18 @@
 //! GBNF, the grammar language of llama.cpp, for people who constrain what a model may write.
 //!
-//! This crate knows text and nothing of agents, models or files. It writes grammars today; the parser, the
-//! matcher and the masks that replace llama.cpp's sampler have their own place here when they come.
+//! This crate knows text and tokens, and nothing of agents, models or files. [`gbnf`] reads and writes grammars,
+//! [`matcher`] says which tokens of a [`vocabulary`] may come next under one.
 #![forbid(unsafe_code)]
 
 pub mod gbnf;
 pub mod json;
+pub mod limits;
+pub mod matcher;
 pub mod piece;
+pub mod schema;
+pub mod vocabulary;
 
 pub use gbnf::{Expr, Grammar};
+pub use limits::Limits;
+pub use matcher::{Constraint, Mask, State};
+pub use vocabulary::{TokenId, Vocabulary};

@@ -7,7 +7,7 @@ use crate::config::Places;
 use crate::env::accept::{AcceptOptions, accept};
 use crate::env::repo::Repo;
 use crate::env::run_dir::RunDir;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 
 /// Flags of `accept`.
 #[derive(Debug, clap::Args)]
@@ -27,14 +27,25 @@ pub(super) struct Args {
 
 /// Accepts.
 pub(super) fn run(args: &Args) -> Result<(), Error> {
+    if args.message.as_ref().is_some_and(|text| text.trim().is_empty()) {
+        return Err(Error::new(Kind::Usage, "--message is empty")
+            .hint("leave it out: the goal is the message then"));
+    }
     let places = Places::find()?;
     let mut dir = RunDir::open(&places.state, &args.run)?;
     let repo = Repo::discover(&dir.file().repo)?;
     let options = AcceptOptions { message: args.message.clone(), anyway: args.anyway };
     let accepted = accept(&mut dir, &repo, options)?;
     let id = &dir.file().id;
-    if args.json {
-        return out::json(&json!({ "type": "accepted", "run": id, "commit": accepted.commit }));
+    let words = format!("accepted {id} as commit {}", accepted.commit);
+    let told = if args.json {
+        out::json(&json!({ "type": "accepted", "run": id, "commit": accepted.commit }))
+    } else {
+        out::line(&words)
+    };
+    // The commit is made, whoever hears of it: an error here would say that it is not.
+    if let Err(err) = told {
+        out::note(&format!("{words}, but {err}"));
     }
-    out::line(&format!("accepted {id} as commit {}", accepted.commit))
+    Ok(())
 }

@@ -10,8 +10,8 @@ use chargehand_core::contract::{Check, Contract, ContractError, ContractFile, pa
 use crate::config::{self, ProjectConfig};
 use crate::error::{Error, Kind};
 
-/// More than this is no goal.
-const MAX_GOAL: u64 = 1 << 20;
+/// More than this is not even read; what a goal may have is the contract's to say.
+const MAX_READ: u64 = 1 << 20;
 
 /// What is to be done and within which limits.
 #[derive(Debug, clap::Args)]
@@ -90,21 +90,47 @@ fn read_file(path: &Path) -> Result<ContractFile, Error> {
     };
     let text = fs::read_to_string(path).map_err(unreadable)?;
     config::parse(path, &text).map_err(|err| {
-        Error::from_source(Kind::Usage, &err).hint("docs/contract.md lists the keys of a contract")
+        let date = toml::from_str(&text).ok().and_then(|table: toml::Table| date_in(&table));
+        let shown = match date {
+            // The parser calls it a map.
+            Some((key, date)) => {
+                let file = path.display();
+                Error::new(Kind::Usage, format!("{file}: `{key}` is the date {date} and no text"))
+                    .hint("put it in quotes")
+            }
+            None => Error::from_source(Kind::Usage, &err),
+        };
+        shown.hint("docs/contract.md lists the keys of a contract")
+    })
+}
+
+/// Returns the first date in `table`, with its key.
+fn date_in(table: &toml::Table) -> Option<(String, String)> {
+    table.iter().find_map(|(key, value)| {
+        let date = |value: &toml::Value| match value {
+            toml::Value::Datetime(date) => Some((key.clone(), date.to_string())),
+            toml::Value::Table(table) => date_in(table),
+            _ => None,
+        };
+        match value {
+            toml::Value::Array(values) => values.iter().find_map(date),
+            value => date(value),
+        }
     })
 }
 
 fn read_stdin() -> Result<String, Error> {
     let mut goal = String::new();
-    let read = io::stdin().lock().take(MAX_GOAL + 1).read_to_string(&mut goal);
+    let read = io::stdin().lock().take(MAX_READ + 1).read_to_string(&mut goal);
     read.map_err(|err| Error::new(Kind::Usage, format!("cannot read the goal from stdin: {err}")))?;
-    if u64::try_from(goal.len()).unwrap_or(u64::MAX) > MAX_GOAL {
+    if u64::try_from(goal.len()).unwrap_or(u64::MAX) > MAX_READ {
         return Err(Error::new(
             Kind::Usage,
-            format!("the goal on stdin has more than {MAX_GOAL} bytes"),
+            format!("the goal on stdin has more than {MAX_READ} bytes"),
         ));
     }
-    Ok(goal)
+    // A goal that was written elsewhere may have the line ends of its system.
+    Ok(goal.replace("\r\n", "\n"))
 }
 
 /// Parses the value of `--check`, which gets a name that none of `earlier` has.
@@ -156,6 +182,10 @@ fn refuse(err: ContractError) -> Error {
         | ContractError::SameName(_)
         | ContractError::CheckName(_)
         | ContractError::NoCommand(_)
+        | ContractError::LongGoal(_)
+        | ContractError::GoalCharacter(_)
+        | ContractError::Nul(_)
+        | ContractError::ZeroTimeout(_)
         | ContractError::ZeroLimit(_) => Error::from_source(Kind::Usage, &err),
     }
 }

@@ -12,7 +12,7 @@ use super::out;
 use crate::config::{Places, UserConfig};
 use crate::env::probe;
 use crate::env::sandbox::Sandbox;
-use crate::env::worker::ModelWorker;
+use crate::env::worker::{ModelWorker, PATIENCE};
 use crate::error::{Error, Kind};
 use crate::report::visible;
 
@@ -133,9 +133,9 @@ fn model() -> Finding {
         let places = Places::find()?;
         let config = UserConfig::default();
         let choice = ModelArgs::default().choose(&config, &places)?;
-        let (plan, _) = model::plan(&choice)?;
+        let plan = model::plan(&choice)?;
         let begun = std::time::Instant::now();
-        drop(ModelWorker::start(&plan, Sampling::default())?);
+        drop(ModelWorker::start(&plan, Sampling::default(), PATIENCE, &|| false)?);
         let millis = begun.elapsed().as_millis();
         let line = format!("{}: a worker loads it and is ready in {millis} ms", choice.name);
         Ok((

@@ -1,5 +1,6 @@
 //! A run from its folder to its verdict; `run` and `resume` differ only in what they begin with.
 
+use std::fs;
 use std::io;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -13,17 +14,17 @@ use chargehand_core::report::{self, Report, SCHEMA};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::embedded::hex;
-use super::verify;
+use super::measure;
 use super::watch::{Brake, RunWatch};
 use super::worker::{Ready, WorkerSpec};
 use crate::audit::{self, Log};
 use crate::config;
+use crate::env::dir::hex;
 use crate::env::run_dir::{RunDir, Status};
 use crate::env::sandbox::Sandbox;
 use crate::env::workspace::Workspace;
 use crate::error::{Error, Kind};
-use crate::signal::Interrupt;
+use crate::signal::{AtOnce, Interrupt};
 use crate::ui::{self, Json, Paint, Phase, Plain, Start, Terminal, View};
 
 /// How a run is shown.
@@ -68,10 +69,19 @@ pub(super) fn sandbox_for(contract: &Contract) -> Result<Option<Sandbox>, Error>
     if contract.checks.is_empty() { Ok(None) } else { Ok(Some(Sandbox::detect()?)) }
 }
 
+/// Lets Ctrl-C and SIGTERM end the program at once, until the result is dropped: a goal, a contract or a script may
+/// be read from a pipe, and that cannot be asked to end.
+pub(super) fn at_once() -> Result<AtOnce, Error> {
+    AtOnce::listen().map_err(deaf)
+}
+
 /// Starts to listen for Ctrl-C and SIGTERM.
 pub(super) fn listen() -> Result<Interrupt, Error> {
-    Interrupt::listen()
-        .map_err(|err| Error::new(Kind::Failed, format!("cannot listen for Ctrl-C: {err}")))
+    Interrupt::listen().map_err(deaf)
+}
+
+fn deaf(err: io::Error) -> Error {
+    Error::new(Kind::Failed, format!("cannot listen for Ctrl-C: {err}"))
 }
 
 impl ShowArgs {
@@ -82,7 +92,15 @@ impl ShowArgs {
         if let Some(path) = &self.output {
             let json =
                 serde_json::to_vec_pretty(&report).expect("our own types have text keys only");
-            verify::replace(path, &json)?;
+            // As a redirection would: through a link, into a device.
+            fs::write(path, &json).map_err(|err| {
+                Error::new(Kind::Failed, format!("cannot write {}: {err}", path.display()))
+            })?;
+        }
+        if let Some(why) = view.lost() {
+            let message = format!("the run is complete, but stdout does not have all of it: {why}");
+            let hint = format!("`chargehand report {}` shows the result", report.run);
+            return Err(Error::new(Kind::Failed, message).hint(hint));
         }
         Ok(ExitCode::from(report.exit_code()))
     }
@@ -128,8 +146,8 @@ impl Job {
         };
         let worked = held.work(self.ready, &mut watch)?;
         watch.view().phase(Phase::Verifying);
-        let (evidence, patch) =
-            verify::measure(&self.contract, self.sandbox.as_ref(), &self.dir, &brake, &mut watch)?;
+        let (evidence, changes) =
+            measure::measure(&self.contract, self.sandbox.as_ref(), &self.dir, &brake, &mut watch)?;
         let stop = if brake.is_interrupted() { Stop::Interrupted } else { worked.stop };
         let (verdict, violations) = Report::judge(&self.contract, &evidence);
         let turns = report::turns(watch.events());
@@ -146,6 +164,8 @@ impl Job {
             verdict,
             violations,
             evidence,
+            tree: changes.tree,
+            log_head: watch.log()?.head().to_owned(),
             claim: claim(&stop),
             stop,
             totals: report::totals(&turns),
@@ -153,7 +173,7 @@ impl Job {
             prompt_tokens: worked.prompt_tokens,
             sandbox: self.sandbox.as_ref().map(Sandbox::layers).unwrap_or_default(),
         };
-        conclude(&mut self.dir, &report, &patch, &mut watch)?;
+        conclude(&mut self.dir, &report, &changes.patch, &mut watch)?;
         Ok(report)
     }
 }
@@ -172,10 +192,11 @@ impl Held<'_> {
     /// Lets the worker work until it ends or is ended. Its process is gone afterwards.
     fn work(&self, ready: Ready, watch: &mut RunWatch<'_>) -> Result<Worked, Error> {
         watch.view().phase(Phase::Loading);
-        let mut worker = match ready.start() {
+        let mut worker = match ready.start(&|| self.brake.reason().is_some()) {
             Ok(worker) => worker,
             Err(err) => {
-                let stop = Stop::WorkerFailed(err.to_string());
+                let stop = self.brake.reason();
+                let stop = stop.unwrap_or_else(|| Stop::WorkerFailed(err.to_string()));
                 watch.see(&Event::Stopped { stop: stop.clone() });
                 return Ok(Worked { stop, prompt_tokens: None });
             }
@@ -183,8 +204,8 @@ impl Held<'_> {
         watch.view().phase(Phase::Working);
         let mut workspace = self.workspace()?;
         let instructions = workspace.instructions();
-        let changed = self.resumed && !workspace.measure()?.0.list.is_empty();
-        let begin = Begin { instructions: instructions.as_deref(), changed };
+        let changes = if self.resumed { workspace.measure()?.0.list } else { Vec::new() };
+        let begin = Begin { instructions: instructions.as_deref(), changes: &changes };
         let run = agent::run(self.contract, worker.model(), &mut workspace, watch, begin);
         let prompt_tokens = worker.prompt_tokens();
         drop(worker);
@@ -223,11 +244,15 @@ fn conclude(
     patch: &str,
     watch: &mut RunWatch<'_>,
 ) -> Result<(), Error> {
-    verify::write_report(dir.path(), report, patch)?;
+    let json = measure::write_report(dir.path(), report, patch)?;
     let log = watch.log()?;
     let hash = |text: &[u8]| hex(&Sha256::digest(text));
-    let verdict = report.verdict;
-    let facts = json!({ "verdict": verdict, "exit_code": report.exit_code(), "diff_sha256": hash(patch.as_bytes()) });
+    let facts = json!({
+        "verdict": report.verdict,
+        "exit_code": report.exit_code(),
+        "diff_sha256": hash(patch.as_bytes()),
+        "report_sha256": hash(&json),
+    });
     log.write("judged", facts)?;
     log.sync()?;
     if report.stop != Stop::Interrupted {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::env::dir::hex;
 use crate::error::{Error, Kind};
 
 /// The name by which it can be asked for.
@@ -65,11 +66,6 @@ fn place(folder: &Path, path: &Path) -> io::Result<()> {
         drop(fs::remove_file(&own));
     }
     written
-}
-
-/// Returns `bytes` in hex.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use chargehand_engine::gguf::GgufError;
 use crate::audit::AuditError;
 use crate::config::ConfigError;
 use crate::env::accept::AcceptError;
+use crate::env::dir::DiskError;
 use crate::env::probe::ProbeError;
 use crate::env::repo::RepoError;
 use crate::env::run_dir::RunDirError;
@@ -29,6 +30,12 @@ impl From<ConfigError> for Error {
 
 impl From<AuditError> for Error {
     fn from(err: AuditError) -> Self {
+        Self::from_source(Kind::Failed, &err)
+    }
+}
+
+impl From<DiskError> for Error {
+    fn from(err: DiskError) -> Self {
         Self::from_source(Kind::Failed, &err)
     }
 }

@@ -3,7 +3,6 @@
 use std::io::{self, BufReader, Read};
 use std::process::ExitCode;
 
-use chargehand_engine::Log;
 use chargehand_engine::devices;
 use chargehand_engine::dry_run;
 use chargehand_engine::engine::Backend;
@@ -14,26 +13,17 @@ use crate::env::probe::{DryRun, Measured};
 use crate::env::worker;
 use crate::error::{Error, Kind};
 
-/// Arguments of `worker`: none, all comes through its stdin.
-#[derive(Debug, clap::Args)]
-pub(super) struct WorkerArgs {}
-
-/// Arguments of `dry-run`: none, all comes through its stdin.
-#[derive(Debug, clap::Args)]
-pub(super) struct DryRunArgs {}
-
 /// Serves one model until stdin ends.
-pub(super) fn worker(_: &WorkerArgs) -> Result<ExitCode, Error> {
+pub(super) fn worker() -> Result<ExitCode, Error> {
     settle_in()?;
-    let backend =
-        Backend::start(Log::Quiet).map_err(|err| Error::from_source(Kind::Failed, &err))?;
+    let backend = Backend::start().map_err(|err| Error::from_source(Kind::Failed, &err))?;
     serve(&backend, BufReader::new(io::stdin()), io::stdout())
         .map_err(|err| Error::from_source(Kind::Failed, &err))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Answers one question about memory.
-pub(super) fn dry_run(_: &DryRunArgs) -> Result<ExitCode, Error> {
+pub(super) fn dry_run() -> Result<ExitCode, Error> {
     settle_in()?;
     let mut question = Vec::new();
     let read = io::stdin().lock().read_to_end(&mut question);
@@ -45,7 +35,7 @@ pub(super) fn dry_run(_: &DryRunArgs) -> Result<ExitCode, Error> {
 }
 
 fn measure(ask: DryRun) -> Measured {
-    let backend = match Backend::start(Log::Quiet) {
+    let backend = match Backend::start() {
         Ok(backend) => backend,
         Err(err) => return Measured::Failed(err.to_string()),
     };

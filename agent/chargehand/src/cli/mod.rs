@@ -3,6 +3,7 @@
 //! The result goes to stdout and everything else to stderr; the exit code is the one that `error.rs` lists.
 
 mod accept;
+mod bounds;
 mod completions;
 mod contract;
 mod doctor;
@@ -10,11 +11,14 @@ mod drive;
 mod embedded;
 mod faults;
 mod hidden;
+mod measure;
 mod model;
 mod models;
 mod out;
 mod plan;
+mod record;
 mod reject;
+mod replay;
 mod report;
 mod resume;
 mod run;
@@ -22,6 +26,7 @@ mod verify;
 mod watch;
 mod worker;
 
+use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
@@ -49,6 +54,10 @@ enum Command {
     Reject(reject::Args),
     /// Goes on with a run that was interrupted.
     Resume(Box<resume::Args>),
+    /// Holds the evidence of a run against what is on the disk, and runs its commands again.
+    Verify(verify::Args),
+    /// Plays the calls of a run again on the same base: the same tree must come out.
+    Replay(replay::Args),
     /// Shows the report of a run.
     Report(report::Args),
     /// Shows what models would take of the memory, and whether they fit.
@@ -61,10 +70,10 @@ enum Command {
     Completions(completions::Args),
     /// Serves one model to the process that started it.
     #[command(hide = true)]
-    Worker(hidden::WorkerArgs),
+    Worker,
     /// Measures what a model would take, without loading it.
     #[command(hide = true)]
-    DryRun(hidden::DryRunArgs),
+    DryRun,
 }
 
 impl Command {
@@ -74,13 +83,15 @@ impl Command {
             Self::Accept(args) => accept::run(args).map(|()| ExitCode::SUCCESS),
             Self::Reject(args) => reject::run(args).map(|()| ExitCode::SUCCESS),
             Self::Resume(args) => resume::run(args),
+            Self::Verify(args) => verify::run(args),
+            Self::Replay(args) => replay::run(args),
             Self::Report(args) => report::run(args).map(|()| ExitCode::SUCCESS),
             Self::Plan(args) => plan::run(args),
             Self::Models(args) => models::run(args).map(|()| ExitCode::SUCCESS),
             Self::Doctor(args) => doctor::run(args),
             Self::Completions(args) => completions::run(args).map(|()| ExitCode::SUCCESS),
-            Self::Worker(args) => hidden::worker(args),
-            Self::DryRun(args) => hidden::dry_run(args),
+            Self::Worker => hidden::worker(),
+            Self::DryRun => hidden::dry_run(),
         }
     }
 
@@ -90,12 +101,14 @@ impl Command {
             Self::Accept(args) => args.json,
             Self::Reject(args) => args.json,
             Self::Resume(args) => args.wants_json(),
+            Self::Verify(args) => args.json,
+            Self::Replay(args) => args.json,
             Self::Report(args) => args.json,
             Self::Plan(args) => args.json,
             Self::Models(args) => args.json,
             Self::Doctor(args) => args.json,
             Self::Completions(args) => args.json,
-            Self::Worker(_) | Self::DryRun(_) => false,
+            Self::Worker | Self::DryRun => false,
         }
     }
 }
@@ -114,6 +127,9 @@ pub fn main() -> ExitCode {
         Err(err) => {
             // Help goes to stdout and ends with 0. A reader that is gone has seen enough.
             drop(err.print());
+            if err.use_stderr() && names_json(std::env::args_os()) {
+                out::report_json(&Error::new(Kind::Usage, wrong(&err)));
+            }
             return ExitCode::from(u8::try_from(err.exit_code()).unwrap_or(Kind::Usage.code()));
         }
     };
@@ -126,6 +142,22 @@ pub fn main() -> ExitCode {
         }
         Err(_) => ExitCode::from(Kind::Bug.code()),
     }
+}
+
+/// Whether `--json` stands among `args`, which could not be parsed.
+fn names_json(args: impl Iterator<Item = OsString>) -> bool {
+    args.take_while(|arg| arg != "--").any(|arg| arg == "--json")
+}
+
+/// Returns the first line of what clap says: the rest is for people.
+fn wrong(err: &clap::Error) -> String {
+    if err.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return "there is no command".to_owned();
+    }
+    let text = err.to_string();
+    let first = text.split("\n\n").next().unwrap_or_default();
+    let lines = first.trim_start_matches("error: ").lines().map(str::trim);
+    lines.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use chargehand_core::bytes::Bytes;
-use chargehand_core::memory::{self, Budget, Footprint, LoadOptions, Plan};
+use chargehand_core::memory::{self, Footprint, LoadOptions, Plan};
 use chargehand_engine::gguf::{self, Header};
 use chargehand_engine::sampler::Sampling;
 
-use super::embedded;
+use super::{bounds, embedded};
 use crate::config::{Places, UserConfig};
 use crate::env::probe;
 use crate::error::Error;
@@ -51,8 +51,14 @@ pub(super) struct Choice {
 impl ModelArgs {
     /// Returns the model that is asked for.
     pub(super) fn choose(&self, config: &UserConfig, places: &Places) -> Result<Choice, Error> {
+        self.temperature.map_or(Ok(()), |value| bounds::temperature("--temperature", value))?;
         let path = self.model.as_deref().or(config.model.as_deref());
         choose(path, self.ctx, config, places)
+    }
+
+    /// Returns whether a flag says how the model is to be used.
+    pub(super) fn is_tuned(&self) -> bool {
+        self.ctx.is_some() || self.temperature.is_some() || self.seed.is_some()
     }
 
     /// Returns how tokens are picked.
@@ -79,8 +85,13 @@ pub(super) fn choose(
         Some(path) if path.as_os_str() != embedded::NAME => (name_of(path), path.to_owned()),
         Some(_) | None => (embedded::NAME.to_owned(), embedded::unpack(&places.state)?),
     };
+    ctx.map_or(Ok(()), |tokens| bounds::least_ctx("--ctx", tokens))?;
     let header = gguf::read(&path)?;
-    let options = options(&path, ctx.or(config.ctx), config, &header)?;
+    let trained = header.context_length.and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
+    let usual = trained.map_or(DEFAULT_CTX, |n| n.min(DEFAULT_CTX));
+    let n_ctx = ctx.or(config.ctx).unwrap_or(usual);
+    bounds::most_ctx(&name, n_ctx, trained)?;
+    let options = options(&path, n_ctx, config, &header)?;
     Ok(Choice { name, options })
 }
 
@@ -91,7 +102,7 @@ fn name_of(path: &Path) -> String {
 
 fn options(
     path: &Path,
-    ctx: Option<u32>,
+    n_ctx: u32,
     config: &UserConfig,
     header: &Header,
 ) -> Result<LoadOptions, Error> {
@@ -103,18 +114,17 @@ fn options(
             format!("the path of the model, {shown}, is no UTF-8 text"),
         )
     })?;
-    let trained = header.context_length.and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
     let on_gpu =
         cfg!(any(feature = "cuda", feature = "vulkan", feature = "metal", feature = "rocm"));
     let n_gpu_layers = config.gpu_layers.unwrap_or(if on_gpu { 999 } else { 0 });
     Ok(LoadOptions {
         path,
-        n_ctx: ctx.or(trained.map(|n| n.min(DEFAULT_CTX))).unwrap_or(DEFAULT_CTX),
+        n_ctx,
         n_batch: 512,
         n_gpu_layers,
         kv_type: config.kv_type.clone().unwrap_or_else(|| "f16".to_owned()),
-        // Mapped weights that are repacked for the CPU are held twice.
-        use_mmap: n_gpu_layers > 0,
+        // The dry run takes this back where weights would be held twice.
+        use_mmap: true,
         extra_buffers: true,
         threads: config.threads.unwrap_or(if header.weights <= SMALL { 1 } else { 0 }),
     })
@@ -126,9 +136,6 @@ pub(super) fn footprint(choice: &Choice) -> Result<Footprint, Error> {
 }
 
 /// Plans to load one model, or says with numbers why it does not fit.
-pub(super) fn plan(choice: &Choice) -> Result<(Plan, Budget), Error> {
-    let footprint = footprint(choice)?;
-    let budget = probe::budget();
-    let plan = memory::plan(vec![footprint], &budget)?;
-    Ok((plan, budget))
+pub(super) fn plan(choice: &Choice) -> Result<Plan, Error> {
+    Ok(memory::plan(vec![footprint(choice)?], &probe::budget())?)
 }

@@ -41,14 +41,19 @@ pub(super) fn report_error(err: &Error, as_json: bool) {
         note(&format!("hint: {}", escape(hint)));
     }
     if as_json {
-        let (kind, exit_code) = (err.kind.word(), err.kind.code());
-        let message = err.to_string();
-        let hints = err.hints();
-        // Stdout may be what failed.
-        drop(json(&json!({
-            "type": "error", "kind": kind, "message": message, "hints": hints, "exit_code": exit_code,
-        })));
+        report_json(err);
     }
+}
+
+/// Says why a command failed to a program that asked for JSON, on stdout.
+pub(super) fn report_json(err: &Error) {
+    let (kind, exit_code) = (err.kind.word(), err.kind.code());
+    let message = err.to_string();
+    let hints = err.hints();
+    // Stdout may be what failed.
+    drop(json(&json!({
+        "type": "error", "kind": kind, "message": message, "hints": hints, "exit_code": exit_code,
+    })));
 }
 
 /// Says that we have a bug.

@@ -8,7 +8,7 @@ use chargehand_core::memory::{self, Budget, Footprint, Refusal};
 use serde_json::json;
 
 use super::model::{self, Choice};
-use super::out;
+use super::{bounds, out};
 use crate::config::{Places, UserConfig};
 use crate::env::probe;
 use crate::error::{Error, Kind};
@@ -35,6 +35,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let places = Places::find()?;
     let config = UserConfig::read(places.config.as_deref(), &args.config)?;
+    bounds::check(&config)?;
     let choose = |path: &PathBuf| model::choose(Some(path), args.ctx, &config, &places);
     let choices = args.models.iter().map(choose).collect::<Result<Vec<Choice>, Error>>()?;
     let footprints = choices.iter().map(model::footprint).collect::<Result<Vec<_>, Error>>()?;

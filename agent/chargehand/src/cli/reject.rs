@@ -5,6 +5,7 @@ use serde_json::json;
 use super::out;
 use crate::config::Places;
 use crate::env::accept::reject;
+use crate::env::repo::Repo;
 use crate::env::run_dir::RunDir;
 use crate::error::Error;
 
@@ -22,7 +23,8 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Error> {
     let places = Places::find()?;
     let mut dir = RunDir::open(&places.state, &args.run)?;
-    reject(&mut dir)?;
+    let repo = Repo::discover(&dir.file().repo).ok();
+    reject(&mut dir, repo.as_ref())?;
     let id = &dir.file().id;
     if args.json {
         return out::json(&json!({ "type": "rejected", "run": id }));

@@ -32,7 +32,9 @@ pub(super) struct Args {
 /// Shows it.
 pub(super) fn run(args: &Args) -> Result<(), Error> {
     let places = Places::find()?;
-    let Some(wanted) = &args.run else { return list(args, &RunDir::list(&places.state)?) };
+    let Some(wanted) = &args.run else {
+        return list(args, &places.state, &RunDir::list(&places.state)?);
+    };
     let dir = RunDir::peek(&places.state, wanted)?;
     let text = |name| read(&dir, name);
     if args.html {
@@ -57,25 +59,30 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     out::raw(&ui::summary(&report, dir.path(), paint))
 }
 
-fn list(args: &Args, runs: &[RunFile]) -> Result<(), Error> {
+fn list(args: &Args, state: &Path, runs: &[RunFile]) -> Result<(), Error> {
     runs.iter().try_for_each(|run| {
         if args.json {
             return out::json(run);
         }
+        let is_busy = run.status == Status::Running && RunDir::is_busy(state, &run.id);
         let (repo, began) = (run.repo.to_string_lossy(), words::moment(run.started));
         out::line(&format!(
-            "{}  {:<8}  {began}  {}",
+            "{}  {:<11}  {began}  {}",
             run.id,
-            word(run.status),
+            if is_busy { "running" } else { word(state, run) },
             visible::line(&repo).text
         ))
     })
 }
 
-fn word(status: Status) -> &'static str {
-    match status {
-        Status::Running => "running",
-        Status::Done => "done",
+fn word(state: &Path, run: &RunFile) -> &'static str {
+    match run.status {
+        Status::Running => "interrupted",
+        Status::Done => {
+            let text = fs::read(state.join("runs").join(&run.id).join("report.json"));
+            let report = text.ok().and_then(|text| serde_json::from_slice::<Report>(&text).ok());
+            report.map_or("done", |report| words::verdict(report.verdict))
+        }
         Status::Accepted => "accepted",
         Status::Rejected => "rejected",
     }
@@ -92,7 +99,7 @@ fn read(dir: &RunDir, name: &str) -> Result<String, Error> {
         io::ErrorKind::NotFound => {
             let id = &dir.file().id;
             Error::new(
-                Kind::Failed,
+                Kind::Refused,
                 format!("run {id} has no {name}: it has not come to its verdict"),
             )
             .hint(format!("chargehand resume {id} goes on, chargehand reject {id} throws it away"))

@@ -3,12 +3,12 @@
 use std::fs;
 use std::process::ExitCode;
 
-use chargehand_core::contract::Contract;
 use chargehand_core::report::Report;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::drive::{self, Job, ShowArgs};
+use super::record;
 use super::worker::{WorkerArgs, WorkerSpec};
 use crate::audit::{Line, Log};
 use crate::config::Places;
@@ -35,12 +35,17 @@ impl Args {
 
 /// Goes on from the present state of the workspace.
 pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
-    let interrupt = drive::listen()?;
+    let waiting = drive::at_once()?;
     let places = Places::find()?;
     let mut dir = RunDir::open(&places.state, &args.run)?;
     may_resume(&dir)?;
-    let contract = read_contract(&dir)?;
+    let contract = record::contract(&dir)?;
     let (mut log, lines) = Log::reopen(&dir.path().join("events.jsonl"))?;
+    if !args.worker.is_given() && args.worker.sets_model() {
+        let message = "--ctx, --temperature and --seed go with a model of their own";
+        return Err(Error::new(Kind::Usage, message)
+            .hint("give -m too, or leave them out: the worker goes on as it was"));
+    }
     let (spec, ready) = if args.worker.is_given() {
         args.worker.choose(&places)?
     } else {
@@ -48,10 +53,12 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
             Error::new(Kind::Failed, "the log of the run does not say who worked")
                 .hint("give -m or --worker")
         })?;
-        let ready = spec.again()?;
+        let ready = spec.again(&args.worker.config(&places)?)?;
         (spec, ready)
     };
     let sandbox = drive::sandbox_for(&contract)?;
+    let interrupt = drive::listen()?;
+    drop(waiting);
     dir.set_status(Status::Running)?;
     log.write("resumed", json!({ "facts": { "worker": spec } }))?;
     let earlier = lines.iter().filter_map(Line::event).collect();
@@ -80,15 +87,6 @@ fn may_resume(dir: &RunDir) -> Result<(), Error> {
 fn reached_limit(dir: &RunDir) -> bool {
     let text = fs::read(dir.path().join("report.json")).unwrap_or_default();
     serde_json::from_slice::<Report>(&text).is_ok_and(|report| report.stop.is_limit())
-}
-
-fn read_contract(dir: &RunDir) -> Result<Contract, Error> {
-    let path = dir.path().join("contract.toml");
-    let text = fs::read_to_string(&path).map_err(|err| {
-        Error::new(Kind::Failed, format!("cannot read {}: {err}", path.display()))
-    })?;
-    Contract::parse(&text)
-        .map_err(|err| Error::new(Kind::Failed, format!("{}: {err}", path.display())))
 }
 
 /// The worker that worked last.

@@ -3,17 +3,21 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use chargehand_core::contract::Contract;
+use chargehand_core::rel_path::RelPath;
 use serde_json::json;
 
 use super::contract::ContractArgs;
 use super::drive::{self, Job, ShowArgs};
+use super::out;
 use super::worker::WorkerArgs;
 use crate::audit::Log;
 use crate::config::{Places, ProjectConfig};
 use crate::env::repo::Repo;
 use crate::env::run_dir::RunDir;
-use crate::env::workspace::Workspace;
+use crate::env::workspace::{Workspace, lies_in};
 use crate::error::{Error, Kind};
+use crate::report::visible;
 
 /// Flags of `run`.
 #[derive(Debug, clap::Args)]
@@ -38,23 +42,69 @@ impl Args {
 
 /// Does the job. Nothing is created before everything that can be checked was checked.
 pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
-    let interrupt = drive::listen()?;
+    let waiting = drive::at_once()?;
     let places = Places::find()?;
     let directory = args.directory.as_deref().unwrap_or(Path::new("."));
     let repo = Repo::discover(directory)?;
     keep_apart(&places, &repo)?;
     let contract = args.contract.contract(&ProjectConfig::read(repo.top())?)?;
+    warn_of_dirt(&repo, &contract);
     let (spec, ready) = args.worker.choose(&places)?;
     let sandbox = drive::sandbox_for(&contract)?;
     let text = toml::to_string(&contract.source).map_err(|err| {
         Error::new(Kind::Bug, format!("the contract cannot be written as TOML: {err}"))
     })?;
+    let interrupt = drive::listen()?;
+    drop(waiting);
     let dir = RunDir::create(&places.state, &repo, &text)?;
-    drop(Workspace::create(&dir, &repo)?);
-    let facts = json!({ "worker": spec, "contract": contract.source, "base": dir.file().base });
-    let log = Log::create(&dir.path().join("events.jsonl"), &dir.file().id, facts)?;
+    let workspace = Workspace::create(&dir, &repo)?;
+    let begin = || {
+        not_there_yet(&contract, &workspace)?;
+        let facts = json!({ "worker": spec, "contract": contract.source, "base": dir.file().base });
+        Ok::<_, Error>(Log::create(&dir.path().join("events.jsonl"), &dir.file().id, facts)?)
+    };
+    let log = begin().inspect_err(|_| dir.discard())?;
+    drop(workspace);
     let earlier = Vec::new();
     args.show.drive(Job { dir, contract, spec, ready, sandbox, log, earlier, interrupt })
+}
+
+/// A file that is there cannot appear: whoever lists it under `create` means `write`, or another name. Nor can one
+/// in a submodule, which is another repository.
+fn not_there_yet(contract: &Contract, workspace: &Workspace<'_>) -> Result<(), Error> {
+    let submodules = workspace.base().submodules();
+    for path in contract.scope.creatable() {
+        let is_there = workspace.base().entries.contains_key(path.as_bytes());
+        if is_there && !contract.scope.may_write(path) {
+            let message = format!("`{path}` is to be created, but the base has it already");
+            let hint = "list it under `write`, or give another name";
+            return Err(Error::new(Kind::Refused, message).hint(hint));
+        }
+        let inside = RelPath::parse(path).ok();
+        if submodules.iter().any(|place| inside.as_ref().is_some_and(|path| lies_in(path, place))) {
+            let message = format!("`{path}` is to be created, but it lies in a submodule");
+            return Err(Error::new(Kind::Refused, message).hint("run the job in the submodule"));
+        }
+    }
+    Ok(())
+}
+
+/// The run begins at the last commit. Whoever has changes of his own where it may write must know that.
+fn warn_of_dirt(repo: &Repo, contract: &Contract) {
+    let scope = &contract.scope;
+    let meets = |path: &str| scope.may_write(path) || scope.may_create(path);
+    // What cannot be looked at now is looked at by `accept`.
+    let Ok(dirty) = repo.dirty(&meets) else { return };
+    let Some(first) = dirty.first() else { return };
+    let more = match dirty.len() - 1 {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    out::note(&format!(
+        "warning: {}{more}: changes that are not committed. The run begins at the last commit, and accept will refuse \
+         while they are there; commit or stash them before the run",
+        visible::line(first).text
+    ));
 }
 
 /// A state folder inside the repository would make the private copy a part of what it copies.

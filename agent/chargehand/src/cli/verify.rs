@@ -1,98 +1,184 @@
-//! After the worker: what really changed, the required commands run by us, and the files that tell of both.
+//! `chargehand verify`: holds the evidence of a run against what is on the disk, and runs its commands again.
 
-use std::fs;
-use std::io::{self, Write};
-use std::path::Path;
+use std::process::ExitCode;
 
 use chargehand_core::contract::Contract;
 use chargehand_core::event::Event;
 use chargehand_core::evidence::{CheckRun, Evidence};
-use chargehand_core::ports::Watch;
-use chargehand_core::report::Report;
+use chargehand_core::report::{self, Report, Verdict};
+use serde::Serialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
-use super::watch::{Brake, RunWatch};
+use super::record::Record;
+use super::{drive, measure, out};
+use crate::audit::{self, Line};
+use crate::config::Places;
+use crate::env::dir::hex;
 use crate::env::run_dir::RunDir;
-use crate::env::sandbox::Sandbox;
 use crate::env::workspace::Workspace;
 use crate::error::{Error, Kind};
-use crate::report::html;
+use crate::report::{visible, words};
 
-/// Returns what changed and how the required commands ended, with the difference as a patch.
-///
-/// The commands run in a fresh copy that nothing else has touched. One that the user interrupts is no evidence.
-pub(super) fn measure(
-    contract: &Contract,
-    sandbox: Option<&Sandbox>,
-    dir: &RunDir,
-    brake: &Brake,
-    watch: &mut RunWatch<'_>,
-) -> Result<(Evidence, String), Error> {
-    let mut workspace = Workspace::open(dir)?;
-    let changes = workspace.changes()?;
-    let checks = match sandbox {
-        Some(sandbox) if !brake.is_interrupted() => {
-            let copy = workspace.final_copy()?;
-            run_checks(contract, sandbox, dir, &copy, brake, watch)?
-        }
-        Some(_) | None => Vec::new(),
-    };
-    workspace.remove_copies()?;
-    Ok((Evidence { changes: changes.list, checks }, changes.patch))
+/// Flags of `verify`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The run, or `last`
+    run: String,
+    /// Prints the findings as JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
-fn run_checks(
-    contract: &Contract,
-    sandbox: &Sandbox,
-    dir: &RunDir,
-    copy: &Path,
-    brake: &Brake,
-    watch: &mut RunWatch<'_>,
-) -> Result<Vec<CheckRun>, Error> {
-    let logs = dir.path().join("checks");
-    fs::create_dir_all(&logs).map_err(|err| {
-        Error::new(Kind::Failed, format!("cannot make {}: {err}", logs.display()))
-    })?;
-    let mut runs = Vec::new();
-    for check in &contract.checks {
-        let log = logs.join(format!("{}.log", check.name));
-        let run = sandbox.run(check, copy, Some(&log), &|| brake.is_interrupted());
-        if brake.is_interrupted() {
-            break;
-        }
-        watch.see(&Event::Checked { run: run.clone() });
-        runs.push(run);
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Finding {
+    what: &'static str,
+    /// Whether it is as the report says.
+    confirmed: bool,
+    text: String,
+}
+
+/// Verifies. Ends with 0 only where everything is as the report says and the contract holds.
+pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
+    let interrupt = drive::listen()?;
+    let places = Places::find()?;
+    let dir = RunDir::open(&places.state, &args.run)?;
+    let record = Record::read(&dir)?;
+    let mut workspace = Workspace::open(&dir)?;
+    let (changes, now) = workspace.measure()?;
+    let sandbox = drive::sandbox_for(&record.contract)?;
+    let stop = || interrupt.is_set();
+    let checks = measure::run_checks(
+        &record.contract,
+        sandbox.as_ref(),
+        &mut workspace,
+        None,
+        &stop,
+        &mut |_| {},
+    )?;
+    if stop() {
+        return Err(Error::new(Kind::Interrupted, "interrupted; nothing was changed"));
     }
-    Ok(runs)
-}
-
-/// Writes the report in its forms, each as a whole or not at all.
-pub(super) fn write_report(dir: &Path, report: &Report, patch: &str) -> Result<(), Error> {
-    let json = serde_json::to_vec_pretty(report).expect("our own types have text keys only");
-    let html = html::render(report, patch);
-    let files = [
-        ("diff.patch", patch.as_bytes()),
-        ("report.html", html.as_bytes()),
-        ("report.json", &json),
+    let report = &record.report;
+    let moved = now != workspace.judged()? || changes.tree != report.tree;
+    let mut findings = vec![
+        log(&dir, &record),
+        contract(&record),
+        finding(
+            "tree",
+            !moved,
+            format!("{}, {}", words::plural(now.entries.len() as u64, "file"), changes.tree),
+            "files were changed after the verdict",
+        ),
+        finding(
+            "diff",
+            changes.patch == record.patch && changes.list == report.evidence.changes,
+            words::plural(changes.list.len() as u64, "change"),
+            "the changes are not those of the report",
+        ),
     ];
-    for (name, content) in files {
-        replace(&dir.join(name), content)?;
-    }
-    Ok(())
+    findings.extend(checks.iter().map(|run| command(run, report)));
+    findings.push(verdict(&record.contract, report, Evidence { changes: changes.list, checks }));
+    conclude(args, &dir, report, &findings)
 }
 
-/// Replaces a file by one that is on the disk as a whole.
-pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), Error> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    let write = || -> io::Result<()> {
-        let mut file = fs::File::create(&new)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&new, path)
+fn conclude(
+    args: &Args,
+    dir: &RunDir,
+    report: &Report,
+    findings: &[Finding],
+) -> Result<ExitCode, Error> {
+    let refuted = findings.iter().filter(|finding| !finding.confirmed).count();
+    let (id, verdict) = (&dir.file().id, report.verdict);
+    if args.json {
+        out::json(&json!({
+            "type": "verified", "run": id, "confirmed": refuted == 0, "verdict": verdict, "findings": findings,
+        }))?;
+    } else {
+        for Finding { what, confirmed, text } in findings {
+            let sign = if *confirmed { "✓" } else { "✗" };
+            out::line(&format!("{sign} {what:<8} {}", visible::line(text).text))?;
+        }
+        out::line(&match (refuted, verdict) {
+            (0, Verdict::Holds) => format!("run {id} holds, and its evidence is confirmed"),
+            (0, Verdict::Violated) => {
+                format!("run {id} is violated, and its evidence is confirmed")
+            }
+            (count, _) => format!("run {id} is NOT confirmed: {count} of {}", findings.len()),
+        })?;
+    }
+    let good = refuted == 0 && verdict == Verdict::Holds;
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(Kind::Violated.code()) })
+}
+
+/// The chain, and that it and the report speak of the same run.
+fn log(dir: &RunDir, record: &Record) -> Finding {
+    let path = dir.path().join("events.jsonl");
+    match audit::read(&path) {
+        Err(err) => finding("log", false, String::new(), &err.to_string()),
+        Ok(lines) => match disagreement(&lines, record) {
+            Some(why) => finding("log", false, String::new(), why),
+            None => finding(
+                "log",
+                true,
+                format!("{}, unbroken", words::plural(lines.len() as u64, "line")),
+                "",
+            ),
+        },
+    }
+}
+
+fn disagreement(lines: &[Line], record: &Record) -> Option<&'static str> {
+    let report = &record.report;
+    let hash = |bytes: &[u8]| Value::from(hex(&Sha256::digest(bytes)));
+    let Some(judged) = lines.last().filter(|line| line.kind == "judged") else {
+        return Some("it does not end with a verdict");
     };
-    write().map_err(|err| {
-        // Half a file helps nobody; only the first error is worth telling.
-        drop(fs::remove_file(&new));
-        Error::new(Kind::Failed, format!("cannot write {}: {err}", path.display()))
-    })
+    let says = |key: &str| judged.fields.get(key).cloned().unwrap_or_default();
+    let events: Vec<Event> = lines.iter().filter_map(Line::event).collect();
+    let agreed = lines[0].fields.get("facts").and_then(|facts| facts.get("contract"));
+    let tests = [
+        (says("prev") == report.log_head.as_str(), "the report was not made behind these lines"),
+        (says("report_sha256") == hash(&record.json), "report.json is not the one that was judged"),
+        (
+            says("diff_sha256") == hash(record.patch.as_bytes()),
+            "diff.patch is not the one that was judged",
+        ),
+        (report::turns(&events) == report.turns, "its calls are not those of the report"),
+        (agreed == Some(&json!(report.contract)), "it tells of another contract than the report"),
+    ];
+    tests.into_iter().find(|(holds, _)| !holds).map(|(_, why)| why)
+}
+
+fn contract(record: &Record) -> Finding {
+    let same = record.contract.source == record.report.contract;
+    let checks = words::plural(record.contract.checks.len() as u64, "command");
+    finding("contract", same, checks, "contract.toml is not the report's")
+}
+
+fn command(run: &CheckRun, report: &Report) -> Finding {
+    let then = report.evidence.checks.iter().find(|then| then.name == run.name);
+    let then = then.map_or("not run".to_owned(), |then| then.end.to_string());
+    let now = run.end.to_string();
+    let text = format!("{}: {now}", run.name);
+    let why = format!(
+        "{}: {then} then, {now} now; it is flaky, or it hangs on something outside",
+        run.name
+    );
+    finding("command", then == now, text, &why)
+}
+
+fn verdict(contract: &Contract, report: &Report, evidence: Evidence) -> Finding {
+    let (verdict, violations) = Report::judge(contract, &evidence);
+    let key = |violations: &[chargehand_core::check::Violation]| -> Vec<(String, String)> {
+        violations.iter().map(|found| (found.rule.clone(), found.subject.clone())).collect()
+    };
+    let same = verdict == report.verdict && key(&violations) == key(&report.violations);
+    let text = words::plural(violations.len() as u64, "violation");
+    finding("verdict", same, text, "another verdict follows from this evidence")
+}
+
+fn finding(what: &'static str, confirmed: bool, text: String, why: &str) -> Finding {
+    Finding { what, confirmed, text: if confirmed { text } else { why.to_owned() } }
 }

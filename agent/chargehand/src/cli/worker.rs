@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chargehand_core::memory::{self, Footprint, Plan};
 use chargehand_core::ports::Model;
@@ -11,11 +12,12 @@ use chargehand_engine::sampler::Sampling;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::embedded::hex;
+use super::bounds;
 use super::model::{self, ModelArgs};
 use crate::config::{Places, UserConfig};
+use crate::env::dir::hex;
 use crate::env::probe;
-use crate::env::worker::ModelWorker;
+use crate::env::worker::{ModelWorker, PATIENCE};
 use crate::error::{Error, Kind};
 
 /// Files up to this size are hashed as a whole.
@@ -55,8 +57,8 @@ pub(super) enum WorkerSpec {
 pub(super) enum Ready {
     /// Its calls were read.
     Script(Script),
-    /// It fits.
-    Model(Plan, Sampling),
+    /// It fits. A worker may be silent for so long.
+    Model(Plan, Sampling, Duration),
 }
 
 impl WorkerArgs {
@@ -65,10 +67,22 @@ impl WorkerArgs {
         self.worker.is_some() || self.model.model.is_some()
     }
 
+    /// Returns whether a flag says how a model is to be used.
+    pub(super) fn sets_model(&self) -> bool {
+        self.model.is_tuned()
+    }
+
+    /// Returns what the user has set.
+    pub(super) fn config(&self, places: &Places) -> Result<UserConfig, Error> {
+        let config = UserConfig::read(places.config.as_deref(), &self.model.config)?;
+        bounds::check(&config)?;
+        Ok(config)
+    }
+
     /// Returns the worker that is asked for, and what starts it.
     pub(super) fn choose(&self, places: &Places) -> Result<(WorkerSpec, Ready), Error> {
         // Read also for a script, so that a wrong key is told at once.
-        let config = UserConfig::read(places.config.as_deref(), &self.model.config)?;
+        let config = self.config(places)?;
         if let Some(worker) = &self.worker {
             let path = script_path(worker)?;
             let script = read_script(&path)?;
@@ -76,16 +90,17 @@ impl WorkerArgs {
         }
         let choice = self.model.choose(&config, places)?;
         let sampling = self.model.sampling(&config);
-        let (plan, _) = model::plan(&choice)?;
+        let plan = model::plan(&choice)?;
         let footprint = Box::new(plan.footprints()[0].clone());
         let identity = identify(Path::new(&choice.options.path))?;
-        Ok((WorkerSpec::Model { footprint, identity, sampling }, Ready::Model(plan, sampling)))
+        let ready = Ready::Model(plan, sampling, patience(&config));
+        Ok((WorkerSpec::Model { footprint, identity, sampling }, ready))
     }
 }
 
 impl WorkerSpec {
     /// Makes ready once more what worked before.
-    pub(super) fn again(&self) -> Result<Ready, Error> {
+    pub(super) fn again(&self, config: &UserConfig) -> Result<Ready, Error> {
         match self {
             Self::Script { path } => Ok(Ready::Script(read_script(path)?)),
             Self::Model { footprint, identity, sampling } => {
@@ -96,7 +111,7 @@ impl WorkerSpec {
                     return Err(Error::new(Kind::Refused, message).hint("give the model with -m"));
                 }
                 let plan = memory::plan(vec![footprint.as_ref().clone()], &probe::budget())?;
-                Ok(Ready::Model(plan, *sampling))
+                Ok(Ready::Model(plan, *sampling, patience(config)))
             }
         }
     }
@@ -115,16 +130,17 @@ impl Ready {
     pub(super) fn plan(&self) -> Option<&Plan> {
         match self {
             Self::Script(_) => None,
-            Self::Model(plan, _) => Some(plan),
+            Self::Model(plan, ..) => Some(plan),
         }
     }
 
-    /// Starts it.
-    pub(super) fn start(self) -> Result<Started, Error> {
+    /// Starts it. `stop` is asked on the way.
+    pub(super) fn start(self, stop: &dyn Fn() -> bool) -> Result<Started, Error> {
         match self {
             Self::Script(script) => Ok(Started::Script(script)),
-            Self::Model(plan, sampling) => {
-                Ok(Started::Model(Box::new(ModelWorker::start(&plan, sampling)?)))
+            Self::Model(plan, sampling, patience) => {
+                let worker = ModelWorker::start(&plan, sampling, patience, stop)?;
+                Ok(Started::Model(Box::new(worker)))
             }
         }
     }
@@ -154,6 +170,10 @@ impl Started {
             Self::Model(worker) => worker.prompt_tokens(),
         }
     }
+}
+
+fn patience(config: &UserConfig) -> Duration {
+    config.silence.unwrap_or(PATIENCE)
 }
 
 fn script_path(worker: &str) -> Result<PathBuf, Error> {

@@ -110,7 +110,9 @@ pub enum AcceptError {
         why: &'static str,
     },
     /// HEAD is elsewhere than at the start.
-    #[error("HEAD is {now}, but the run began at {then}; `--anyway` takes a branch that moved on")]
+    #[error(
+        "HEAD is {now}, but the run began at {then}; `--anyway` takes a branch that moved on, no other"
+    )]
     Moved {
         /// Where the run began.
         then: String,
@@ -192,15 +194,18 @@ pub fn accept(
     Ok(Accepted { commit, branch: run.file().branch.clone(), paths })
 }
 
-/// Throws the workspace of `run` away. Its report and its events stay.
+/// Throws the workspace of `run` away. Its report and its events stay. A repository that is gone is no hindrance.
 ///
 /// # Errors
 ///
 /// [`AcceptError::State`] for a run that was accepted, [`AcceptError::Run`], [`AcceptError::Disk`].
-pub fn reject(run: &mut RunDir) -> Result<(), AcceptError> {
+pub fn reject(run: &mut RunDir, repo: Option<&Repo>) -> Result<(), AcceptError> {
     run.lock()?;
     if run.file().status == Status::Accepted {
         return Err(state(run, "was accepted already; `git revert` takes its commit back"));
+    }
+    if repo.map(|repo| landed(run, repo)).transpose()?.flatten().is_some() {
+        return Err(state(run, "is on the branch; `chargehand accept` finishes the checkout"));
     }
     run.set_status(Status::Rejected)?;
     Ok(run.remove(&PARTS)?)

@@ -7,11 +7,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use git2::{Index, IndexEntry, IndexTime, ObjectType, Oid, Repository};
+use git2::{
+    Index, IndexEntry, IndexEntryExtendedFlag, IndexTime, ObjectType, Oid, Repository, Status,
+};
 
 use super::dir::{Content, Dir, DiskError, Tried, split, walk};
 use super::path_text::escape;
 use super::tree::{EXECUTABLE, FILE, LINK, Leaf};
+
+/// `GIT_INDEX_ENTRY_VALID` of libgit2's flags.
+const ASSUME_VALID: u16 = 0x8000;
 
 /// One path of a commit: what it had and what it gets.
 #[derive(Debug)]
@@ -105,7 +110,7 @@ impl<'a> Checkout<'a> {
         if self.is(&found, new) {
             return Ok(true);
         }
-        if !self.is(&found, edit.old) {
+        if !self.is(&found, edit.old) && !self.is_only_smudged(edit, &found) {
             return Ok(false);
         }
         let Some((mode, bytes)) = &edit.new else {
@@ -183,7 +188,23 @@ impl<'a> Checkout<'a> {
         if found == Found::Directory && edit.old.is_none() {
             return self.will_be_empty(&edit.path, gone);
         }
-        Ok(self.is(&found, edit.old))
+        Ok(self.is(&found, edit.old) || self.is_only_smudged(edit, &found))
+    }
+
+    /// Returns whether git calls a file unchanged although its bytes differ: checked out with other line ends
+    /// (`core.autocrlf`, `eol`) or with `$Id$` filled in. libgit2 knows these two filters and runs no others.
+    fn is_only_smudged(&self, edit: &Edit, found: &Found) -> bool {
+        let changed =
+            Status::WT_NEW | Status::WT_MODIFIED | Status::WT_DELETED | Status::WT_TYPECHANGE;
+        let is_file = |mode: i32| mode == FILE || mode == EXECUTABLE;
+        let path = Path::new(std::ffi::OsStr::from_bytes(&edit.path));
+        match (found, edit.old) {
+            (Found::Leaf((_, mode)), Some((_, wanted))) if is_file(*mode) && is_file(wanted) => {
+                let is_watched = self.git.index().is_ok_and(|index| is_watched(&index, path));
+                is_watched && self.git.status_file(path).is_ok_and(|now| !now.intersects(changed))
+            }
+            (Found::Nothing | Found::Leaf(_) | Found::Directory | Found::Other, _) => false,
+        }
     }
 
     /// Returns whether a directory holds nothing but what the commit takes away.
@@ -230,6 +251,16 @@ impl<'a> Checkout<'a> {
         let id = Oid::hash_object(ObjectType::Blob, &bytes).map_err(io::Error::other)?;
         Ok(Found::Leaf((id, mode)))
     }
+}
+
+/// Returns whether git looks at the file at all: the user may have told it not to (`--assume-unchanged`).
+fn is_watched(index: &Index, path: &Path) -> bool {
+    index.get_path(path, 0).is_some_and(|entry| {
+        let told = entry.flags & ASSUME_VALID != 0;
+        let skipped = IndexEntryExtendedFlag::from_bits_truncate(entry.flags_extended)
+            .contains(IndexEntryExtendedFlag::SKIP_WORKTREE);
+        !told && !skipped
+    })
 }
 
 fn is_behind_link(err: &io::Error) -> bool {

@@ -73,17 +73,18 @@ pub(crate) struct Ended {
 pub(crate) fn run(mut command: Command, watch: &Watch<'_>) -> io::Result<Ended> {
     let begin = Instant::now();
     let capture = Arc::new(Mutex::new(Capture::new(watch.log)?));
-    let (output, writer) = io::pipe()?;
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(writer);
+    let ((output, output_writer), (told, told_writer)) = (io::pipe()?, io::pipe()?);
+    command.stdin(Stdio::piped()).stdout(told_writer).stderr(output_writer);
     // A group of its own: Ctrl-C on the terminal reaches us and not what we supervise.
     command.process_group(0);
-    let mut child = command.spawn()?;
-    // The command holds the writing end; with it the output would never end.
-    drop(command);
     let (sender, news) = channel();
-    let control = child.stdin.take();
+    // Before the start: a supervisor protects the threads that it finds.
     read_output(output, Arc::clone(&capture), sender.clone());
-    read_told(child.stdout.take(), sender);
+    read_told(told, sender);
+    let mut child = command.spawn()?;
+    // The command holds the writing ends; with them neither pipe would ever end.
+    drop(command);
+    let control = child.stdin.take();
 
     let (cause, told) = wait(&news, watch, begin);
     let told = told.unwrap_or_else(|| end(&mut child, control, &news));
@@ -181,13 +182,11 @@ fn read_output(mut output: PipeReader, capture: Arc<Mutex<Capture>>, news: Sende
     });
 }
 
-fn read_told(stdout: Option<impl Read + Send + 'static>, news: Sender<News>) {
+fn read_told(pipe: PipeReader, news: Sender<News>) {
     std::thread::spawn(move || {
         let mut told = Vec::new();
-        if let Some(stdout) = stdout {
-            // Half a word is no word; whoever reads it finds out.
-            stdout.take(MAX_TOLD).read_to_end(&mut told).unwrap_or_default();
-        }
+        // Half a word is no word; whoever reads it finds out.
+        pipe.take(MAX_TOLD).read_to_end(&mut told).unwrap_or_default();
         news.send(News::Told(String::from_utf8_lossy(&told).into_owned())).unwrap_or_default();
     });
 }

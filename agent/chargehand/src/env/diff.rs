@@ -11,7 +11,7 @@ use super::path_text::escape;
 use super::store::{Store, StoreError};
 use super::tree::{self, SUBMODULE};
 
-/// A file with a NUL in its first bytes is binary, as for git.
+/// A file with a NUL in its first bytes is binary, as for git, unless it is UTF-8: one NUL must not hide a text.
 const BINARY_PREFIX: usize = 8000;
 
 /// What changed, counted and drawn.
@@ -21,6 +21,8 @@ pub struct Changes {
     pub list: Vec<Change>,
     /// The unified diff, with bytes that are no text replaced.
     pub patch: String,
+    /// [`Manifest::digest`] of the result.
+    pub tree: String,
 }
 
 /// One side of a comparison.
@@ -37,7 +39,7 @@ pub(crate) fn draw(
     after: &Manifest,
     differences: &[Difference],
 ) -> Result<Changes, StoreError> {
-    let mut changes = Changes::default();
+    let mut changes = Changes { tree: after.digest(), ..Changes::default() };
     let mut drawn: Option<&[u8]> = None;
     for difference in differences {
         let Difference { path, kind, regular } = difference;
@@ -173,7 +175,7 @@ fn quote(prefix: &str, path: &[u8]) -> String {
 }
 
 fn is_binary(bytes: &[u8]) -> bool {
-    bytes[..bytes.len().min(BINARY_PREFIX)].contains(&0)
+    bytes[..bytes.len().min(BINARY_PREFIX)].contains(&0) && str::from_utf8(bytes).is_err()
 }
 
 fn submodule_text(id: Oid) -> Vec<u8> {

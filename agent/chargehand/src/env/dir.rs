@@ -190,26 +190,58 @@ impl Dir {
     }
 
     /// Removes whatever stands under `name`, with everything in it; links are removed, not followed.
+    ///
+    /// However deep it is, three directories are open at a time: what lies deeper is moved up first.
     pub(crate) fn remove_all(&self, name: &[u8]) -> io::Result<()> {
         let Some(found) = self.find(name)? else { return Ok(()) };
         if !found.is_dir() {
             return self.remove(name);
         }
-        let dir = match self.dir(name) {
-            // Build tools leave directories behind that even their owner cannot enter.
-            Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
-                rustix::fs::chmodat(&self.fd, os(name), Mode::RWXU, AtFlags::empty())?;
-                self.dir(name)?
+        let top = self.enter(name)?;
+        let mut moved = 0_u64;
+        loop {
+            let names = top.names()?;
+            if names.is_empty() {
+                return self.remove_empty(name);
             }
-            opened => opened?,
-        };
-        if found.permissions().mode() & 0o700 != 0o700 {
-            rustix::fs::fchmod(&dir.fd, Mode::RWXU)?;
+            for inner in names {
+                if !top.look(&inner)?.is_dir() {
+                    top.remove(&inner)?;
+                    continue;
+                }
+                let dir = top.enter(&inner)?;
+                for deeper in dir.names()? {
+                    if dir.look(&deeper)?.is_dir() {
+                        dir.enter(&deeper)?;
+                        dir.move_up(&deeper, &top, &mut moved)?;
+                    } else {
+                        dir.remove(&deeper)?;
+                    }
+                }
+                top.remove_empty(&inner)?;
+            }
         }
-        for inner in dir.names()? {
-            dir.remove_all(&inner)?;
+    }
+
+    /// Opens the directory `name` to be emptied. Build tools leave some that even their owner cannot enter.
+    fn enter(&self, name: &[u8]) -> io::Result<Self> {
+        if self.look(name)?.permissions().mode() & 0o700 != 0o700 {
+            rustix::fs::chmodat(&self.fd, os(name), Mode::RWXU, AtFlags::empty())?;
         }
-        self.remove_empty(name)
+        self.dir(name)
+    }
+
+    /// Moves the directory `name` to `to`, under a number that is free there.
+    fn move_up(&self, name: &[u8], to: &Self, number: &mut u64) -> io::Result<()> {
+        loop {
+            *number += 1;
+            let free = number.to_string();
+            let flags = RenameFlags::NOREPLACE;
+            match rustix::fs::renameat_with(&self.fd, os(name), &to.fd, free.as_str(), flags) {
+                Err(Errno::EXIST) => {}
+                moved => return Ok(moved?),
+            }
+        }
     }
 
     /// Makes the names in this directory safe on the disk.

@@ -4,6 +4,7 @@
 //! and times are not looked at either: a commit cannot carry them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Metadata;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -70,9 +71,9 @@ impl Manifest {
     /// Returns what is under `dir`. Directories at `submodules` are places of submodules.
     pub(crate) fn of(dir: &Dir, submodules: &BTreeSet<Vec<u8>>) -> Result<Self, DiskError> {
         let mut entries = BTreeMap::new();
-        walk(dir, &mut |path, parent, name, _| {
-            let entry =
-                Entry::of(parent, name).tried(|| format!("cannot read `{}`", escape(path)))?;
+        walk(dir, &mut |path, parent, name, found| {
+            let entry = Entry::of(parent, name, found);
+            let entry = entry.tried(|| format!("cannot read `{}`", escape(path)))?;
             entries.insert(path.to_vec(), entry);
             Ok(())
         })?;
@@ -107,12 +108,22 @@ impl Manifest {
         found
     }
 
+    /// Returns the SHA-256 of the form in which it is written down, in hex: two trees that differ in anything that is
+    /// looked at have different ones.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        hex(&Sha256::digest(self.text()))
+    }
+
     pub(crate) fn save(&self, dir: &Path, name: &str) -> Result<(), DiskError> {
+        write_file(dir, name, self.text().as_bytes())
+    }
+
+    fn text(&self) -> String {
         let entries =
             self.entries.iter().map(|(path, entry)| WireEntry::new(path, entry)).collect();
         let text = serde_json::to_string_pretty(&Wire { schema: SCHEMA, entries });
-        let text = text.map_err(io::Error::from).tried(|| format!("cannot write {name}"))?;
-        write_file(dir, name, text.as_bytes())
+        text.expect("our own types have text keys only")
     }
 
     pub(crate) fn load(file: &Path) -> Result<Self, DiskError> {
@@ -133,8 +144,7 @@ impl Entry {
         Self { kind, mode: 0, links: 1, size: 0, sha256: String::new(), target: None }
     }
 
-    fn of(parent: &Dir, name: &[u8]) -> io::Result<Self> {
-        let found = parent.look(name)?;
+    fn of(parent: &Dir, name: &[u8], found: &Metadata) -> io::Result<Self> {
         if found.is_symlink() {
             let target = parent.link(name)?;
             let (size, sha256) = (target.len() as u64, hex(&Sha256::digest(&target)));

@@ -1,9 +1,9 @@
 //! How much memory there is, and how much a model would take. It plans nothing: core does.
 
 use std::fs;
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Component, Path, PathBuf};
+use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -114,24 +114,29 @@ fn measure(ask: &DryRun) -> Result<Measured, ProbeError> {
     }
     let words = words.text();
     let words = if words.is_empty() { words } else { format!(": {words}") };
-    Err(ProbeError::Died { model: ask.model.clone(), how: process::how(status), words })
+    let how = match status {
+        Some(status) => process::how(status),
+        None => format!("it took longer than {} s and was killed", PATIENCE.as_secs()),
+    };
+    Err(ProbeError::Died { model: ask.model.clone(), how, words })
 }
 
-/// Waits for `child`, and kills it when it takes longer than `patience`.
+/// Waits for `child`, and kills it when it takes longer than `patience`; then it has no status of its own.
 fn end_after(
     child: Arc<Mutex<Child>>,
     patience: Duration,
-) -> thread::JoinHandle<io::Result<std::process::ExitStatus>> {
+) -> thread::JoinHandle<io::Result<Option<ExitStatus>>> {
     thread::spawn(move || {
         let begin = Instant::now();
         loop {
             let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(status) = child.try_wait()? {
-                return Ok(status);
+                return Ok(Some(status));
             }
             if begin.elapsed() > patience {
                 child.kill()?;
-                return child.wait();
+                child.wait()?;
+                return Ok(None);
             }
             drop(child);
             thread::sleep(Duration::from_millis(2));
@@ -179,31 +184,39 @@ fn group_rooms(root: &Path) -> Vec<Group> {
         } else {
             continue;
         };
-        let relative = Path::new(path.trim_start_matches('/'));
-        found.extend(relative.ancestors().filter_map(|group| read(&base.join(group))));
+        // `..` leads to groups outside of our namespace, which nobody can look at from here.
+        let parts = Path::new(path.trim_start_matches('/')).components();
+        let own: PathBuf = parts.take_while(|part| matches!(part, Component::Normal(_))).collect();
+        found.extend(own.ancestors().filter_map(|group| read(&base.join(group))));
     }
     found
 }
 
 fn version_2(group: &Path) -> Option<Group> {
-    let limits = ["memory.max", "memory.high"].map(|name| number(&group.join(name)));
-    let limit = limits.into_iter().flatten().min()?;
-    let used = number(&group.join("memory.current"))?;
-    Some(room(limit, used, clean_pages(group, ["inactive_file", "active_file"])))
+    let limits = ["memory.max", "memory.high"].map(|name| limit(&group.join(name)));
+    let files = ["inactive_file", "active_file"];
+    let unclean = ["file_dirty", "file_writeback"];
+    let clean = counted(group, files).saturating_sub(counted(group, unclean));
+    Some(room(limits.into_iter().flatten().min()?, &group.join("memory.current"), clean))
 }
 
 fn version_1(group: &Path) -> Option<Group> {
-    let limit = number(&group.join("memory.limit_in_bytes"))?;
-    let used = number(&group.join("memory.usage_in_bytes"))?;
-    Some(room(limit, used, clean_pages(group, ["total_inactive_file", "total_active_file"])))
+    let limit = limit(&group.join("memory.limit_in_bytes"))?;
+    let files = ["total_inactive_file", "total_active_file"];
+    let unclean = ["total_dirty", "total_writeback"];
+    let clean = counted(group, files).saturating_sub(counted(group, unclean));
+    Some(room(limit, &group.join("memory.usage_in_bytes"), clean))
 }
 
-fn room(limit: u64, used: u64, clean: u64) -> Group {
+/// A group whose use cannot be read has no room.
+fn room(limit: u64, used: &Path, clean: u64) -> Group {
+    let used = number(used).unwrap_or(u64::MAX);
     let room = limit.saturating_sub(used.saturating_sub(clean));
     Group { limit: Bytes(limit), room: Bytes(room) }
 }
 
-fn clean_pages(group: &Path, names: [&str; 2]) -> u64 {
+/// Returns the sum of two values of `memory.stat`; one that cannot be read counts nothing.
+fn counted(group: &Path, names: [&str; 2]) -> u64 {
     let stat = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
     let value = |name: &str| {
         let line = stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -212,7 +225,37 @@ fn clean_pages(group: &Path, names: [&str; 2]) -> u64 {
     names.into_iter().map(value).fold(0, u64::saturating_add)
 }
 
-/// Reads a number; `max` and what is no number limit nothing.
+/// Reads a limit. `max` is none, and so is a file that is not there: the topmost group has none. One that cannot
+/// be understood allows nothing.
+fn limit(path: &Path) -> Option<u64> {
+    match fs::read_to_string(path) {
+        Ok(text) if text.trim() == "max" => None,
+        Ok(text) => Some(text.trim().parse().unwrap_or(0)),
+        Err(err) if matches!(err.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
+        Err(_) => Some(0),
+    }
+}
+
 fn number(path: &Path) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(seconds: &str, patience: Duration, ends_itself: bool) {
+        let child = Command::new("sleep").arg(seconds).spawn().unwrap();
+        let status = end_after(Arc::new(Mutex::new(child)), patience).join().unwrap().unwrap();
+        assert_eq!(status.map(|status| status.success()), ends_itself.then_some(true));
+    }
+
+    #[test]
+    fn what_takes_too_long_is_killed() {
+        check("0", Duration::from_secs(60), true);
+        check("60", Duration::ZERO, false);
+    }
 }

@@ -5,51 +5,74 @@ use std::process::Child;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// A worker that says nothing for so long while it is asked something hangs. To load 80 GB from a disk of
-/// 500 MB/s takes 160 s, and loading says nothing in between.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
+/// A worker that says nothing for so long while it is asked something hangs, unless the user's configuration says
+/// otherwise. To load 80 GB from a disk of 500 MB/s takes 160 s, and loading says nothing in between.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+
+/// How often a worker is looked at.
+const TICK: Duration = Duration::from_millis(250);
 
 /// When a worker was last heard.
 #[derive(Debug)]
 pub(crate) struct Pulse {
-    begin: Instant,
-    last_ms: AtomicU64,
+    patience: Duration,
+    /// Grows with all that is asked and all that is heard.
+    beats: AtomicU64,
     /// Whether an answer is awaited; otherwise silence means nothing.
-    pub(crate) awaited: AtomicBool,
+    awaited: AtomicBool,
     /// Whether it was killed for its silence.
-    pub(crate) hung: AtomicBool,
+    hung: AtomicBool,
 }
 
 impl Pulse {
-    /// Returns the pulse of a worker that was just started.
-    pub(crate) fn new() -> Self {
-        let [awaited, hung] = [true, false].map(AtomicBool::new);
-        Self { begin: Instant::now(), last_ms: AtomicU64::new(0), awaited, hung }
+    /// Returns the pulse of a worker that may be silent for `patience`.
+    pub(crate) fn new(patience: Duration) -> Self {
+        let [awaited, hung] = [false, false].map(AtomicBool::new);
+        Self { patience, beats: AtomicU64::new(0), awaited, hung }
     }
 
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX)
+    /// Notes that an answer is awaited from now on, already while the question is being written: the pipe to a
+    /// worker that hangs fills up.
+    pub(crate) fn ask(&self) {
+        self.beat();
+        self.awaited.store(true, Ordering::Release);
     }
 
-    /// Returns whether an answer has been awaited for too long.
-    fn is_overdue(&self) -> bool {
-        let silent = self.now_ms().saturating_sub(self.last_ms.load(Ordering::Acquire));
-        self.awaited.load(Ordering::Acquire) && u128::from(silent) > PATIENCE.as_millis()
+    /// Notes that nothing is asked of it, so that silence means nothing.
+    pub(crate) fn rest(&self) {
+        self.awaited.store(false, Ordering::Release);
+    }
+
+    /// Returns the patience that was lost, if it was killed for its silence.
+    pub(crate) fn lost_patience(&self) -> Option<Duration> {
+        self.hung.load(Ordering::Acquire).then_some(self.patience)
+    }
+
+    fn beat(&self) {
+        self.beats.fetch_add(1, Ordering::AcqRel);
     }
 }
 
 /// Kills a worker that hangs. Ends with the process.
+///
+/// Silence is counted in looks, not in time: while we are stopped ourselves (Ctrl-Z) nobody looks, and a worker
+/// that has answered meanwhile must not be killed before its answer is read.
 pub(crate) fn guard(child: Arc<Mutex<Child>>, pulse: Arc<Pulse>) {
     thread::spawn(move || {
+        let (mut last, mut silent) = (0, Duration::ZERO);
         loop {
-            thread::sleep(Duration::from_millis(500));
+            thread::sleep(TICK);
             let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
             if !child.try_wait().is_ok_and(|status| status.is_none()) {
                 return;
             }
-            if pulse.is_overdue() {
+            let beats = pulse.beats.load(Ordering::Acquire);
+            let is_silent = beats == last && pulse.awaited.load(Ordering::Acquire);
+            silent = if is_silent { silent + TICK } else { Duration::ZERO };
+            last = beats;
+            if silent > pulse.patience {
                 pulse.hung.store(true, Ordering::Release);
                 child.kill().unwrap_or_default();
             }
@@ -66,9 +89,8 @@ pub(crate) struct Heard<R> {
 
 impl<R: Read> Read for Heard<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // Whoever reads awaits something, from now on.
-        self.pulse.last_ms.store(self.pulse.now_ms(), Ordering::Release);
-        self.pulse.awaited.store(true, Ordering::Release);
-        self.inner.read(buffer)
+        let count = self.inner.read(buffer)?;
+        self.pulse.beat();
+        Ok(count)
     }
 }

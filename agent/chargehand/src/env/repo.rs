@@ -130,18 +130,18 @@ impl Repo {
         Ok(Head { branch, commit })
     }
 
-    /// Returns every path of the checkout with changes that are not committed; ignored files do not count.
+    /// Returns the paths with changes that are not committed, untracked ones among them, for which `wanted` holds.
     ///
     /// # Errors
     ///
     /// [`RepoError::Git`].
-    pub fn dirty(&self) -> Result<Vec<String>, RepoError> {
+    pub fn dirty(&self, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<String>, RepoError> {
         let mut options = StatusOptions::new();
-        options.include_untracked(true).recurse_untracked_dirs(true).exclude_submodules(true);
-        options.update_index(false);
-        let statuses =
-            self.git.statuses(Some(&mut options)).map_err(|source| self.failed(source))?;
-        Ok(statuses.iter().map(|entry| escape(entry.path_bytes())).collect())
+        options.include_untracked(true).recurse_untracked_dirs(true).include_ignored(false);
+        options.exclude_submodules(true).no_refresh(true);
+        let found = self.git.statuses(Some(&mut options)).map_err(|source| self.failed(source))?;
+        let paths = found.iter().filter(|entry| !entry.status().is_empty());
+        Ok(paths.map(|entry| escape(entry.path_bytes())).filter(|path| wanted(path)).collect())
     }
 
     pub(crate) fn git(&self) -> &Repository {

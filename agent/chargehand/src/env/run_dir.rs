@@ -52,7 +52,7 @@ pub struct RunFile {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// It goes on, or its process died; see [`RunDir::is_busy`].
+    /// It goes on, or its process died; then its lock is free.
     Running,
     /// It has a verdict.
     Done,
@@ -208,6 +208,14 @@ impl RunDir {
         &self.file
     }
 
+    /// Returns whether a process works on the run.
+    #[must_use]
+    pub fn is_busy(state: &Path, id: &str) -> bool {
+        // Opened for reading only: whoever looks makes no lock file.
+        File::open(runs(state).join(id).join("lock"))
+            .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
     /// Takes the run for this process until the value is dropped, and reads `run.json` again.
     ///
     /// # Errors
@@ -233,13 +241,6 @@ impl RunDir {
         }
         self.lock = Some(lock);
         self.update(|file| file.pid = std::process::id())
-    }
-
-    /// Returns whether another process works on it now.
-    #[must_use]
-    pub fn is_busy(&self) -> bool {
-        let lock = || File::open(self.path.join("lock")).ok()?.try_lock().err();
-        self.lock.is_none() && matches!(lock(), Some(TryLockError::WouldBlock))
     }
 
     /// Writes down how far the run is. Takes the lock if it is free.

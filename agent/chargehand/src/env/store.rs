@@ -12,8 +12,8 @@ use super::dir::{Content, Dir, DiskError, MAX_DEPTH, Tried};
 use super::path_text::escape;
 use super::tree::{EXECUTABLE, LINK, Leaf, SUBMODULE, leaf};
 
-/// Files of a base commit that are taken; a tree that names itself again and again has billions.
-const MAX_FILES: usize = 1_000_000;
+/// Files and folders of a base commit that are taken; a tree that names itself again and again has billions.
+const MAX_ENTRIES: usize = 1_000_000;
 /// The reference that holds the base tree.
 const BASE: &str = "refs/chargehand/base";
 
@@ -86,22 +86,38 @@ impl Store {
     ) -> Result<Laid, StoreError> {
         let tree = Oid::from_str(commit).and_then(|id| source.find_commit(id)?.tree());
         let tree = tree.map_err(failed("cannot read the base commit"))?;
+        let laid = self.copy(source, &tree, work)?;
+        self.keep(tree.id())?;
+        Ok(laid)
+    }
+
+    /// Lays the base out once more, from what is kept here.
+    pub(crate) fn check_out_again(&self, work: &Dir) -> Result<(), StoreError> {
+        let Some(tree) = self.base_tree()? else { return Ok(()) };
+        self.copy(&self.git, &tree, work).map(drop)
+    }
+
+    fn copy(&self, source: &Repository, tree: &Tree<'_>, work: &Dir) -> Result<Laid, StoreError> {
         let failed = failed("cannot open the objects");
         let (from, to) = (source.odb().map_err(&failed)?, self.git.odb().map_err(&failed)?);
-        let mut copy = Copy { source, from, to, laid: Laid::default() };
-        copy.tree(&tree, work, &mut Vec::new(), 0)?;
-        self.keep(tree.id())?;
+        let mut copy = Copy { source, from, to, room: MAX_ENTRIES, laid: Laid::default() };
+        copy.tree(tree, work, &mut Vec::new(), 0)?;
         Ok(copy.laid)
     }
 
     /// Returns what the base has at `path`.
     pub(crate) fn base(&self, path: &[u8]) -> Result<Option<Leaf>, StoreError> {
-        let failed = failed("cannot read the base tree");
-        let tree = match self.git.find_reference(BASE) {
-            Err(err) if err.code() == ErrorCode::NotFound => return Ok(None),
-            found => found.and_then(|found| found.peel_to_tree()).map_err(&failed)?,
-        };
-        leaf(&self.git, &tree, path).map_err(failed)
+        let Some(tree) = self.base_tree()? else { return Ok(None) };
+        leaf(&self.git, &tree, path).map_err(failed("cannot read the base tree"))
+    }
+
+    /// Returns the tree of the base; a repository without commits has none.
+    fn base_tree(&self) -> Result<Option<Tree<'_>>, StoreError> {
+        match self.git.find_reference(BASE).and_then(|found| found.peel_to_tree()) {
+            Ok(tree) => Ok(Some(tree)),
+            Err(err) if err.code() == ErrorCode::NotFound => Ok(None),
+            Err(err) => Err(failed("cannot read the base tree")(err)),
+        }
     }
 
     /// Returns the bytes of a file or a link of the base.
@@ -128,6 +144,8 @@ struct Copy<'a> {
     source: &'a Repository,
     from: Odb<'a>,
     to: Odb<'a>,
+    /// Files and folders that may still come.
+    room: usize,
     laid: Laid,
 }
 
@@ -146,6 +164,10 @@ impl Copy<'_> {
         }
         self.object(tree.id(), path)?;
         for entry in tree {
+            self.room = self
+                .room
+                .checked_sub(1)
+                .ok_or_else(|| StoreError::TooLarge(format!("{MAX_ENTRIES} files and folders")))?;
             let (parent, name) = (path.len(), entry.name_bytes());
             if parent > 0 {
                 path.push(b'/');
@@ -177,9 +199,6 @@ impl Copy<'_> {
         path: &[u8],
     ) -> Result<(), StoreError> {
         self.laid.count += 1;
-        if self.laid.count > MAX_FILES {
-            return Err(StoreError::TooLarge(format!("{MAX_FILES} files")));
-        }
         if mode == SUBMODULE {
             self.laid.submodules.push(path.to_vec());
             return make_new_dir(dir, name, path).map(drop);
@@ -230,4 +249,36 @@ fn missing(id: Oid, path: &[u8], source: git2::Error) -> StoreError {
 
 fn failed(what: &str) -> impl Fn(git2::Error) -> StoreError {
     move |source| StoreError::Git { what: what.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::tree::DIRECTORY;
+
+    /// Lays out two folders with two folders in each, and no file, where there is `room`.
+    fn lay(room: usize) -> Result<(), StoreError> {
+        let place = tempfile::tempdir().unwrap();
+        let source = Repository::init_bare(place.path().join("source")).unwrap();
+        let store = Store::create(&place.path().join("store")).unwrap();
+        let mut tree = source.treebuilder(None).unwrap().write().unwrap();
+        for _ in 0..2 {
+            let mut folders = source.treebuilder(None).unwrap();
+            for name in ["a", "b"] {
+                folders.insert(name, tree, DIRECTORY).unwrap();
+            }
+            tree = folders.write().unwrap();
+        }
+        let (from, to) = (source.odb().unwrap(), store.git.odb().unwrap());
+        let mut copy = Copy { source: &source, from, to, room, laid: Laid::default() };
+        let work = Dir::open(place.path()).unwrap();
+        copy.tree(&source.find_tree(tree).unwrap(), &work, &mut Vec::new(), 0)
+    }
+
+    #[test]
+    fn folders_without_files_are_counted() {
+        lay(6).unwrap();
+        let err = lay(5).unwrap_err().to_string();
+        assert_eq!(err, "the base commit has more than 1000000 files and folders");
+    }
 }

@@ -4,35 +4,32 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::process::{Child, ChildStdin, ChildStdout, ExitStatus};
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chargehand_core::event::Event;
-use chargehand_core::memory::Plan;
+use chargehand_core::memory::{self, Plan, Refusal};
 use chargehand_core::ports::{Answer, Model, ModelError, Reply, Request, Usage, Watch};
-use chargehand_core::tool::ToolSpec;
+use chargehand_core::tool::{Envelope, ToolSpec};
 use chargehand_core::transcript::Message;
-use chargehand_engine::client::{Client, ClientError};
+use chargehand_engine::client::ClientError;
 use chargehand_engine::probe::Rung;
 use chargehand_engine::sampler::Sampling;
 use chargehand_engine::session::{Ending, Timings};
 use chargehand_engine::wire::{self, Ask, Chat, Failure, Loaded};
 use nix::sys::prctl::set_pdeathsig;
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use thiserror::Error;
 
-use super::process::{self, LastWords};
-use super::pulse::{Heard, PATIENCE, Pulse, guard};
+use super::live::{GRACE, Live, climb};
+use super::probe;
+
+pub use super::pulse::PATIENCE;
 
 /// The hidden subcommand that serves a model.
 pub const SUBCOMMAND: &str = "worker";
 /// So often a worker is started again in one run.
 const MAX_RESTARTS: u32 = 3;
-/// A worker that is told to end has so long.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// Why there is no worker.
 #[derive(Debug, Error)]
@@ -46,6 +43,12 @@ pub enum WorkerError {
     /// It lives and says that the model cannot be loaded.
     #[error("the worker cannot load the model: {0}")]
     Failed(String),
+    /// What it had before it died is taken by now.
+    #[error("the worker died and does not fit any more: {0}")]
+    NoRoom(Refusal),
+    /// Somebody said stop before it was ready.
+    #[error("the worker was stopped while it loaded the model")]
+    Stopped,
 }
 
 /// A model in a worker process.
@@ -53,6 +56,7 @@ pub enum WorkerError {
 pub struct ModelWorker {
     plan: Plan,
     sampling: Sampling,
+    patience: Duration,
     live: Option<Live>,
     restarts: u32,
     loaded: Loaded,
@@ -60,27 +64,23 @@ pub struct ModelWorker {
 }
 
 impl ModelWorker {
-    /// Starts a worker with the first model of `plan`, on the first rung of the ladder that it survives.
+    /// Starts a worker with the first model of `plan`, on the first rung of the ladder that it survives. One that
+    /// says nothing for `patience` while it is asked something is killed. `stop` is asked while it loads.
+    ///
+    /// The worker ends with the thread that calls this.
     ///
     /// # Errors
     ///
     /// [`WorkerError`].
-    pub fn start(plan: &Plan, sampling: Sampling) -> Result<Self, WorkerError> {
-        let (live, loaded) = climb(plan, Rung::Planned)?;
-        let plan = plan.clone();
-        Ok(Self { plan, sampling, live: Some(live), restarts: 0, loaded, prompt_tokens: None })
-    }
-
-    /// Returns what was loaded, and how.
-    #[must_use]
-    pub fn loaded(&self) -> &Loaded {
-        &self.loaded
-    }
-
-    /// Returns the process, while there is one.
-    #[must_use]
-    pub fn process_id(&self) -> Option<u32> {
-        self.live.as_ref().map(Live::id)
+    pub fn start(
+        plan: &Plan,
+        sampling: Sampling,
+        patience: Duration,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Self, WorkerError> {
+        let (live, loaded) = climb(plan, Rung::Planned, patience, &mut |_| flow(stop()))?;
+        let (plan, live) = (plan.clone(), Some(live));
+        Ok(Self { plan, sampling, patience, live, restarts: 0, loaded, prompt_tokens: None })
     }
 
     /// Returns the tokens of the system prompt and the tools; they are counted with the first turn.
@@ -94,7 +94,7 @@ impl ModelWorker {
         if !self.loaded.model.lists_tools
             && let Some(Message::System(text)) = messages.first_mut()
         {
-            text.push_str(&describe(&request.menu.specs));
+            text.push_str(&describe(&request.menu.specs, &self.loaded.model.envelope));
         }
         Chat { messages, tools: request.menu.specs.clone() }
     }
@@ -103,34 +103,54 @@ impl ModelWorker {
     fn ask(&mut self, ask: &Ask, watch: &mut dyn Watch) -> Result<wire::Answer, AskError> {
         let mut live = match self.live.take() {
             Some(live) => live,
-            None => {
-                let (live, loaded) =
-                    climb(&self.plan, self.loaded.rung).map_err(AskError::Start)?;
-                self.loaded = loaded;
-                live
-            }
+            None => self.start_again(watch).map_err(AskError::Start)?,
         };
-        if self.prompt_tokens.is_none() {
-            match live.client.render(ask.chat.clone()) {
-                Ok(rendered) => self.prompt_tokens = Some(rendered.fixed),
-                Err(err) => return Err(live.lost(err, &mut self.live)),
-            }
-        }
-        let answer = live.client.generate(ask.clone(), |event| {
-            if let wire::Event::Tokens { text, count, .. } = event {
-                watch.see(&Event::Tokens { text: text.clone(), count: *count });
-            }
-            if watch.stop().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
+        let is_counted = self.prompt_tokens.is_some();
+        let answer = live.attend(
+            GRACE,
+            |talk, tell| {
+                let fixed =
+                    if is_counted { None } else { Some(talk.render(ask.chat.clone())?.fixed) };
+                Ok((fixed, talk.generate(ask.clone(), tell)?))
+            },
+            &mut |event| {
+                if let Some(wire::Event::Tokens { text, count, .. }) = event {
+                    watch.see(&Event::Tokens { text: text.clone(), count: *count });
+                }
+                flow(watch.stop().is_some())
+            },
+        );
         match answer {
-            Ok(answer) => {
-                live.rest();
+            Ok((fixed, answer)) => {
                 self.live = Some(live);
+                self.prompt_tokens = self.prompt_tokens.or(fixed);
                 Ok(answer)
             }
-            Err(err) => Err(live.lost(err, &mut self.live)),
+            Err(ClientError::Failed(failure)) => {
+                self.live = Some(live);
+                Err(AskError::Failed(failure))
+            }
+            Err(ClientError::Ended(_)) => Err(AskError::Gone(live.end())),
+            Err(ClientError::Protocol(what)) => {
+                Err(AskError::Gone(format!("{what}; {}", live.end())))
+            }
         }
     }
+
+    /// Starts a process in place of the one that died. Memory is looked at once more: if that was why it died,
+    /// there may be none for the next one either.
+    fn start_again(&mut self, watch: &mut dyn Watch) -> Result<Live, WorkerError> {
+        let plan = memory::plan(self.plan.footprints().to_vec(), &probe::budget())
+            .map_err(WorkerError::NoRoom)?;
+        let mut hear = |_: Option<&wire::Event>| flow(watch.stop().is_some());
+        let (live, loaded) = climb(&plan, self.loaded.rung, self.patience, &mut hear)?;
+        self.loaded = loaded;
+        Ok(live)
+    }
+}
+
+fn flow(stop: bool) -> ControlFlow<()> {
+    if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
 /// Why a question was not answered.
@@ -157,41 +177,36 @@ impl Model for ModelWorker {
             max_tokens: request.max_tokens,
         };
         loop {
-            match self.ask(&ask, watch) {
+            let lost = match self.ask(&ask, watch) {
                 Ok(answer) => {
                     let usage = usage(&answer.timings);
-                    return Ok(Reply {
-                        answer: read(&answer, &envelope, request.max_tokens)?,
-                        usage,
-                    });
+                    let answer = read(&answer, &envelope, request.max_tokens)?;
+                    return Ok(Reply { answer, usage });
                 }
-                Err(AskError::Failed(failure)) => {
-                    return Err(ModelError::Failed(failure.to_string()));
-                }
-                Err(AskError::Start(err)) => return Err(ModelError::Ended(err.to_string())),
-                Err(AskError::Gone(how)) if self.restarts < MAX_RESTARTS => {
+                Err(lost) => lost,
+            };
+            if watch.stop().is_some() {
+                return Err(ModelError::Interrupted);
+            }
+            match lost {
+                AskError::Failed(failure) => return Err(ModelError::Failed(failure.to_string())),
+                AskError::Start(err) => return Err(ModelError::Ended(err.to_string())),
+                AskError::Gone(how) if self.restarts < MAX_RESTARTS => {
                     self.restarts += 1;
                     watch.see(&Event::WorkerRestarted { reason: how });
                 }
-                Err(AskError::Gone(how)) => {
+                AskError::Gone(how) => {
                     return Err(ModelError::Ended(format!(
                         "{how}; it was started again {MAX_RESTARTS} times"
                     )));
                 }
-            }
-            if watch.stop().is_some() {
-                return Err(ModelError::Interrupted);
             }
         }
     }
 }
 
 /// Reads an answer as a call. One that broke off is never read as a call.
-fn read(
-    answer: &wire::Answer,
-    envelope: &chargehand_core::tool::Envelope,
-    max_tokens: u32,
-) -> Result<Answer, ModelError> {
+fn read(answer: &wire::Answer, envelope: &Envelope, max_tokens: u32) -> Result<Answer, ModelError> {
     let malformed = |reason: String| Ok(Answer::Malformed { text: answer.text.clone(), reason });
     match answer.ending {
         Ending::Complete => match envelope.parse(&answer.text) {
@@ -218,133 +233,20 @@ fn usage(timings: &Timings) -> Usage {
     }
 }
 
-/// Describes the tools to a model whose template does not.
-fn describe(tools: &[ToolSpec]) -> String {
+/// Describes the tools to a model whose template does not, and a call as its grammar has it.
+fn describe(tools: &[ToolSpec], envelope: &Envelope) -> String {
+    let Envelope { before, between, after } = envelope;
     let line = |tool: &ToolSpec| {
         format!("\n{}: {} Arguments: {}", tool.name, tool.description, tool.parameters)
     };
     let lines: String = tools.iter().map(line).collect();
     format!(
-        "\n\nAnswer with one call and nothing else, as {{\"tool\":NAME,\"args\":ARGUMENTS}}. The tools:{lines}"
+        "\n\nAnswer with one call and nothing else, as {before}NAME{between}ARGUMENTS{after}\nThe tools:{lines}"
     )
 }
 
-/// Starts a worker on `rung`, or on the next one that it survives.
-fn climb(plan: &Plan, mut rung: Rung) -> Result<(Live, Loaded), WorkerError> {
-    loop {
-        let mut live = Live::start()?;
-        match live.client.load(plan, 0, rung) {
-            Ok(loaded) => {
-                live.rest();
-                return Ok((live, loaded));
-            }
-            Err(ClientError::Failed(failure)) => {
-                return Err(WorkerError::Failed(failure.to_string()));
-            }
-            Err(ClientError::Protocol(what)) => return Err(WorkerError::Failed(what)),
-            Err(ClientError::Ended(stage)) => {
-                let how = live.end();
-                match rung.next().filter(|_| stage.is_tried_again()) {
-                    Some(next) => rung = next,
-                    None => return Err(WorkerError::Died(how)),
-                }
-            }
-        }
-    }
-}
-
-/// A process that lives.
-#[derive(Debug)]
-struct Live {
-    client: Client<Heard<ChildStdout>, ChildStdin>,
-    child: Arc<Mutex<Child>>,
-    words: Option<LastWords>,
-    pulse: Arc<Pulse>,
-}
-
-impl Live {
-    fn start() -> io::Result<Self> {
-        let mut child = process::ourselves(SUBCOMMAND)?.spawn()?;
-        let words = LastWords::of(&mut child);
-        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(io::Error::other("BUG: the worker was started without pipes"));
-        };
-        let child = Arc::new(Mutex::new(child));
-        let pulse = Arc::new(Pulse::new());
-        guard(Arc::clone(&child), Arc::clone(&pulse));
-        let client = Client::new(Heard { inner: stdout, pulse: Arc::clone(&pulse) }, stdin);
-        Ok(Self { client, child, words: Some(words), pulse })
-    }
-
-    fn id(&self) -> u32 {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner).id()
-    }
-
-    /// Notes that nothing is asked of it, so that silence means nothing.
-    fn rest(&self) {
-        self.pulse.awaited.store(false, Ordering::Release);
-    }
-
-    /// Decides what becomes of a process that gave no answer.
-    fn lost(self, err: ClientError, keep: &mut Option<Self>) -> AskError {
-        match err {
-            ClientError::Failed(failure) => {
-                self.rest();
-                *keep = Some(self);
-                AskError::Failed(failure)
-            }
-            ClientError::Ended(_) => AskError::Gone(self.end()),
-            ClientError::Protocol(what) => AskError::Gone(format!("{what}; {}", self.end())),
-        }
-    }
-
-    /// Ends what is left of it and says how it ended.
-    fn end(mut self) -> String {
-        let hung = self.pulse.hung.load(Ordering::Acquire);
-        let how = match reap(&self.child) {
-            _ if hung => format!("it said nothing for {} s and was killed", PATIENCE.as_secs()),
-            Ok(status) => process::how(status),
-            Err(err) => err.to_string(),
-        };
-        match self.words.take().map(LastWords::text).filter(|words| !words.is_empty()) {
-            Some(words) => format!("{how}: {words}"),
-            None => how,
-        }
-    }
-}
-
-impl Drop for Live {
-    /// The model is unloaded by the end of its process.
-    fn drop(&mut self) {
-        self.pulse.awaited.store(false, Ordering::Release);
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        // Killed, not asked: it holds nothing but its model.
-        if child.try_wait().is_ok_and(|status| status.is_none()) {
-            child.kill().unwrap_or_default();
-            child.wait().map(drop).unwrap_or_default();
-        }
-    }
-}
-
-/// Waits a moment for a process whose pipe is closed, then kills it.
-fn reap(child: &Mutex<Child>) -> io::Result<ExitStatus> {
-    let begin = Instant::now();
-    loop {
-        let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
-        }
-        if begin.elapsed() > GRACE {
-            child.kill()?;
-            return child.wait();
-        }
-        drop(child);
-        thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// What a worker process does to itself at its start: it ends with its parent, and it is the first to go when
-/// memory runs out.
+/// What a worker process does to itself at its start: it ends with its parent, it is the first to go when memory
+/// runs out, and it leaves no core file, which would be as large as its model.
 ///
 /// # Errors
 ///
@@ -353,5 +255,29 @@ pub fn settle_in() -> io::Result<()> {
     set_pdeathsig(Signal::SIGKILL)?;
     // Not every kernel lets us.
     std::fs::write("/proc/self/oom_score_adj", "800").unwrap_or_default();
+    // 0 would not do: a pipe to a collector of core files is used at any limit but 1.
+    setrlimit(Resource::RLIMIT_CORE, 1, 1).unwrap_or_default();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(envelope: &Envelope, call: &str) {
+        let (name, description) = ("ask".to_owned(), "Asks.".to_owned());
+        let tools = [ToolSpec { name, description, parameters: serde_json::json!({}) }];
+        let expect = format!(
+            "\n\nAnswer with one call and nothing else, as {call}\nThe tools:\nask: Asks. Arguments: {{}}"
+        );
+        assert_eq!(describe(&tools, envelope), expect);
+    }
+
+    #[test]
+    fn a_call_is_described_as_the_grammar_has_it() {
+        check(&Envelope::plain(), r#"{"tool":"NAME","args":ARGUMENTS}"#);
+        let [before, between, after] = ["[CALL]", "[ARGS]", ""].map(str::to_owned);
+        check(&Envelope { before, between, after }, "[CALL]NAME[ARGS]ARGUMENTS");
+    }
 }

@@ -28,15 +28,16 @@ use super::tree::{EXECUTABLE, FILE};
 pub const MAX_FILE_BYTES: u64 = 8 << 20;
 
 /// The files and folders of a run that belong to its workspace.
-pub(crate) const PARTS: [&str; 5] = [WORK, GIT, SCRATCH, FINAL, ASIDE];
-/// Those of them that only checks need.
-pub(crate) const COPIES: [&str; 2] = [SCRATCH, FINAL];
+pub(crate) const PARTS: [&str; 6] = [WORK, GIT, SCRATCH, FINAL, REPLICA, ASIDE];
+/// Those of them that are only needed for a while.
+pub(crate) const COPIES: [&str; 3] = [SCRATCH, FINAL, REPLICA];
 
-const WORK: &str = "work";
+pub(super) const WORK: &str = "work";
 const GIT: &str = "git";
 const SCRATCH: &str = "scratch";
 const FINAL: &str = "final";
-const ASIDE: &str = "tmp";
+pub(super) const REPLICA: &str = "replica";
+pub(super) const ASIDE: &str = "tmp";
 const BASE: &str = "base.json";
 const JUDGED: &str = "judged.json";
 /// Where a repository tells agents how it wants to be treated; the first that is there counts.
@@ -50,8 +51,8 @@ pub struct Workspace<'a> {
     run: PathBuf,
     work: Dir,
     aside: Dir,
-    base: Manifest,
-    store: Store,
+    pub(super) base: Manifest,
+    pub(super) store: Store,
     checks: Option<CheckRunner<'a>>,
     instructions: Option<String>,
     /// What was copied for checks, once there is a copy.
@@ -206,7 +207,7 @@ impl<'a> Workspace<'a> {
         Self::of(path, base, store)
     }
 
-    fn of(run: &Path, base: Manifest, store: Store) -> Result<Self, WorkspaceError> {
+    pub(super) fn of(run: &Path, base: Manifest, store: Store) -> Result<Self, WorkspaceError> {
         let open = |name| {
             Dir::open(&run.join(name)).tried(|| format!("cannot open {}", run.join(name).display()))
         };
@@ -236,7 +237,7 @@ impl<'a> Workspace<'a> {
         Ok(path)
     }
 
-    fn clear(&self, name: &str) -> Result<(), WorkspaceError> {
+    pub(super) fn clear(&self, name: &str) -> Result<(), WorkspaceError> {
         let clear = || Dir::open(&self.run)?.remove_all(name.as_bytes());
         Ok(clear().tried(|| format!("cannot remove {}", self.run.join(name).display()))?)
     }
@@ -306,8 +307,22 @@ impl Environment for Workspace<'_> {
                 "it would have {size} bytes, {MAX_FILE_BYTES} at most are written"
             )));
         }
+        if self.base.submodules().iter().any(|place| lies_in(path, place)) {
+            return Err(refused("it lies in a submodule"));
+        }
         let written = self.write_whole(path, content).map_err(|err| explain(path, "write", err))?;
         written.map_err(refused)
+    }
+
+    fn delete(&mut self, path: &RelPath) -> Result<(), EnvError> {
+        let refused =
+            |reason: &str| EnvError::Refused { path: path.clone(), reason: reason.to_owned() };
+        let failed = |err| explain(path, "delete", err);
+        let (parent, name) = self.work.parent(path.as_str().as_bytes()).map_err(failed)?;
+        if !parent.look(name).map_err(failed)?.is_file() {
+            return Err(refused("it is no regular file"));
+        }
+        parent.remove(name).and_then(|()| parent.sync()).map_err(failed)
     }
 
     fn run_check(&mut self, check: &Check) -> Result<CheckRun, EnvError> {
@@ -345,6 +360,12 @@ fn read_instructions(store: &Store) -> Result<Option<String>, StoreError> {
 }
 
 /// Turns a system error into what a worker can act on.
+/// Returns whether `path` lies in the directory `place`.
+pub(crate) fn lies_in(path: &RelPath, place: &[u8]) -> bool {
+    let rest = path.as_str().as_bytes().strip_prefix(place);
+    rest.is_some_and(|rest| rest.starts_with(b"/"))
+}
+
 fn explain(path: &RelPath, deed: &str, err: io::Error) -> EnvError {
     let refused =
         |reason: &str| EnvError::Refused { path: path.clone(), reason: reason.to_owned() };
@@ -359,7 +380,7 @@ fn explain(path: &RelPath, deed: &str, err: io::Error) -> EnvError {
     }
 }
 
-fn make_private(path: &Path) -> Result<Dir, DiskError> {
+pub(super) fn make_private(path: &Path) -> Result<Dir, DiskError> {
     let make = || {
         std::fs::DirBuilder::new().mode(0o700).create(path)?;
         Dir::open(path)

@@ -1,6 +1,7 @@
 //! What was measured: violations, changed files, checks and the diff.
 
 use chargehand_core::change::Change;
+use chargehand_core::check::Violation;
 use chargehand_core::evidence::CheckRun;
 use chargehand_core::report::Report;
 
@@ -68,8 +69,9 @@ fn changes(page: &mut Page, report: &Report, files: &[File<'_>]) {
         page.raw("</td><td class=bar>");
         squares(page, change);
         page.raw("</td><td class=held>");
-        let broken = report.violations.iter().any(|violation| violation.subject == change.path);
-        page.raw(if broken {
+        // A check may be called like a file.
+        let breaks = |found: &Violation| found.rule == "scope" && found.subject == change.path;
+        page.raw(if report.violations.iter().any(breaks) {
             "<b class=bad>✗ not allowed</b>"
         } else {
             "<span class=good>✓ allowed</span>"
@@ -130,7 +132,7 @@ fn check(page: &mut Page, run: &CheckRun, command: &str) {
         page.raw("<p class=none>It wrote nothing.</p>");
     } else if shown < run.output_bytes {
         page.raw("<p class=gap>It wrote ").text(&words::bytes(run.output_bytes));
-        page.raw("; this is the end of it. The log beside this report has more.</p>");
+        page.raw("; this is its beginning and its end. The log beside this report has more.</p>");
         page.block(&run.output, MAX_OUTPUT);
     } else {
         page.block(&run.output, MAX_OUTPUT);

@@ -152,9 +152,6 @@ fn contract(page: &mut Page, contract: &ContractFile) {
         page.text(&check.run.join(" ")).raw("</code> <span class=dim>within ");
         page.text(&words::millis(millis_of(check.timeout))).raw("</span></dd>");
     }
-    for criterion in &contract.review.criteria {
-        pair(page, "criterion", criterion);
-    }
     let limits = &contract.limits;
     pair(page, "turns at most", &words::count(limits.turns.into()));
     let tokens = format!(

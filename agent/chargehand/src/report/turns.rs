@@ -42,7 +42,7 @@ fn one(page: &mut Page, turn: &Turn) {
     match &turn.call {
         Some(call) => {
             page.raw("<code class=tool>").short(&call.name, 40).raw("</code> <span class=arg>");
-            page.short(subject(turn), 120).raw("</span>");
+            page.short(words::subject(call), 120).raw("</span>");
         }
         None => {
             page.raw("<b class=bad>no call</b> <span class=arg>");
@@ -64,16 +64,6 @@ fn one(page: &mut Page, turn: &Turn) {
     page.raw("</span></summary><div class=body>");
     body(page, turn);
     page.raw("</div></details>");
-}
-
-/// Returns the argument that says most about a call on one line.
-fn subject(turn: &Turn) -> &str {
-    let arguments = turn.call.as_ref().map(|call| &call.arguments);
-    let text = |name: &str| arguments.and_then(|map| map.get(name)).and_then(Value::as_str);
-    ["path", "name", "pattern", "query", "question", "summary"]
-        .iter()
-        .find_map(|name| text(name))
-        .unwrap_or("")
 }
 
 fn body(page: &mut Page, turn: &Turn) {

@@ -3,6 +3,8 @@
 use chargehand_core::change::ChangeKind;
 use chargehand_core::ports::{Stop, Usage};
 use chargehand_core::report::Verdict;
+use chargehand_core::tool::ToolCall;
+use serde_json::Value;
 
 /// Returns `count` with commas between the thousands.
 #[must_use]
@@ -123,6 +125,13 @@ pub const fn change(kind: ChangeKind) -> &'static str {
         ChangeKind::Mode => "mode",
         ChangeKind::Type => "type",
     }
+}
+
+/// Returns the argument that says most about a call; nothing where none is a text.
+#[must_use]
+pub fn subject(call: &ToolCall) -> &str {
+    let text = |name: &&str| call.arguments.get(*name).and_then(Value::as_str);
+    ["path", "name", "text", "question", "summary"].iter().find_map(text).unwrap_or_default()
 }
 
 /// Returns why a run ended, in our words; what the worker said of it is a claim and stays out.

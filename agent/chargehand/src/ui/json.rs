@@ -15,7 +15,7 @@ use chargehand_core::report::Report;
 use chargehand_core::tool::{Observation, ToolCall};
 use serde_json::{Value, json};
 
-use super::{Phase, Start, View};
+use super::{Lost, Phase, Start, View};
 use crate::report::{visible, words};
 
 /// The version of the stream, in its first line.
@@ -31,6 +31,7 @@ pub struct Json<W: Write> {
     check: Option<CheckRun>,
     verifying: bool,
     in_turn: bool,
+    lost: Lost,
 }
 
 /// The turn that has a call, or what came instead, and no end yet.
@@ -50,15 +51,15 @@ impl<W: Write> std::fmt::Debug for Json<W> {
 impl<W: Write> Json<W> {
     /// Returns a view that writes to `out`, which is stdout but in tests.
     pub fn new(out: W) -> Self {
-        let (commands, check) = (BTreeMap::new(), None);
-        Self { out, commands, items: 0, open: None, check, verifying: false, in_turn: false }
+        let (commands, check, lost) = (BTreeMap::new(), None, Lost::default());
+        Self { out, commands, items: 0, open: None, check, verifying: false, in_turn: false, lost }
     }
 
     fn line(&mut self, value: &Value) {
         let mut line = spelt_out(&value.to_string());
         line.push('\n');
-        // A reader that is gone is no reason to end a run.
-        drop(self.out.write_all(line.as_bytes()).and_then(|()| self.out.flush()));
+        // Neither a reader that is gone nor a full disk is a reason to end a run.
+        self.lost.note(self.out.write_all(line.as_bytes()).and_then(|()| self.out.flush()));
     }
 
     /// Writes a line about item `id`, whose fields are `fields`.
@@ -267,5 +268,9 @@ impl<W: Write> View for Json<W> {
 
     fn failed(&mut self, message: &str) {
         self.line(&json!({ "type": "turn.failed", "error": { "message": message } }));
+    }
+
+    fn lost(&self) -> Option<String> {
+        self.lost.0.clone()
     }
 }

@@ -9,9 +9,8 @@ use chargehand_core::memory::Plan;
 use chargehand_core::ports::{Stop, Usage};
 use chargehand_core::report::Report;
 use chargehand_core::tool::{Observation, ToolCall};
-use serde_json::Value;
 
-use super::{Paint, Phase, Start, Tone, View, summary};
+use super::{Lost, Paint, Phase, Start, Tone, View, summary};
 use crate::report::{visible, words};
 
 /// Characters of foreign text on one line.
@@ -172,20 +171,11 @@ fn turn_line(turn: u32, good: Option<bool>, said: &Said, end: &str) -> Line {
     match said {
         Said::Call(call) => {
             let name = format!("{:<TOOL$} ", one_line(&call.name, MAX_SUBJECT));
-            let subject = one_line(&format!("{}{end}", subject(call)), MAX_SUBJECT);
+            let subject = one_line(&format!("{}{end}", words::subject(call)), MAX_SUBJECT);
             line.tone(Tone::Name, &name).put(None, &format!("{subject:<SUBJECT$}"))
         }
         Said::NoCall(reason) => line.put(None, "no call: ").foreign(None, reason, MAX_SUBJECT),
     }
-}
-
-/// Returns the argument that says most about a call.
-pub(super) fn subject(call: &ToolCall) -> &str {
-    let text = |name: &&str| call.arguments.get(*name).and_then(Value::as_str);
-    ["path", "name", "pattern", "query", "question", "summary"]
-        .iter()
-        .find_map(text)
-        .unwrap_or_default()
 }
 
 fn cost(line: Line, usage: &Usage) -> Line {
@@ -213,8 +203,8 @@ fn check_line(run: &CheckRun) -> Line {
 pub struct Plain<P: Write, R: Write> {
     progress: P,
     result: R,
-    result_paint: Paint,
     story: Story,
+    lost: Lost,
 }
 
 impl<P: Write, R: Write> std::fmt::Debug for Plain<P, R> {
@@ -226,13 +216,7 @@ impl<P: Write, R: Write> std::fmt::Debug for Plain<P, R> {
 impl<P: Write, R: Write> Plain<P, R> {
     /// Returns a view that writes lines to `progress` and the summary to `result`, without colours.
     pub fn new(progress: P, result: R) -> Self {
-        Self { progress, result, result_paint: Paint::Plain, story: Story::default() }
-    }
-
-    /// Writes the summary so.
-    #[must_use]
-    pub fn painted(self, result_paint: Paint) -> Self {
-        Self { result_paint, ..self }
+        Self { progress, result, story: Story::default(), lost: Lost::default() }
     }
 
     fn lines(&mut self, lines: impl IntoIterator<Item = Line>) {
@@ -263,9 +247,13 @@ impl<P: Write, R: Write> View for Plain<P, R> {
     }
 
     fn finished(&mut self, report: &Report, dir: &Path) {
-        drop(self.result.write_all(summary(report, dir, self.result_paint).as_bytes()));
-        drop(self.result.flush());
+        let text = summary(report, dir, Paint::Plain);
+        self.lost.note(self.result.write_all(text.as_bytes()).and_then(|()| self.result.flush()));
     }
 
     fn failed(&mut self, _: &str) {}
+
+    fn lost(&self) -> Option<String> {
+        self.lost.0.clone()
+    }
 }

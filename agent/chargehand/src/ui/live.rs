@@ -5,7 +5,7 @@ use std::time::Duration;
 use chargehand_core::event::Event;
 use chargehand_core::ports::Usage;
 
-use super::line::{one_line, subject};
+use super::line::one_line;
 use super::{Phase, Start};
 use crate::report::words;
 
@@ -75,7 +75,7 @@ impl Live {
             }
             Event::Tokens { text, count } => self.hear(text, *count, now),
             Event::Called { call, usage, .. } => {
-                self.doing = format!("{} {}", short(&call.name), short(subject(call)));
+                self.doing = format!("{} {}", short(&call.name), short(words::subject(call)));
                 self.spend(usage);
             }
             Event::Malformed { usage, .. } => self.spend(usage),

@@ -10,6 +10,7 @@ mod summary;
 mod terminal;
 
 use std::ffi::OsStr;
+use std::io;
 use std::path::Path;
 
 use chargehand_core::contract::ContractFile;
@@ -42,6 +43,24 @@ pub trait View {
 
     /// Ends the view without a result. The one who calls also says why, on stderr; only a stream repeats it.
     fn failed(&mut self, message: &str);
+
+    /// Returns why stdout does not have all of it, if that is so. A reader that has seen enough is no reason.
+    fn lost(&self) -> Option<String>;
+}
+
+/// The first error of a stream. A pipe that was closed is none: whoever read it has seen enough.
+#[derive(Debug, Default)]
+struct Lost(Option<String>);
+
+impl Lost {
+    fn note(&mut self, written: io::Result<()>) {
+        match written {
+            Err(err) if err.kind() != io::ErrorKind::BrokenPipe && self.0.is_none() => {
+                self.0 = Some(err.to_string());
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
 }
 
 /// What is known of a run when it begins.

@@ -15,7 +15,7 @@ use chargehand_core::report::Report;
 
 use super::line::{Line, Story};
 use super::live::Live;
-use super::{Paint, Phase, Start, Tone, View, summary};
+use super::{Lost, Paint, Phase, Start, Tone, View, summary};
 
 /// Ten pictures a second look alive; more only cost.
 const TICK: Duration = Duration::from_millis(100);
@@ -44,6 +44,7 @@ struct Screen {
     story: Story,
     /// Whether there is a line to redraw.
     running: bool,
+    lost: Lost,
 }
 
 impl std::fmt::Debug for Screen {
@@ -82,6 +83,7 @@ impl Terminal {
             live,
             story,
             running: false,
+            lost: Lost::default(),
         };
         let screen = Arc::new(Mutex::new(screen));
         let (stop, stopped) = mpsc::channel();
@@ -180,11 +182,16 @@ impl View for Terminal {
         let mut screen = self.screen();
         screen.end();
         let text = summary(report, dir, screen.result_paint);
-        drop(screen.result.write_all(text.as_bytes()).and_then(|()| screen.result.flush()));
+        let written = screen.result.write_all(text.as_bytes()).and_then(|()| screen.result.flush());
+        screen.lost.note(written);
     }
 
     fn failed(&mut self, _: &str) {
         self.screen().end();
+    }
+
+    fn lost(&self) -> Option<String> {
+        self.screen().lost.0.clone()
     }
 }
 

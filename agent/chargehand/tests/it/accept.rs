@@ -214,7 +214,7 @@ fn a_run_is_accepted_once() {
     let mut run = edited(&repo);
     repo.accept(&mut run).unwrap();
     check_refused(&repo, &mut run, "was accepted already");
-    assert!(reject(&mut run).unwrap_err().to_string().contains("`git revert`"));
+    assert!(reject(&mut run, None).unwrap_err().to_string().contains("`git revert`"));
 }
 
 #[test]
@@ -302,7 +302,7 @@ fn rejecting_removes_the_workspace_and_keeps_the_report() {
     let repo = sample();
     let mut run = edited(&repo);
     Workspace::open(&run).unwrap().final_copy().unwrap();
-    reject(&mut run).unwrap();
+    reject(&mut run, None).unwrap();
     for gone in ["work", "git", "scratch", "final", "tmp"] {
         assert!(!run.path().join(gone).exists(), "{gone}");
     }
@@ -310,7 +310,7 @@ fn rejecting_removes_the_workspace_and_keeps_the_report() {
         assert!(run.path().join(kept).exists(), "{kept}");
     }
     check_refused(&repo, &mut run, "was rejected; its workspace is gone");
-    reject(&mut run).unwrap();
+    reject(&mut run, None).unwrap();
     let err = Workspace::open(&run).unwrap_err().to_string();
     assert!(err.contains("has no workspace any more"), "{err}");
 }

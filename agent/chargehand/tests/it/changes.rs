@@ -187,7 +187,7 @@ new file mode 100644
 #[test]
 fn a_binary_file_is_named_and_an_odd_name_is_quoted() {
     let work = |dir: &Path| {
-        fs::write(dir.join("a"), "\0").unwrap();
+        fs::write(dir.join("a"), b"\0\xff").unwrap();
         fs::write(dir.join("ü\n\""), "x\n").unwrap();
     };
     let expect = r#"diff --git a/a b/a
@@ -199,6 +199,13 @@ new file mode 100644
 @@ -0,0 +1 @@
 +x
 "#;
+    check_patch(&sample(), work, expect);
+}
+
+#[test]
+fn one_nul_hides_no_text() {
+    let work = |dir: &Path| fs::write(dir.join("a"), "one\ntwo\nsecret\0\n").unwrap();
+    let expect = "diff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1,2 +1,3 @@\n one\n two\n+secret\0\n";
     check_patch(&sample(), work, expect);
 }
 

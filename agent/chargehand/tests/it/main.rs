@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod accept;
+mod apprentice;
+mod bounds;
 mod changes;
 mod checkout;
 mod cli;
@@ -9,7 +11,9 @@ mod copies;
 mod families;
 mod golden;
 mod judged;
+mod output;
 mod place;
+mod probe;
 mod repo;
 mod report;
 mod run;
@@ -18,4 +22,6 @@ mod sandbox;
 mod schema;
 mod temp_repo;
 mod ui;
+mod verify;
+mod worker;
 mod workspace;

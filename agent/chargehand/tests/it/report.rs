@@ -2,10 +2,12 @@
 
 use chargehand::report::{html, visible, words};
 use chargehand_core::change::{Change, ChangeKind};
+use chargehand_core::check::Violation;
 use chargehand_core::evidence::{CheckEnd, CheckRun};
 use chargehand_core::ports::Stop;
 use chargehand_core::rel_path::is_invisible;
 use chargehand_core::report::{Report, Verdict};
+use chargehand_core::tool::ToolCall;
 use serde_json::{Value, json};
 
 use crate::sample::{self, Sample};
@@ -56,6 +58,31 @@ fn a_page_loads_nothing() {
         assert!(!html.contains(way), "{way}");
     }
     assert!(!html.contains("hidden character"), "nothing is hidden in an ordinary run");
+}
+
+#[test]
+fn a_check_that_is_called_like_a_file_marks_no_file() {
+    let mut report = sample::holds().report;
+    let path = report.evidence.changes[0].path.clone();
+    let rows = |report: &Report| html::render(report, "").matches("✗ not allowed").count();
+    for (rule, marked) in [("command", 0), ("scope", 1)] {
+        let (rule, subject) = (rule.to_owned(), path.clone());
+        report.violations = vec![Violation { rule, subject, message: "m".to_owned() }];
+        assert_eq!(rows(&report), marked);
+    }
+}
+
+#[test]
+fn a_call_has_a_subject() {
+    #[track_caller]
+    fn check(written: &str, expect: &str) {
+        assert_eq!(words::subject(&ToolCall::new("t", written).unwrap()), expect);
+    }
+    check(r#"{"path":"a","content":"x"}"#, "a");
+    check(r#"{"text":"wanted"}"#, "wanted");
+    check(r#"{"name":"tests"}"#, "tests");
+    check(r#"{"path":7,"summary":"done"}"#, "done");
+    check("{}", "");
 }
 
 /// Renders a run whose only check wrote `output`.

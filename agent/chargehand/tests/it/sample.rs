@@ -1,7 +1,7 @@
 //! Three runs told in events, with the reports that follow from them.
 
 use chargehand_core::change::{Change, ChangeKind};
-use chargehand_core::contract::Contract;
+use chargehand_core::contract::{Contract, ContractFile};
 use chargehand_core::event::Event;
 use chargehand_core::evidence::{CheckEnd, CheckRun, Evidence};
 use chargehand_core::ports::{Stop, Usage};
@@ -124,17 +124,22 @@ fn report(
     stop: Stop,
     claim: Option<&str>,
 ) -> Report {
-    let contract = Contract::parse(contract).unwrap();
+    let mut file: ContractFile = toml::from_str(contract).unwrap();
+    // A report may come from elsewhere, with a goal that no contract may have.
+    let goal = std::mem::replace(&mut file.goal, "g".to_owned());
+    let contract = Contract::from_file(file).unwrap();
     let (verdict, violations) = Report::judge(&contract, &evidence);
     let turns = turns(events);
     Report {
+        tree: "1f".to_owned(),
+        log_head: "2e".to_owned(),
         schema: SCHEMA,
         run: "20260822-140309-7af3".to_owned(),
         started: 1_787_407_389,
         millis: 38_420,
         base: Some("9e107d9d372bb6826bd81d3542a419d6e1f0a2c4".to_owned()),
         worker: "qwen3-coder-30b sha256:1f2e3d4c5b6a".to_owned(),
-        contract: contract.source.clone(),
+        contract: ContractFile { goal, ..contract.source.clone() },
         verdict,
         violations,
         evidence,

@@ -202,6 +202,24 @@ fn a_command_that_ends_its_supervisor_does_not_pass() {
 }
 
 #[test]
+fn no_thread_of_a_supervisor_gets_a_signal() {
+    let threads = "for t in /proc/$PPID/task/*; do kill -0 ${t##*/} && exit 9; done 2>/dev/null";
+    check(&format!("{threads}; test -d $t; exit $?"), CheckEnd::Exit(0), "");
+}
+
+#[test]
+fn limits_of_other_processes_stay_as_they_are() {
+    check(
+        "prlimit --nofile=100:100 sh -c 'ulimit -n'; ulimit -t",
+        CheckEnd::Exit(0),
+        "100\nunlimited\n",
+    );
+    let place = refused("prlimit --pid $PPID --nofile=100:100 2> why");
+    let why = fs::read_to_string(place.path("work/why")).unwrap();
+    assert!(why.contains("Operation not permitted"), "{why}");
+}
+
+#[test]
 fn time_is_limited_for_grandchildren_too() {
     let place = Place::new("work");
     let script = "(setsid sh -c 'while :; do echo x >> alive; sleep 0.02; done' &) ; sleep 100";

@@ -158,6 +158,8 @@ pub(crate) fn judge(run: &mut RunDir, contract: &str) {
     let (verdict, violations) = Report::judge(&contract, &evidence);
     let file = run.file().clone();
     let report = Report {
+        tree: "1f".to_owned(),
+        log_head: "2e".to_owned(),
         schema: SCHEMA,
         run: file.id,
         started: file.started,

@@ -17,9 +17,9 @@ pub struct ContractFile {
     /// Commands that must pass.
     #[serde(default, rename = "check")]
     pub checks: Vec<Check>,
-    /// What a judge is asked.
-    #[serde(default)]
-    pub review: Review,
+    /// What a judge is asked, where one is asked for, if only by an empty table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<Review>,
     /// When to stop.
     #[serde(default)]
     pub limits: Limits,

@@ -16,6 +16,9 @@ pub use duration::parse_duration;
 pub use file::{ContractFile, ScopeFile};
 pub use scope::Scope;
 
+/// A goal may have so many bytes. It stands in every prompt, and a context of 16,384 tokens has no room for more.
+pub const MAX_GOAL: usize = 32 * 1024;
+
 /// A job and its limits, checked for contradictions.
 #[derive(Clone, Debug)]
 pub struct Contract {
@@ -84,6 +87,12 @@ pub enum ContractError {
     /// There is nothing to do.
     #[error("the contract has no goal")]
     NoGoal,
+    /// The goal is too long for a prompt.
+    #[error("the goal has {0} bytes, and at most {MAX_GOAL} are allowed")]
+    LongGoal(usize),
+    /// The goal has a character that no person writes, and that git or a terminal would trip over.
+    #[error("the goal has the control character U+{0:04X}; only new lines and tabs are allowed")]
+    GoalCharacter(u32),
     /// Nothing may change.
     #[error("the contract allows no change: `write`, `create` and `delete` are all empty")]
     NoScope,
@@ -113,6 +122,12 @@ pub enum ContractError {
     /// A check has no command.
     #[error("check `{0}` has nothing to run")]
     NoCommand(String),
+    /// A program or an argument that no system takes.
+    #[error("check `{0}` has a NUL character in what it runs")]
+    Nul(String),
+    /// A check that ends before it begins.
+    #[error("check `{0}` has a timeout of zero: it could never pass")]
+    ZeroTimeout(String),
     /// A check name that cannot be said in a call.
     #[error("`{0}` is no check name: use letters, digits, `-` and `_`, 64 at most")]
     CheckName(String),
@@ -140,13 +155,11 @@ impl Contract {
     ///
     /// As [`Contract::parse`].
     pub fn from_file(source: ContractFile) -> Result<Self, ContractError> {
-        if source.goal.trim().is_empty() {
-            return Err(ContractError::NoGoal);
-        }
+        check_goal(source.goal.trim())?;
         let scope = Scope::new(&source.scope)?;
         check_checks(&source.checks)?;
         // Rather refused than silently not kept.
-        if source.review != Review::default() {
+        if source.review.is_some() {
             return Err(ContractError::NoJudge);
         }
         check_limits(&source.limits)?;
@@ -161,6 +174,19 @@ impl Contract {
     }
 }
 
+fn check_goal(goal: &str) -> Result<(), ContractError> {
+    if goal.is_empty() {
+        return Err(ContractError::NoGoal);
+    }
+    if goal.len() > MAX_GOAL {
+        return Err(ContractError::LongGoal(goal.len()));
+    }
+    match goal.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
+        Some(control) => Err(ContractError::GoalCharacter(u32::from(control))),
+        None => Ok(()),
+    }
+}
+
 fn check_checks(checks: &[Check]) -> Result<(), ContractError> {
     for (at, check) in checks.iter().enumerate() {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
@@ -172,6 +198,12 @@ fn check_checks(checks: &[Check]) -> Result<(), ContractError> {
         }
         if check.run.first().is_none_or(String::is_empty) {
             return Err(ContractError::NoCommand(check.name.clone()));
+        }
+        if check.run.iter().any(|part| part.contains('\0')) {
+            return Err(ContractError::Nul(check.name.clone()));
+        }
+        if check.timeout.is_zero() {
+            return Err(ContractError::ZeroTimeout(check.name.clone()));
         }
     }
     Ok(())

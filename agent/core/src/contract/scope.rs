@@ -3,7 +3,7 @@
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::{ContractError, ScopeFile};
-use crate::rel_path::{PathError, RelPath};
+use crate::rel_path::RelPath;
 
 /// Which paths may change and how.
 #[derive(Clone, Debug)]
@@ -29,9 +29,9 @@ impl Scope {
                 if let Some(forbid) = forbid.texts.iter().find(|text| *text == path) {
                     return Err(contradiction(list, path, forbid));
                 }
-                if !is_glob(path) && forbid.set.is_match(path) {
-                    let winner = forbid.texts.iter().find(|text| glob_matches(text, path));
-                    return Err(contradiction(list, path, winner.map_or("forbid", String::as_str)));
+                let winner = forbid.set.matches(path).first().map(|at| &forbid.texts[*at]);
+                if let Some(winner) = winner.filter(|_| !is_glob(path)) {
+                    return Err(contradiction(list, path, winner));
                 }
             }
         }
@@ -44,10 +44,10 @@ impl Scope {
         })
     }
 
-    /// Returns whether an existing file may change.
+    /// Returns whether a file of the base may change.
     #[must_use]
     pub fn may_write(&self, path: &str) -> bool {
-        (self.write.set.is_match(path) || self.create.set.is_match(path)) && !self.forbids(path)
+        self.write.set.is_match(path) && !self.forbids(path)
     }
 
     /// Returns whether a file may appear.
@@ -56,7 +56,7 @@ impl Scope {
         self.create.set.is_match(path) && !self.forbids(path)
     }
 
-    /// Returns whether a file may go.
+    /// Returns whether a file of the base may go.
     #[must_use]
     pub fn may_delete(&self, path: &str) -> bool {
         self.delete.set.is_match(path) && !self.forbids(path)
@@ -90,6 +90,12 @@ impl Scope {
     pub fn create_patterns(&self) -> &[String] {
         &self.create.texts
     }
+
+    /// Returns the patterns under `delete`.
+    #[must_use]
+    pub fn delete_patterns(&self) -> &[String] {
+        &self.delete.texts
+    }
 }
 
 /// Globs with the texts they came from.
@@ -108,7 +114,8 @@ impl Patterns {
         };
         let mut set = GlobSetBuilder::new();
         for text in texts {
-            check_pattern(text).map_err(|err| refuse(text, err.to_string()))?;
+            // A pattern is a plain relative path too, with `*` and the like inside its parts.
+            RelPath::parse(text).map_err(|err| refuse(text, err.to_string()))?;
             // In a glob `*` stops at `/`; a literal name is matched to the letter, capitals included.
             let text_as_glob = if is_glob(text) { text.clone() } else { globset::escape(text) };
             let glob = GlobBuilder::new(&text_as_glob).literal_separator(true).build();
@@ -119,18 +126,8 @@ impl Patterns {
     }
 }
 
-/// A pattern is a plain relative path too, with `*` and the like inside its parts.
-fn check_pattern(text: &str) -> Result<(), PathError> {
-    RelPath::parse(text).map(drop)
-}
-
 fn is_glob(text: &str) -> bool {
     text.contains(['*', '?', '[', '{'])
-}
-
-fn glob_matches(glob: &str, path: &str) -> bool {
-    let glob = GlobBuilder::new(glob).literal_separator(true).build();
-    glob.is_ok_and(|glob| glob.compile_matcher().is_match(path))
 }
 
 fn contradiction(list: &'static str, path: &str, forbid: &str) -> ContractError {

@@ -1,6 +1,8 @@
 //! Replaces a piece of a file, or adds to its end.
 
-use super::{Arguments, Desk, Effect, Tool, ToolError, check_scope, plural, read_text};
+use super::{
+    Arguments, Desk, Effect, Tool, ToolError, check_known, check_scope, plural, read_text,
+};
 use crate::menu::{Argument, Values};
 use crate::rel_path::RelPath;
 use crate::state::State;
@@ -33,6 +35,7 @@ fn open(state: &State<'_>) -> Result<Vec<Vec<Argument>>, String> {
 fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {
     let path = arguments.path()?;
     check_scope(desk, &path)?;
+    check_known(desk, &path)?;
     let text = read_text(desk, &path)?;
     let (old, new) = (arguments.text("old"), arguments.text("new"));
     let edited = if old.is_empty() { append(&text, new) } else { replace(&path, &text, old, new)? };

@@ -36,6 +36,9 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
             None => rest.to_owned(),
         })
         .collect();
+    if entries.is_empty() && prefix.is_empty() {
+        return Ok(Effect::Answer("(empty)".to_owned()));
+    }
     if entries.is_empty() {
         return Err(ToolError::Refused(format!("no such directory: {}", path.escape_debug())));
     }

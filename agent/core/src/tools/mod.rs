@@ -1,6 +1,7 @@
 //! The tools: what a worker can do. Prompt, grammar and dispatch are made from the one list below.
 
 mod ask;
+mod delete_file;
 mod edit_file;
 mod finish;
 mod list_dir;
@@ -13,7 +14,6 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::contract::Contract;
-use crate::event::Event;
 use crate::menu::{Argument, Entry, Menu, schema};
 use crate::ports::{EnvError, Environment, Stop, Watch};
 use crate::rel_path::{PathError, RelPath};
@@ -27,6 +27,7 @@ const TOOLS: &[Tool] = &[
     search::TOOL,
     write_file::TOOL,
     edit_file::TOOL,
+    delete_file::TOOL,
     run_check::TOOL,
     finish::TOOL,
     ask::TOOL,
@@ -110,10 +111,14 @@ pub fn specs(contract: &Contract) -> Vec<ToolSpec> {
     offered(contract).map(spec).collect()
 }
 
-/// A contract without checks has no tool to run them.
+/// A contract without checks has no tool to run them, and one that lets nothing go has none to delete with.
 fn offered(contract: &Contract) -> impl Iterator<Item = &'static Tool> {
     let checks = !contract.checks.is_empty();
-    TOOLS.iter().filter(move |tool| checks || tool.name != run_check::TOOL.name)
+    let deletes = !contract.scope.delete_patterns().is_empty();
+    TOOLS.iter().filter(move |tool| {
+        (checks || tool.name != run_check::TOOL.name)
+            && (deletes || tool.name != delete_file::TOOL.name)
+    })
 }
 
 /// Runs `call`. The contract is asked here too, whoever proposed the call and under whatever grammar.
@@ -157,7 +162,7 @@ fn clip(mut text: String) -> String {
         return text;
     }
     let all = text.len();
-    let end = (0..=MAX_OBSERVATION).rfind(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let end = text.floor_char_boundary(MAX_OBSERVATION);
     let end = text[..end].rfind('\n').unwrap_or(end);
     text.truncate(end);
     text.push_str(&format!("\n[cut: {end} of {all} bytes]"));
@@ -214,7 +219,7 @@ fn read_text(desk: &Desk<'_, '_>, path: &RelPath) -> Result<String, ToolError> {
 fn check_scope(desk: &Desk<'_, '_>, path: &RelPath) -> Result<(), ToolError> {
     let scope = &desk.state.contract.scope;
     let (allowed, deed) = if desk.state.exists(path) {
-        (scope.may_write(path.as_str()), "change")
+        (desk.state.may_change(path), "change")
     } else {
         (scope.may_create(path.as_str()), "be created")
     };
@@ -224,15 +229,14 @@ fn check_scope(desk: &Desk<'_, '_>, path: &RelPath) -> Result<(), ToolError> {
     Err(ToolError::Refused(format!("the contract does not let {path} {deed}")))
 }
 
-fn count_lines(text: &str) -> usize {
-    text.lines().count()
+/// Refuses a file that is there and that the worker does not know.
+fn check_known(desk: &Desk<'_, '_>, path: &RelPath) -> Result<(), ToolError> {
+    if desk.state.exists(path) && !desk.state.known.contains_key(path) {
+        return Err(ToolError::Refused(format!("{path} exists; read it before you replace it")));
+    }
+    Ok(())
 }
 
 fn plural(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
-}
-
-fn note_check(desk: &mut Desk<'_, '_>, run: crate::evidence::CheckRun) {
-    desk.state.checked.insert(run.name.clone(), run.passed());
-    desk.watch.see(&Event::Checked { run });
 }

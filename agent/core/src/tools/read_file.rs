@@ -17,7 +17,8 @@ fn open(state: &State<'_>) -> Result<Vec<Vec<Argument>>, String> {
     let unknown = state.files.iter().filter(|path| !state.known.contains_key(*path));
     let unknown: Vec<String> = unknown.map(RelPath::to_string).collect();
     if unknown.is_empty() {
-        return Err("every file was read".to_owned());
+        let why = if state.files.is_empty() { "there are no files" } else { "every file was read" };
+        return Err(why.to_owned());
     }
     Ok(vec![vec![
         Argument { name: "path", values: Values::OneOf(unknown), optional: false },
@@ -49,6 +50,8 @@ struct Part<'a> {
     lines: Vec<&'a str>,
     start: usize,
     more: bool,
+    /// The bytes of the first line, when it is cut.
+    cut: Option<usize>,
 }
 
 impl<'a> Part<'a> {
@@ -57,24 +60,33 @@ impl<'a> Part<'a> {
         let mut room = MAX_OBSERVATION - 100;
         let mut rest = text.lines().skip(start - 1).peekable();
         let mut lines = Vec::new();
-        while let Some(line) = rest.next_if(|line| lines.is_empty() || line.len() < room) {
-            room = room.saturating_sub(line.len() + 1);
+        while let Some(line) = rest.next_if(|line| line.len() < room) {
+            room -= line.len() + 1;
             lines.push(line);
         }
-        Self { lines, start, more: rest.peek().is_some() }
+        let cut = rest.next_if(|_| lines.is_empty()).map(|line| {
+            lines.push(&line[..line.floor_char_boundary(room - 1)]);
+            line.len()
+        });
+        Self { lines, start, more: rest.peek().is_some(), cut }
     }
 
     fn whole(&self) -> bool {
-        self.start == 1 && !self.more
+        self.start == 1 && !self.more && self.cut.is_none()
     }
 
     fn show(&self, total: usize) -> String {
         let text = self.lines.join("\n");
         let end = self.start + self.lines.len() - usize::from(!self.lines.is_empty());
-        match (self.lines.is_empty(), self.whole()) {
-            (true, _) => "(empty file)".to_owned(),
-            (false, true) => text,
-            (false, false) => format!("{text}\n[lines {} to {end} of {total}]", self.start),
+        let start = self.start;
+        match (self.lines.is_empty(), self.whole(), self.cut) {
+            (true, ..) => "(empty file)".to_owned(),
+            (false, true, _) => text,
+            (false, false, None) => format!("{text}\n[lines {start} to {end} of {total}]"),
+            (false, false, Some(all)) => format!(
+                "{text}\n[lines {start} to {end} of {total}; of line {start} the first {} of {all} bytes]",
+                text.len()
+            ),
         }
     }
 }

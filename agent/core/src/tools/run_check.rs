@@ -1,6 +1,7 @@
 //! Runs a check of the contract.
 
-use super::{Arguments, Desk, Effect, Tool, ToolError, note_check};
+use super::{Arguments, Desk, Effect, Tool, ToolError};
+use crate::event::Event;
 use crate::menu::{Argument, Values};
 use crate::state::State;
 
@@ -34,18 +35,16 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
     let output = tail(run.output.trim_end());
     let text =
         if output.is_empty() { run.end.to_string() } else { format!("{}\n{output}", run.end) };
-    note_check(desk, run);
+    desk.state.checked.insert(run.name.clone(), run.passed());
+    desk.watch.see(&Event::Checked { run });
     Ok(Effect::Did(text))
 }
 
-/// Returns whole lines from the end of `output`.
+/// Returns whole lines from the end of `output`; of a line that is too long, its end.
 fn tail(output: &str) -> &str {
     if output.len() <= MAX_OUTPUT {
         return output;
     }
-    let from = output.len() - MAX_OUTPUT;
-    match output.as_bytes()[from..].iter().position(|byte| *byte == b'\n') {
-        Some(at) => &output[from + at + 1..],
-        None => "",
-    }
+    let end = &output[output.ceil_char_boundary(output.len() - MAX_OUTPUT)..];
+    end.split_once('\n').map_or(end, |(_, lines)| lines)
 }

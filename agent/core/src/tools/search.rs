@@ -1,6 +1,6 @@
 //! Finds a text in all files.
 
-use super::{Arguments, Desk, Effect, Tool, ToolError, plural};
+use super::{Arguments, Desk, Effect, Tool, ToolError};
 use crate::menu::{Argument, Values};
 use crate::state::State;
 
@@ -50,10 +50,7 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
         return Ok(Effect::Answer("no match".to_owned()));
     }
     if more > 0 {
-        found.push(format!(
-            "[{} not shown]",
-            plural(more, "more match").replace("matchs", "matches")
-        ));
+        found.push(format!("[{more} more not shown]"));
     }
     Ok(Effect::Answer(found.join("\n")))
 }

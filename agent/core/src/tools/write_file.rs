@@ -1,6 +1,6 @@
 //! Creates a file or replaces it as a whole.
 
-use super::{Arguments, Desk, Effect, Tool, ToolError, check_scope, count_lines, plural};
+use super::{Arguments, Desk, Effect, Tool, ToolError, check_known, check_scope, plural};
 use crate::menu::{Argument, Values};
 use crate::rel_path::RelPath;
 use crate::state::State;
@@ -16,7 +16,9 @@ pub(super) const TOOL: Tool = Tool {
 
 fn open(state: &State<'_>) -> Result<Vec<Vec<Argument>>, String> {
     let scope = &state.contract.scope;
-    let creatable = scope.creatable().filter(|path| scope.may_create(path)).map(str::to_owned);
+    let is_new = |path: &str| RelPath::parse(path).is_ok_and(|path| !state.exists(&path));
+    let creatable = scope.creatable().filter(|path| scope.may_create(path) && is_new(path));
+    let creatable = creatable.map(str::to_owned);
     let known =
         state.writable().filter(|path| state.known.contains_key(*path)).map(RelPath::to_string);
     let mut paths: Vec<String> = creatable.chain(known).collect();
@@ -41,17 +43,15 @@ fn open(state: &State<'_>) -> Result<Vec<Vec<Argument>>, String> {
 fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {
     let path = arguments.path()?;
     check_scope(desk, &path)?;
+    check_known(desk, &path)?;
     let existed = desk.state.exists(&path);
-    if existed && !desk.state.known.contains_key(&path) {
-        return Err(ToolError::Refused(format!("{path} exists; read it before you replace it")));
-    }
     let mut content = arguments.text("content").to_owned();
     if !content.is_empty() && !content.ends_with('\n') {
         content.push('\n');
     }
     desk.env.write(&path, content.as_bytes())?;
     let deed = if existed { "replaced" } else { "created" };
-    let lines = plural(count_lines(&content), "line");
+    let lines = plural(content.lines().count(), "line");
     desk.state.note_change(&path, content);
     Ok(Effect::Did(format!("{deed} {path} ({lines})")))
 }

@@ -1,6 +1,7 @@
 //! The loop: limits, malformed answers, interruption.
 
 use chargehand_core::agent::{self, Start};
+use chargehand_core::change::{Change, ChangeKind};
 use chargehand_core::event::Event;
 use chargehand_core::ports::{Answer, Model, ModelError, Reply, Request, Stop, Usage, Watch};
 use chargehand_core::script::Script;
@@ -111,6 +112,29 @@ fn tokens_are_limited() {
     );
 }
 
+/// Costs this much, turn by turn, and takes note of how much it might have cost.
+struct Spender(Vec<u64>, Vec<u32>);
+
+impl Model for Spender {
+    fn next_call(&mut self, ask: &Request<'_>, _: &mut dyn Watch) -> Result<Reply, ModelError> {
+        self.1.push(ask.max_tokens);
+        let usage = Usage { predicted_n: self.0[self.1.len() - 1], ..Usage::default() };
+        Ok(Reply { answer: prose(), usage })
+    }
+}
+
+#[test]
+fn a_turn_may_cost_what_is_left() {
+    let mut model = Spender(vec![60, 40], Vec::new());
+    parrot(&mut model, &Stop::TokenLimit(100));
+    assert_eq!(model.1, [100, 40]);
+}
+
+#[test]
+fn a_count_without_bounds_is_a_count_beyond_the_limit() {
+    parrot(&mut Spender(vec![99, u64::MAX], Vec::new()), &Stop::TokenLimit(100));
+}
+
 /// Cannot answer.
 struct Dead;
 
@@ -139,9 +163,18 @@ fn the_watch_can_stop_a_run() {
 #[test]
 fn a_run_that_is_resumed_may_finish_what_is_there() {
     let finish = r#"{"tool":"finish","args":{"summary":"done"}}"#;
-    for (changed, stop) in [(true, Stop::Finished("done".to_owned())), (false, Stop::ScriptEnded)] {
+    let change = Change {
+        path: "a".to_owned(),
+        kind: ChangeKind::Modified,
+        regular: true,
+        added: 1,
+        removed: 1,
+    };
+    for (changes, stop) in
+        [(&[change][..], Stop::Finished("done".to_owned())), (&[], Stop::ScriptEnded)]
+    {
         let (mut model, mut world) = (Script::parse(finish).unwrap(), World::new(&[("a", "x")]));
-        let start = Start { instructions: None, changed };
+        let start = Start { instructions: None, changes };
         let contract = contract("[scope]\nwrite = ['a']");
         let run =
             agent::run(&contract, &mut model, &mut world, &mut Seen::default(), start).unwrap();
@@ -162,7 +195,7 @@ fn the_opening_is_short_and_says_what_counts() {
         &mut Script::parse("").unwrap(),
         &mut env,
         &mut seen,
-        Start { instructions: Some("Use tabs.\n"), changed: false },
+        Start { instructions: Some("Use tabs.\n"), changes: &[] },
     )
     .unwrap();
     let [Message::System(system), Message::User(job)] = run.transcript.as_slice() else { panic!() };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chargehand_core::contract::{Contract, parse_duration};
+use chargehand_core::contract::{Contract, ContractFile, MAX_GOAL, ScopeFile, parse_duration};
 
 use crate::world::contract;
 
@@ -101,6 +101,35 @@ fn checks_are_checked() {
     );
     refused(&with("[limits]\nturns = 0"), "limit `turns` is zero");
     refused(&with("[review]\ncriteria = ['x']"), "this version has none");
+    refused(&with("[review]\n"), "this version has none");
+    let check = |rest: &str| with(&format!("[[check]]\nname = 'a'\n{rest}"));
+    refused(&check("run = ['x']\ntimeout = '0s'"), "check `a` has a timeout of zero");
+    refused(&check("run = ['x', \"b\\u0000\"]"), "check `a` has a NUL character");
+    assert!(Contract::parse(&check("run = ['x']\ntimeout = '1s'")).is_ok());
+}
+
+#[track_caller]
+fn goal(goal: &str, expect: Result<(), &str>) {
+    let scope = ScopeFile { write: vec!["a".to_owned()], ..ScopeFile::default() };
+    let file = ContractFile { goal: goal.to_owned(), scope, ..ContractFile::default() };
+    match (Contract::from_file(file), expect) {
+        (Ok(_), Ok(())) => {}
+        (Err(err), Err(says)) => assert!(err.to_string().contains(says), "{err}"),
+        (found, expect) => panic!("{found:?} instead of {expect:?}"),
+    }
+}
+
+#[test]
+fn a_goal_is_text_that_fits_into_a_prompt() {
+    goal(&"g".repeat(MAX_GOAL), Ok(()));
+    goal(&"g".repeat(MAX_GOAL + 1), Err("the goal has 32769 bytes, and at most 32768 are allowed"));
+    goal(&format!(" {}\n", "g".repeat(MAX_GOAL)), Ok(()));
+    goal("one\n\ttwo ümlaut\u{a0}", Ok(()));
+    goal("he\0llo", Err("U+0000"));
+    goal("a\x1bb", Err("U+001B"));
+    goal("a\rb", Err("U+000D"));
+    goal("a\x7fb", Err("U+007F"));
+    goal("a\u{85}b", Err("U+0085"));
 }
 
 #[test]
@@ -130,10 +159,10 @@ fn write_does_not_mean_create() {
 
 #[test]
 fn a_name_to_create_is_spelt_to_the_letter() {
-    scope("create = ['MINSTRAL.md']", "MINSTRAL.md", [true, true, false]);
+    scope("create = ['MINSTRAL.md']", "MINSTRAL.md", [false, true, false]);
     scope("create = ['MINSTRAL.md']", "minstral.md", [false, false, false]);
     scope("create = ['MINSTRAL.md']", "MINISTRAL.md", [false, false, false]);
-    scope("create = ['a+b(1).md']", "a+b(1).md", [true, true, false]);
+    scope("create = ['a+b(1).md']", "a+b(1).md", [false, true, false]);
 }
 
 #[test]

@@ -11,6 +11,8 @@ use crate::world::contract;
 
 fn report(stop: Stop, verdict: Verdict) -> Report {
     Report {
+        tree: "1f".to_owned(),
+        log_head: "2e".to_owned(),
         schema: SCHEMA,
         run: "r".to_owned(),
         started: 0,
@@ -80,4 +82,13 @@ fn turns_are_read_from_events() {
         totals(&turns),
         Usage { prompt_n: 6, cache_n: 8, predicted_n: 10, ..Usage::default() }
     );
+}
+
+#[test]
+fn sums_do_not_wrap() {
+    let call = ToolCall::new("list_dir", "{}").unwrap();
+    let usage =
+        Usage { prompt_n: u64::MAX, cache_n: u64::MAX, predicted_n: u64::MAX, ..Usage::default() };
+    let event = |turn| Event::Called { turn, call: call.clone(), usage };
+    assert_eq!(totals(&turns(&[event(1), event(2)])), usage);
 }

@@ -19,7 +19,11 @@ const NATIVE: [&str; 3] = ["llama-sys", "llama-cpp-2", "llama-cpp-sys-2"];
 
 const ROOMS: &[Room] = &[
     Room { folder: "llama-sys", imports: &["llama-cpp-sys-2"], layers: &[] },
-    Room { folder: "agent/grammar", imports: &[], layers: &[&["gbnf"], &["json"], &["piece"]] },
+    Room {
+        folder: "agent/grammar",
+        imports: &[],
+        layers: &[&["limits"], &["gbnf", "vocabulary"], &["json", "matcher"], &["piece", "schema"]],
+    },
     Room {
         folder: "agent/core",
         imports: &["chargehand-grammar"],

@@ -64,6 +64,13 @@ fn directories_are_listed() {
 }
 
 #[test]
+fn an_empty_repository_is_no_error() {
+    let list = |call: &str| play(&mut World::default(), &[call]);
+    assert_eq!(list(r#"list_dir {"path":"."}"#), "(empty)");
+    assert_eq!(list(r#"list_dir {"path":"src"}"#), "error: no such directory: src");
+}
+
+#[test]
 fn files_are_read() {
     check(&[READ], "one\ntwo\ntwo");
     check(&[r#"read_file {"path":"a.txt","start":3}"#], "two\n[lines 3 to 3 of 3]");
@@ -91,10 +98,31 @@ fn a_long_file_is_shown_in_parts() {
 }
 
 #[test]
+fn a_line_that_is_cut_is_not_known() {
+    let (long, fits) = (MAX_OBSERVATION + 1, MAX_OBSERVATION - 101);
+    let mut world = world();
+    world.files.insert("a.txt".to_owned(), "ä".repeat(long).into_bytes());
+    let first = play(&mut world, &[READ]);
+    assert!(first.len() <= MAX_OBSERVATION, "{}", first.len());
+    let note = format!("[lines 1 to 1 of 1; of line 1 the first 12186 of {} bytes]", 2 * long);
+    assert!(first.ends_with(&note), "{}", &first[first.len() - 80..]);
+    let replace = r#"write_file {"path":"a.txt","content":"x"}"#;
+    let unread = "error: a.txt exists; read it before you replace it";
+    for (bytes, last) in [(fits, "replaced a.txt (1 line)"), (fits + 1, unread)] {
+        world.files.insert("a.txt".to_owned(), "x".repeat(bytes).into_bytes());
+        assert_eq!(play(&mut world, &[READ, replace]), last, "{bytes}");
+    }
+}
+
+#[test]
 fn texts_are_found() {
     check(&[r#"search {"text":"two"}"#], "a.txt:2: two\na.txt:3: two");
     check(&[r#"search {"text":"three"}"#], "no match");
     check(&[r#"search {"text":""}"#], "error: the text to find is empty");
+    let mut world = world();
+    world.files.insert("a.txt".to_owned(), "two\n".repeat(51).into_bytes());
+    let found = play(&mut world, &[r#"search {"text":"two"}"#]);
+    assert!(found.ends_with("\na.txt:50: two\n[1 more not shown]"), "{found}");
 }
 
 #[test]
@@ -124,6 +152,10 @@ fn writing_needs_reading_first() {
         "error: a.txt exists; read it before you replace it",
     );
     check_file(&[READ, r#"write_file {"path":"a.txt","content":"x"}"#], "a.txt", "x\n");
+    check(
+        &[READ, r#"edit_file {"path":"src/m.rs","old":"","new":"x"}"#],
+        "error: src/m.rs exists; read it before you replace it",
+    );
     check(
         &[r#"edit_file {"path":"a.txt","old":"one","new":"1"}"#],
         "error: edit_file is not possible now: no file that may change was read",
@@ -207,6 +239,23 @@ fn finishing_needs_a_change_and_passing_checks() {
         &[run, run],
         "error: run_check is not possible now: every check was run since the last change",
     );
+}
+
+#[track_caller]
+fn check_output(output: &str, expect: &str) {
+    let mut world = World { output: Some(output.to_owned()), ..world() };
+    assert_eq!(play(&mut world, &[r#"run_check {"name":"there"}"#]), expect);
+}
+
+#[test]
+fn the_end_of_an_output_is_shown() {
+    const SHOWN: usize = 4096;
+    let fits = "x".repeat(SHOWN);
+    check_output(&fits, &format!("fail (exit 1)\n{fits}"));
+    check_output(&format!("first\n{fits}\nlast"), "fail (exit 1)\nlast");
+    check_output(&format!("{fits}last"), &format!("fail (exit 1)\n{}last", &fits[4..]));
+    // A character that is cut in two is left out.
+    check_output(&format!("ä{}", &fits[1..]), &format!("fail (exit 1)\n{}", &fits[1..]));
 }
 
 #[test]

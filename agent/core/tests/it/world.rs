@@ -12,12 +12,14 @@ use chargehand_core::rel_path::RelPath;
 #[derive(Debug, Default)]
 pub(crate) struct World {
     pub(crate) files: BTreeMap<String, Vec<u8>>,
+    /// What a check writes, if not which file it looked for.
+    pub(crate) output: Option<String>,
 }
 
 impl World {
     pub(crate) fn new(files: &[(&str, &str)]) -> Self {
         let own = |(path, text): &(&str, &str)| ((*path).to_owned(), text.as_bytes().to_vec());
-        Self { files: files.iter().map(own).collect() }
+        Self { files: files.iter().map(own).collect(), output: None }
     }
 
     pub(crate) fn text(&self, path: &str) -> String {
@@ -39,9 +41,15 @@ impl Environment for World {
         Ok(())
     }
 
+    fn delete(&mut self, path: &RelPath) -> Result<(), EnvError> {
+        let gone = self.files.remove(path.as_str());
+        gone.map(drop).ok_or_else(|| EnvError::NotFound(path.clone()))
+    }
+
     fn run_check(&mut self, check: &Check) -> Result<CheckRun, EnvError> {
         let code = i32::from(!self.files.contains_key(&check.run[0]));
-        let output = format!("looked for {}\n", check.run[0]);
+        let looked = || format!("looked for {}\n", check.run[0]);
+        let output = self.output.clone().unwrap_or_else(looked);
         let output_bytes = output.len() as u64;
         Ok(CheckRun {
             name: check.name.clone(),

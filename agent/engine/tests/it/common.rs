@@ -8,14 +8,13 @@ use std::sync::OnceLock;
 use chargehand_core::memory::{Budget, Footprint, LoadOptions, Plan, plan};
 use chargehand_core::tool::ToolSpec;
 use chargehand_core::transcript::Message;
-use chargehand_engine::Log;
 use chargehand_engine::engine::{Backend, Engine};
 use chargehand_engine::session::{Observer, Progress};
 use serde_json::json;
 
 pub(crate) fn backend() -> &'static Backend {
     static BACKEND: OnceLock<Backend> = OnceLock::new();
-    BACKEND.get_or_init(|| Backend::start(Log::Quiet).unwrap())
+    BACKEND.get_or_init(|| Backend::start().unwrap())
 }
 
 /// Returns the path of the test model, or says aloud that `what` is not tested.

@@ -299,3 +299,31 @@ fn files_that_are_no_models_are_errors() {
         assert!(error.contains(path.to_str().unwrap()), "{error}");
     }
 }
+
+/// A test's thread has 2 MiB of stack; 100,000 letters at once took 40.
+#[test]
+fn a_long_word_does_not_overflow_the_stack() {
+    let Some(path) = model("long words") else { return };
+    let engine = load(&path, 1024);
+    let mut session = Session::new(&engine).unwrap();
+    for long in ["g", "1", "-", " ", "\n", "é", "g1-"] {
+        let long = long.repeat(100_000);
+        let tokens = session.tokenize(&[template("a "), data(&long), template(" z")]);
+        assert!(!tokens.is_empty());
+        let outcome = session.generate(&[data(&long)], &greedy(None, 1), &mut Notes::patient());
+        let fits = tokens.len() < 1000;
+        assert!(fits || matches!(outcome, Err(SessionError::PromptTooLong { .. })), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_context_of_one_token_is_used_without_a_crash() {
+    let Some(path) = model("small contexts") else { return };
+    for n_ctx in [1, 2, 16] {
+        let engine = load(&path, n_ctx);
+        let mut session = Session::new(&engine).unwrap();
+        let outcome = session.generate(&[data("a b c d")], &greedy(None, 1), &mut Notes::patient());
+        let too_long = matches!(outcome, Err(SessionError::PromptTooLong { .. }));
+        assert!(too_long || outcome.is_ok(), "{n_ctx}");
+    }
+}

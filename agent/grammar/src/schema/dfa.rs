@@ -2,7 +2,7 @@
 //!
 //! They know nothing of JSON: a string is the text it stands for, and escapes are added when rules are written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::rc::Rc;
 
@@ -71,7 +71,7 @@ impl Dfa {
     pub(super) fn lengths(min: usize, max: Option<usize>) -> Self {
         let last = max.unwrap_or(min);
         let step = |to| vec![Edge { lo: 0, hi: LAST, to }];
-        let edges = |at| match max {
+        let edges = |at: usize| match max {
             Some(max) if at >= max => Vec::new(),
             Some(_) => step(at + 1),
             None => step((at + 1).min(last)),
@@ -195,12 +195,7 @@ impl Dfa {
 
     /// Returns for each state whether a text can still be accepted from it.
     fn useful(&self) -> Vec<bool> {
-        let mut before = vec![Vec::new(); self.states.len()];
-        for (at, state) in self.states.iter().enumerate() {
-            for edge in &state.edges {
-                before[edge.to].push(at);
-            }
-        }
+        let before = self.before();
         let mut useful: Vec<bool> = self.states.iter().map(|state| state.accept).collect();
         let mut open: Vec<usize> = (0..useful.len()).filter(|at| useful[*at]).collect();
         while let Some(at) = open.pop() {
@@ -220,14 +215,22 @@ impl Dfa {
         if trimmed.states.len() > LARGEST {
             return trimmed;
         }
-        let mut classes: Vec<usize> =
-            trimmed.states.iter().map(|state| usize::from(state.accept)).collect();
-        let mut count = 0;
+        // States from which the shortest or longest accepted text differs are never equal. Beginning with that
+        // saves a round for each character that a length counts.
+        let mut numbers = HashMap::new();
+        let mut classes: Vec<usize> = (trimmed.shortest().into_iter().zip(trimmed.longest()))
+            .map(|lengths| {
+                let fresh = numbers.len();
+                *numbers.entry(lengths).or_insert(fresh)
+            })
+            .collect();
+        let mut count = numbers.len();
         loop {
             let mut known: HashMap<(usize, Vec<Edge>), usize> = HashMap::new();
             let next: Vec<usize> = (trimmed.states.iter().enumerate())
                 .map(|(at, state)| {
-                    let edges = state.edges.iter().map(|edge| Edge { to: classes[edge.to], ..*edge });
+                    let edges =
+                        state.edges.iter().map(|edge| Edge { to: classes[edge.to], ..*edge });
                     let fresh = known.len();
                     *known.entry((classes[at], joined(edges.collect()))).or_insert(fresh)
                 })
@@ -241,13 +244,63 @@ impl Dfa {
         trimmed.merged(&classes, count)
     }
 
+    /// Returns the length of the shortest text that each state accepts; of a trimmed automaton.
+    pub(super) fn shortest(&self) -> Vec<usize> {
+        let before = self.before();
+        let mut lengths = vec![usize::MAX; self.states.len()];
+        let mut open: VecDeque<usize> =
+            (0..lengths.len()).filter(|at| self.states[*at].accept).collect();
+        open.iter().for_each(|at| lengths[*at] = 0);
+        while let Some(at) = open.pop_front() {
+            for from in &before[at] {
+                if lengths[*from] == usize::MAX {
+                    lengths[*from] = lengths[at] + 1;
+                    open.push_back(*from);
+                }
+            }
+        }
+        lengths
+    }
+
+    /// Returns the length of the longest text that each state accepts, if there is one; of a trimmed automaton.
+    pub(super) fn longest(&self) -> Vec<Option<usize>> {
+        let before = self.before();
+        let mut left: Vec<usize> = self.states.iter().map(|state| state.edges.len()).collect();
+        let mut lengths = vec![0; self.states.len()];
+        let mut known = vec![None; self.states.len()];
+        let mut open: Vec<usize> = (0..left.len()).filter(|at| left[*at] == 0).collect();
+        // States on a cycle, or before one, are never done with.
+        while let Some(at) = open.pop() {
+            known[at] = Some(lengths[at]);
+            for from in &before[at] {
+                lengths[*from] = lengths[*from].max(lengths[at] + 1);
+                left[*from] -= 1;
+                if left[*from] == 0 {
+                    open.push(*from);
+                }
+            }
+        }
+        known
+    }
+
+    /// Returns for each state from where its edges come, one entry for each edge.
+    fn before(&self) -> Vec<Vec<usize>> {
+        let mut before = vec![Vec::new(); self.states.len()];
+        for (at, state) in self.states.iter().enumerate() {
+            for edge in &state.edges {
+                before[edge.to].push(at);
+            }
+        }
+        before
+    }
+
     /// Returns the automaton whose states are the classes of this one's; the start has class 0.
     fn merged(&self, classes: &[usize], count: usize) -> Self {
         let mut states = vec![None; count];
         for (at, state) in self.states.iter().enumerate() {
             let edges = state.edges.iter().map(|edge| Edge { to: classes[edge.to], ..*edge });
-            let edges = || joined(edges.collect());
-            states[classes[at]].get_or_insert_with(|| State { accept: state.accept, edges: edges() });
+            let merged = State { accept: state.accept, edges: joined(edges.collect()) };
+            states[classes[at]].get_or_insert(merged);
         }
         Self { states: states.into_iter().flatten().collect() }
     }

@@ -1,4 +1,11 @@
 //! What the grammar crate promises.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod gbnf;
+mod gbnf_parse;
+mod matcher;
 mod piece;
+mod schema;
+mod schema_inner;
+mod schema_match;
+mod schema_random;

@@ -10,7 +10,7 @@ use serde_json::json;
 
 const USAGE: &str = "\
 usage: apprentice-corpus corpus COUNT SEED train|test
-       apprentice-corpus tasks COUNT SEED FAMILY    (held-out words and phrasings)";
+       apprentice-corpus tasks COUNT SEED test|blind FAMILY    (held-out words and phrasings)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -21,11 +21,12 @@ fn main() -> ExitCode {
             let split = if split == "train" { Split::Train } else { Split::Test };
             numbers(count, seed).map(|(count, seed)| corpus(count, seed, split))
         }
-        ["tasks", count, seed, family] => {
+        ["tasks", count, seed, split @ ("test" | "blind"), family] => {
+            let split = if split == "test" { Split::Test } else { Split::Blind };
             let family = FAMILIES.iter().find(|(name, _)| *name == family);
             family
                 .zip(numbers(count, seed))
-                .map(|((family, _), (count, seed))| tasks(count, seed, family))
+                .map(|((family, _), (count, seed))| tasks(count, seed, split, family))
         }
         _ => None,
     };
@@ -54,8 +55,8 @@ fn corpus(count: usize, seed: u64, split: Split) -> io::Result<()> {
     out.flush()
 }
 
-fn tasks(count: usize, seed: u64, family: &'static str) -> io::Result<()> {
-    let mut words = Words::new(seed, Split::Test);
+fn tasks(count: usize, seed: u64, split: Split, family: &'static str) -> io::Result<()> {
+    let mut words = Words::new(seed, split);
     let mut out = BufWriter::new(io::stdout().lock());
     for _ in 0..count {
         let Some(Task { contract, files, expect, .. }) = task(&mut words, family) else {

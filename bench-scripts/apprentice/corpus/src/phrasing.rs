@@ -7,6 +7,7 @@ use crate::words::{Split, Words, capitalised};
 
 const TRAIN: &str = include_str!("../phrases/train.txt");
 const TEST: &str = include_str!("../phrases/eval.txt");
+const BLIND: &str = include_str!("../phrases/blind.txt");
 /// Of a hundred training tasks, so many are noise; of those that replace a text, more.
 const NOISE_PERCENT: usize = 25;
 const NOISE_PERCENT_REPLACE: usize = 40;
@@ -57,7 +58,11 @@ pub(crate) struct Facts {
 /// Returns the constructions of a family.
 #[must_use]
 pub fn constructions(family: &str, split: Split) -> Vec<&'static str> {
-    let all = if split == Split::Train { TRAIN } else { TEST };
+    let all = match split {
+        Split::Train => TRAIN,
+        Split::Test => TEST,
+        Split::Blind => BLIND,
+    };
     let mut inside = false;
     let mut found = Vec::new();
     for line in all.lines() {
@@ -109,14 +114,15 @@ pub(crate) fn goal(words: &mut Words, family: &str, facts: &Facts) -> String {
     fill(words, &text, facts)
 }
 
-/// Returns the facts, quoted, between words that mean nothing.
+/// Returns the facts, quoted, between words that mean nothing. What follows the last colon needs no quotes.
 fn noise(words: &mut Words, facts: &Facts) -> String {
+    let bare_end = !facts.text.is_empty() && words.rng.chance(40);
     let mut slots: Vec<String> = Vec::new();
     if !facts.file.is_empty() {
         slots.push(quoted_file(words, &facts.file));
     }
     for text in [&facts.text, &facts.old, &facts.new, &facts.key] {
-        if !text.is_empty() {
+        if !text.is_empty() && !bare_end {
             // Without quotes only what no English word looks like.
             let bare =
                 text.contains(|c: char| c == '_' || c.is_ascii_digit() || c.is_ascii_uppercase());
@@ -134,7 +140,20 @@ fn noise(words: &mut Words, facts: &Facts) -> String {
     for _ in 0..words.rng.below(3) + usize::from(parts.is_empty()) * 3 {
         parts.push(words.english().to_owned());
     }
-    parts.join(" ")
+    let mut noise = parts.join(" ");
+    if bare_end {
+        if words.rng.chance(40) {
+            let at = noise.len() - noise.split(' ').next_back().map_or(0, str::len);
+            noise.insert_str(at, words.rng.pick(&[", ", "? ", ". ", "; "]));
+            noise = noise
+                .replace(" , ", ", ")
+                .replace(" ? ", "? ")
+                .replace(" . ", ". ")
+                .replace(" ; ", "; ");
+        }
+        noise = format!("{noise}: {}", facts.text);
+    }
+    noise
 }
 
 /// Exchanges every third word of an expanded construction, so that its slots must be told by what they hold.

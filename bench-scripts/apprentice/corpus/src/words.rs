@@ -41,6 +41,8 @@ pub enum Split {
     Train,
     /// For judging what was learnt.
     Test,
+    /// The same words in constructions by a writer who had not seen those of the training.
+    Blind,
 }
 
 /// A source of words.
@@ -55,7 +57,7 @@ impl Words {
     /// Returns the source of a seed; the same seed says the same for ever.
     #[must_use]
     pub fn new(seed: u64, split: Split) -> Self {
-        let wanted = |word: &&str| is_test_word(word) == (split == Split::Test);
+        let wanted = |word: &&str| is_test_word(word) == (split != Split::Train);
         let english = WORDS.split_whitespace().filter(wanted).collect();
         Self { rng: Rng::new(seed), split, english }
     }

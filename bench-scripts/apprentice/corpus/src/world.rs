@@ -56,6 +56,11 @@ impl Environment for MapWorkspace {
         Ok(())
     }
 
+    fn delete(&mut self, path: &RelPath) -> Result<(), EnvError> {
+        let gone = self.files.remove(path.as_str());
+        gone.map(drop).ok_or_else(|| EnvError::NotFound(path.clone()))
+    }
+
     fn run_check(&mut self, check: &Check) -> Result<CheckRun, EnvError> {
         let passes = self.complaint.wanted.as_ref().is_none_or(|wanted| *wanted == self.files);
         let output = if passes { &self.complaint.passing } else { &self.complaint.failing };

@@ -137,6 +137,9 @@ const SYS_FCHMODAT2: i64 = 452;
 /// The mode bits that lend the owner's rights to whoever runs a file.
 const SETUID_BITS: &[u64] = &[0o4000, 0o2000];
 
+/// Tasks that are protected. A run has about ten; the kernel takes a filter of 4,096 steps, which has room for these.
+const MAX_PROTECTED: usize = 64;
+
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// Refuses these calls to this process and to what it will start.
@@ -145,11 +148,14 @@ type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 ///
 /// When the kernel does not take the filter.
 pub(crate) fn restrict(spec: &Spec) -> Result<(), seccompiler::Error> {
+    apply_filter(&program(spec)?)?;
+    apply_filter(&unknown())
+}
+
+fn program(spec: &Spec) -> Result<BpfProgram, seccompiler::BackendError> {
     let arch = std::env::consts::ARCH.try_into()?;
     let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
-    let filter = SeccompFilter::new(rules(spec)?, SeccompAction::Allow, refuse, arch)?;
-    apply_filter(&BpfProgram::try_from(filter)?)?;
-    apply_filter(&unknown())
+    SeccompFilter::new(rules(spec)?, SeccompAction::Allow, refuse, arch)?.try_into()
 }
 
 fn rules(spec: &Spec) -> Result<Rules, seccompiler::BackendError> {
@@ -183,17 +189,26 @@ fn rules(spec: &Spec) -> Result<Rules, seccompiler::BackendError> {
         add(&mut rules, libc::SYS_fchmodat, has(2, *bit)?);
         add(&mut rules, SYS_FCHMODAT2, has(2, *bit)?);
     }
-    for pid in &spec.protect {
-        protect(&mut rules, *pid)?;
+    // A limit on its time ends any process; 0 is the caller itself.
+    add(&mut rules, libc::SYS_prlimit64, one(word(0, SeccompCmpOp::Ne, 0)?)?);
+    if !spec.protect.is_empty() {
+        // Everybody at once.
+        add(&mut rules, libc::SYS_kill, one(word(0, SeccompCmpOp::Eq, low(-1))?)?);
+    }
+    for task in spec.protect.iter().take(MAX_PROTECTED) {
+        protect(&mut rules, *task)?;
     }
     Ok(rules)
 }
 
-/// Refuses signals to `pid`, its group and to everybody at once.
-fn protect(rules: &mut Rules, pid: i32) -> Result<(), seccompiler::BackendError> {
-    // A C int in a register: only its low half counts.
-    let low = |pid: i32| u64::from(pid.cast_unsigned());
-    for target in [pid, -pid, -1] {
+/// Returns a C int as it stands in a register, where only its low half counts.
+fn low(number: i32) -> u64 {
+    u64::from(number.cast_unsigned())
+}
+
+/// Refuses signals to the process or the thread `task`, and to its group.
+fn protect(rules: &mut Rules, task: i32) -> Result<(), seccompiler::BackendError> {
+    for target in [task, -task] {
         add(rules, libc::SYS_kill, one(word(0, SeccompCmpOp::Eq, low(target))?)?);
     }
     for call in [
@@ -203,7 +218,7 @@ fn protect(rules: &mut Rules, pid: i32) -> Result<(), seccompiler::BackendError>
         libc::SYS_rt_sigqueueinfo,
         libc::SYS_rt_tgsigqueueinfo,
     ] {
-        add(rules, call, one(word(0, SeccompCmpOp::Eq, low(pid))?)?);
+        add(rules, call, one(word(0, SeccompCmpOp::Eq, low(task))?)?);
     }
     Ok(())
 }
@@ -246,4 +261,27 @@ fn unknown() -> BpfProgram {
         step(RETURN, libc::SECCOMP_RET_ALLOW, 0, 0),
         step(RETURN, refuse, 0, 0),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(tier: Tier, tasks: i32) {
+        let protect = (1000..1000 + tasks).collect();
+        let spec = Spec { tier, max_tasks: 1, protect, read: vec![], write: vec![] };
+        let steps = program(&spec).unwrap().len();
+        assert!(steps <= 4096, "{tier:?}: {steps} steps for {tasks} tasks");
+    }
+
+    #[test]
+    fn the_filter_is_one_that_the_kernel_takes() {
+        for tier in [Tier::Namespaces, Tier::Landlock] {
+            check(tier, 0);
+            check(tier, 64);
+            check(tier, 65);
+            check(tier, 1000);
+        }
+    }
 }

@@ -207,12 +207,8 @@ impl Sandbox {
                 (read, vec![work, folders.home.clone(), folders.temporary.clone()])
             }
         };
-        let protect = match self.tier {
-            // Nobody outside has a number inside.
-            Tier::Namespaces => vec![],
-            Tier::Landlock => vec![std::process::id().cast_signed()],
-        };
-        Spec { tier: self.tier, max_tasks: tasks::allowed(), protect, read, write }
+        // The supervisor adds itself and, in the tier where it can be seen, whoever started it.
+        Spec { tier: self.tier, max_tasks: tasks::allowed(), protect: vec![], read, write }
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct Spec {
     pub(crate) tier: Tier,
     /// The user may have so many tasks while it runs.
     pub(crate) max_tasks: u64,
-    /// Processes that get no signal from it.
+    /// Processes and threads that get no signal from it.
     pub(crate) protect: Vec<i32>,
     /// What may be read and executed.
     pub(crate) read: Vec<PathBuf>,

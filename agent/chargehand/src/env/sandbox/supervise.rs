@@ -3,7 +3,7 @@
 //! It stands inside the namespaces but has kept its rights, so that a command can neither end it nor speak in its
 //! name: what it writes on stdout is what counts. Its stdin is held open by whoever wants it to go on.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Write};
@@ -94,7 +94,11 @@ fn close_inherited() -> io::Result<()> {
 }
 
 fn run(mut spec: Spec, command: &[OsString]) -> io::Result<Told> {
-    spec.protect.extend([getpid().as_raw(), getppid().as_raw()].into_iter().filter(|pid| *pid > 1));
+    let family = Arc::new(Family::default());
+    // First, so that this thread is protected as well.
+    watch(&family);
+    let processes = [getpid(), getppid()].map(Pid::as_raw).into_iter().filter(|pid| *pid > 1);
+    spec.protect.extend(processes.flat_map(tasks));
     let (mut report, report_writer) = io::pipe()?;
     let output = io::stderr().as_fd().try_clone_to_owned()?;
     let child = Command::new(std::env::current_exe()?)
@@ -105,8 +109,6 @@ fn run(mut spec: Spec, command: &[OsString]) -> io::Result<Told> {
         .stdout(Stdio::from(output))
         .spawn()?;
     let child = Pid::from_raw(child.id().cast_signed());
-    let family = Arc::new(Family::default());
-    watch(&family);
 
     let mut text = String::new();
     report.read_to_string(&mut text)?;
@@ -120,6 +122,13 @@ fn run(mut spec: Spec, command: &[OsString]) -> io::Result<Told> {
         _ if text.is_empty() && ended_for.is_some() => Told { end, landlock: 0, ended_for },
         _ => Told { end: End::NotStarted(reason.to_owned()), landlock: 0, ended_for },
     })
+}
+
+/// Returns `pid` and its threads: a signal to one of them is one to all.
+fn tasks(pid: i32) -> BTreeSet<i32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let threads = threads.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    threads.chain([pid]).collect()
 }
 
 /// Waits for `child` and collects every orphan that ends before it.
@@ -236,7 +245,26 @@ fn parent(stat: &str) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
-    use super::parent;
+    use std::sync::mpsc::channel;
+
+    use nix::unistd::{getpid, gettid};
+
+    use super::{parent, tasks};
+
+    #[test]
+    fn a_thread_is_a_task_of_its_process() {
+        let (sender, own) = channel();
+        let (goes_on, wait) = channel::<()>();
+        let thread = std::thread::spawn(move || {
+            sender.send(gettid().as_raw()).unwrap();
+            wait.recv().unwrap_err();
+        });
+        let found = tasks(getpid().as_raw());
+        assert!(found.contains(&own.recv().unwrap()) && found.contains(&getpid().as_raw()));
+        drop(goes_on);
+        thread.join().unwrap();
+        assert_eq!(tasks(i32::MAX), [i32::MAX].into());
+    }
 
     #[track_caller]
     fn check(stat: &str, expect: Option<i32>) {

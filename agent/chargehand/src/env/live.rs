@@ -1,0 +1,181 @@
+//! One worker process: started on a rung that it survives, listened to, ended. It knows nothing of runs.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::process::{Child, ChildStdin, ChildStdout, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use chargehand_core::memory::Plan;
+use chargehand_engine::client::{Client, ClientError};
+use chargehand_engine::probe::Rung;
+use chargehand_engine::wire::{Event, Loaded};
+
+use super::process::{self, LastWords};
+use super::pulse::{Heard, Pulse, guard};
+use super::worker::{SUBCOMMAND, WorkerError};
+
+/// A worker that is told to end has so long.
+pub(super) const GRACE: Duration = Duration::from_secs(2);
+/// How often whoever waits for a worker is asked whether to go on.
+const TICK: Duration = Duration::from_millis(50);
+
+/// The parent's end of the wire.
+pub(super) type Talk = Client<Heard<ChildStdout>, ChildStdin>;
+/// Whoever waits: sees what the worker says, or that it said nothing for a moment, and may say stop.
+pub(super) type Hear<'a> = &'a mut dyn FnMut(Option<&Event>) -> ControlFlow<()>;
+
+/// A process that lives.
+#[derive(Debug)]
+pub(super) struct Live {
+    client: Talk,
+    child: Arc<Mutex<Child>>,
+    words: Option<LastWords>,
+    pulse: Arc<Pulse>,
+}
+
+/// Starts a worker on `rung`, or on the next one that it survives.
+///
+/// The process ends with the thread that calls this.
+pub(super) fn climb(
+    plan: &Plan,
+    mut rung: Rung,
+    patience: Duration,
+    hear: Hear<'_>,
+) -> Result<(Live, Loaded), WorkerError> {
+    loop {
+        let mut live = Live::start(patience)?;
+        // Loading cannot be cancelled, so there is nothing to wait for.
+        let loaded = live.attend(Duration::ZERO, |talk, _| talk.load(plan, 0, rung), hear);
+        match loaded {
+            Ok(loaded) => return Ok((live, loaded)),
+            Err(ClientError::Failed(failure)) => {
+                return Err(WorkerError::Failed(failure.to_string()));
+            }
+            Err(ClientError::Protocol(what)) => return Err(WorkerError::Failed(what)),
+            Err(ClientError::Ended(_)) if hear(None).is_break() => {
+                return Err(WorkerError::Stopped);
+            }
+            Err(ClientError::Ended(stage)) => {
+                let how = live.end();
+                match rung.next().filter(|_| stage.is_tried_again()) {
+                    Some(next) => rung = next,
+                    None => return Err(WorkerError::Died(how)),
+                }
+            }
+        }
+    }
+}
+
+impl Live {
+    fn start(patience: Duration) -> io::Result<Self> {
+        let mut child = process::ourselves(SUBCOMMAND)?.spawn()?;
+        let words = LastWords::of(&mut child);
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(io::Error::other("BUG: the worker was started without pipes"));
+        };
+        let child = Arc::new(Mutex::new(child));
+        let pulse = Arc::new(Pulse::new(patience));
+        guard(Arc::clone(&child), Arc::clone(&pulse));
+        let client = Client::new(Heard { inner: stdout, pulse: Arc::clone(&pulse) }, stdin);
+        Ok(Self { client, child, words: Some(words), pulse })
+    }
+
+    /// Lets `talk` talk to the worker and asks `hear` whether to go on, also while the worker says nothing: one
+    /// that hangs would otherwise keep Ctrl-C and the time limit waiting. When `hear` breaks, the worker is told
+    /// so, and killed after `grace`.
+    pub(super) fn attend<T: Send>(
+        &mut self,
+        grace: Duration,
+        talk: impl FnOnce(&mut Talk, &mut Tell<'_>) -> Result<T, ClientError> + Send,
+        hear: Hear<'_>,
+    ) -> Result<T, ClientError> {
+        let (sender, heard) = channel();
+        let is_stopped = AtomicBool::new(false);
+        let (client, child, is_stopped) = (&mut self.client, &*self.child, &is_stopped);
+        self.pulse.ask();
+        // Only the talking is done there: a process ends with the thread that has started it.
+        let said = thread::scope(|scope| {
+            let talking = scope.spawn(move || {
+                talk(client, &mut |event| {
+                    let is_heard = sender.send(event.clone()).is_ok();
+                    let goes_on = is_heard && !is_stopped.load(Ordering::Acquire);
+                    if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                })
+            });
+            let mut stopped_at = None;
+            loop {
+                let event = match heard.recv_timeout(TICK) {
+                    Ok(event) => Some(event),
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Err(RecvTimeoutError::Disconnected) => break,
+                };
+                if hear(event.as_ref()).is_break() {
+                    is_stopped.store(true, Ordering::Release);
+                    if stopped_at.get_or_insert_with(Instant::now).elapsed() >= grace {
+                        kill(child);
+                    }
+                }
+            }
+            talking.join()
+        });
+        self.pulse.rest();
+        said.unwrap_or_else(|_| Err(ClientError::Protocol("BUG: the talking panicked".to_owned())))
+    }
+
+    /// Ends what is left of it and says how it ended.
+    pub(super) fn end(mut self) -> String {
+        let status = reap(&self.child);
+        let how = match (self.pulse.lost_patience(), status) {
+            (Some(patience), _) => {
+                format!("it said nothing for {} s and was killed", patience.as_secs())
+            }
+            (None, Ok(status)) => process::how(status),
+            (None, Err(err)) => err.to_string(),
+        };
+        match self.words.take().map(LastWords::text).filter(|words| !words.is_empty()) {
+            Some(words) => format!("{how}: {words}"),
+            None => how,
+        }
+    }
+}
+
+/// Hears what a worker says while it answers.
+type Tell<'a> = dyn FnMut(&Event) -> ControlFlow<()> + 'a;
+
+impl Drop for Live {
+    /// The model is unloaded by the end of its process.
+    fn drop(&mut self) {
+        self.pulse.rest();
+        // Killed, not asked: it holds nothing but its model.
+        kill(&self.child);
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        child.wait().map(drop).unwrap_or_default();
+    }
+}
+
+/// Kills a process, unless it has ended.
+fn kill(child: &Mutex<Child>) {
+    let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
+    child.kill().unwrap_or_default();
+}
+
+/// Waits a moment for a process whose pipe is closed, then kills it.
+fn reap(child: &Mutex<Child>) -> io::Result<ExitStatus> {
+    let begin = Instant::now();
+    loop {
+        let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if begin.elapsed() > GRACE {
+            child.kill()?;
+            return child.wait();
+        }
+        drop(child);
+        thread::sleep(Duration::from_millis(2));
+    }
+}

@@ -1,0 +1,326 @@
+//! A compiled grammar, and what can be asked of it.
+
+use std::sync::Arc;
+
+use super::emit;
+use super::error::{CompileError, MatchError};
+use super::mask::Mask;
+use super::places::{Place, WHOLE};
+use super::program::{Op, TokenSet};
+use super::states::{Cursor, Row, StateId, States};
+use super::walk::Walk;
+use crate::gbnf::Grammar;
+use crate::limits::Limits;
+use crate::vocabulary::{Kind, TokenId, Vocabulary};
+
+/// A point of a text under a constraint, as a small number.
+///
+/// It stays good for as long as the constraint lives: to take tokens back, keep the number from before them. It
+/// means nothing to another constraint.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct State(StateId);
+
+/// What a grammar forces at a point.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Forced {
+    /// The bytes, which may end in the middle of a character.
+    pub bytes: Vec<u8>,
+    /// Where the text stands after them.
+    pub state: State,
+}
+
+/// Forced text is given out in pieces of at most this many bytes.
+const MAX_FORCED: usize = 4096;
+
+/// After the end of a text, nothing follows.
+const ENDED: State = State(0);
+
+/// A grammar, compiled for a vocabulary.
+///
+/// It finds out states, transitions and masks when they are first asked for, and keeps them.
+#[derive(Debug)]
+pub struct Constraint {
+    pub(super) states: States,
+    pub(super) vocabulary: Arc<Vocabulary>,
+    pub(super) rules: Vec<(String, Option<usize>)>,
+    start: State,
+    masks: Vec<Kept>,
+    /// Masks that were asked for since the last time some were forgotten have this mark.
+    epoch: u32,
+    walk: Walk,
+}
+
+#[derive(Debug)]
+struct Kept {
+    mask: Mask,
+    state: StateId,
+    epoch: u32,
+}
+
+impl Constraint {
+    /// Compiles a grammar under the default limits.
+    ///
+    /// # Errors
+    ///
+    /// When a rule can begin with itself, can never end or is not defined, when a token that is named is not
+    /// one that can be, or when the grammar is too large. A grammar that is refused allows nothing.
+    pub fn new(grammar: &Grammar, vocabulary: Arc<Vocabulary>) -> Result<Self, CompileError> {
+        Self::within(grammar, vocabulary, &Limits::default())
+    }
+
+    /// Compiles a grammar under `limits`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Constraint::new`].
+    pub fn within(
+        grammar: &Grammar,
+        vocabulary: Arc<Vocabulary>,
+        limits: &Limits,
+    ) -> Result<Self, CompileError> {
+        let program = emit::program(grammar, &vocabulary, limits)?;
+        let mut states = States::new(program, limits);
+        let start = State(states.start().map_err(CompileError::Start)?);
+        let rules = grammar.rules.iter().map(|rule| (rule.name.clone(), rule.line)).collect();
+        Ok(Self {
+            states,
+            vocabulary,
+            rules,
+            start,
+            masks: Vec::new(),
+            epoch: 0,
+            walk: Walk::default(),
+        })
+    }
+
+    /// Reads and compiles GBNF text under `limits`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Grammar::parse`] and [`Constraint::new`].
+    pub fn from_text(
+        text: &str,
+        vocabulary: Arc<Vocabulary>,
+        limits: &Limits,
+    ) -> Result<Self, CompileError> {
+        Self::within(&Grammar::parse_within(text, limits)?, vocabulary, limits)
+    }
+
+    /// Returns the state before any text.
+    #[must_use]
+    pub fn start(&self) -> State {
+        self.start
+    }
+
+    /// Returns the vocabulary that the masks are about.
+    #[must_use]
+    pub fn vocabulary(&self) -> &Arc<Vocabulary> {
+        &self.vocabulary
+    }
+
+    /// Returns whether the text may end here.
+    #[must_use]
+    pub fn accepting(&self, state: State) -> bool {
+        self.states.facts[state.0 as usize].accepting
+    }
+
+    /// Returns the state after one more byte; nothing when that byte is not allowed.
+    ///
+    /// # Errors
+    ///
+    /// When the grammar is too ambiguous here for the limits, or the matcher has no memory left.
+    pub fn advance_byte(&mut self, state: State, byte: u8) -> Result<Option<State>, MatchError> {
+        self.states.refuel();
+        let to = self.states.step(self.states.cursor(state.0), byte)?;
+        self.settle(to)
+    }
+
+    /// Returns the state after some bytes; nothing when one of them is not allowed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Constraint::advance_byte`].
+    pub fn advance_bytes(
+        &mut self,
+        state: State,
+        bytes: &[u8],
+    ) -> Result<Option<State>, MatchError> {
+        self.states.refuel();
+        let to = self.run(state, bytes)?;
+        self.settle(to)
+    }
+
+    /// Returns the state after one more token; nothing when that token is not allowed, or is none.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Constraint::advance_byte`].
+    pub fn advance(&mut self, state: State, token: TokenId) -> Result<Option<State>, MatchError> {
+        self.states.refuel();
+        if self.vocabulary.kind(token) == Some(Kind::End) {
+            return Ok(self.accepting(state).then_some(ENDED));
+        }
+        let vocabulary = Arc::clone(&self.vocabulary);
+        let by_text = match vocabulary.text(token) {
+            Some(bytes) => self.run(state, bytes)?,
+            None => None,
+        };
+        if !self.states.facts[state.0 as usize].takes_token {
+            return self.settle(by_text);
+        }
+        let mut seeds = self.after_token(state, token);
+        if seeds.is_empty() {
+            return self.settle(by_text);
+        }
+        match by_text {
+            None => {}
+            Some(Cursor::One(place)) => seeds.push(place),
+            Some(Cursor::State(other)) => seeds.extend(self.states.sets.get(other)),
+        }
+        let to = self.states.close(&seeds)?;
+        self.settle(Some(to))
+    }
+
+    /// Returns the tokens that are allowed: exactly those for which [`Constraint::advance`] gives a state.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Constraint::advance_byte`].
+    pub fn mask(&mut self, state: State) -> Result<&Mask, MatchError> {
+        let kept = match self.states.facts[state.0 as usize].mask {
+            Some(kept) => kept as usize,
+            None => self.make_mask(state.0)?,
+        };
+        self.masks[kept].epoch = self.epoch;
+        Ok(&self.masks[kept].mask)
+    }
+
+    /// Returns the bytes that must follow, as far as there is no choice, no end and no token by name.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Constraint::advance_byte`].
+    pub fn forced_bytes(&mut self, state: State) -> Result<Forced, MatchError> {
+        self.states.refuel();
+        let mut bytes = Vec::new();
+        let mut cursor = self.states.cursor(state.0);
+        while bytes.len() < MAX_FORCED
+            && let Some(byte) = self.only_byte(cursor)?
+            && let Some(next) = self.states.step(cursor, byte)?
+        {
+            bytes.push(byte);
+            cursor = next;
+        }
+        Ok(Forced { bytes, state: State(self.states.settle(cursor)?) })
+    }
+
+    /// Returns how many states were met so far.
+    #[must_use]
+    pub fn states(&self) -> usize {
+        self.states.sets.len()
+    }
+
+    /// Returns the bytes in use.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.states.bytes()
+    }
+
+    pub(super) fn places(&self, state: State) -> &[Place] {
+        self.states.sets.get(state.0)
+    }
+
+    fn run(&mut self, state: State, bytes: &[u8]) -> Result<Option<Cursor>, MatchError> {
+        let mut cursor = self.states.cursor(state.0);
+        for byte in bytes {
+            match self.states.step(cursor, *byte)? {
+                Some(next) => cursor = next,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(cursor))
+    }
+
+    fn settle(&mut self, cursor: Option<Cursor>) -> Result<Option<State>, MatchError> {
+        cursor.map(|cursor| self.states.settle(cursor).map(State)).transpose()
+    }
+
+    /// Returns where the places that take `token` by name go on.
+    fn after_token(&self, state: State, token: TokenId) -> Vec<Place> {
+        let is_whole = self.vocabulary.is_whole(token);
+        let takes = |place: &&Place| {
+            let Op::Token(set) = self.states.program.op(place.at) else { return false };
+            match self.states.program.tokens[set as usize] {
+                TokenSet::One(only) => token == only,
+                TokenSet::Except(not) => is_whole && token != not,
+            }
+        };
+        let places = self.places(state).iter().filter(|place| **place != WHOLE).filter(takes);
+        places.map(|place| Place { at: place.at + 1, stack: place.stack }).collect()
+    }
+
+    /// Returns the byte that must follow.
+    fn only_byte(&mut self, cursor: Cursor) -> Result<Option<u8>, MatchError> {
+        let span = match cursor {
+            Cursor::One(place) => match self.states.program.op(place.at) {
+                Op::Byte(byte) => Some((byte, byte)),
+                Op::Table(table) => match self.states.program.spans_of(table) {
+                    [only] => Some((only.low, only.high)),
+                    _ => None,
+                },
+                Op::Token(_) | Op::Jump(_) | Op::Split(_) | Op::Call(_) | Op::Last(_) | Op::End => {
+                    None
+                }
+            },
+            Cursor::State(state) => {
+                let facts = self.states.facts[state as usize];
+                match self.states.row(state)? {
+                    Row::Few(start, end)
+                        if end == start + 1 && !facts.accepting && !facts.takes_token =>
+                    {
+                        let step = self.states.steps[start as usize];
+                        Some((step.low, step.high))
+                    }
+                    Row::Unknown | Row::Few(..) | Row::Wide(_) => None,
+                }
+            }
+        };
+        Ok(span.filter(|(low, high)| low == high).map(|(low, _)| low))
+    }
+
+    fn make_mask(&mut self, state: StateId) -> Result<usize, MatchError> {
+        self.states.refuel();
+        if self.states.is_crowded() {
+            self.forget();
+        }
+        let mask = self.walk.mask(&mut self.states, &self.vocabulary, state)?;
+        self.states.kept_outside += mask.bytes();
+        self.states.check_memory()?;
+        let at = self.masks.len();
+        self.masks.push(Kept { mask, state, epoch: self.epoch });
+        self.states.facts[state as usize].mask = u32::try_from(at).ok();
+        Ok(at)
+    }
+
+    /// Forgets the masks that were not asked for lately; where that is not enough, all, and all rows too.
+    fn forget(&mut self) {
+        let epoch = self.epoch;
+        self.keep_masks(|kept| kept.epoch == epoch);
+        self.epoch += 1;
+        if self.states.is_crowded() {
+            self.keep_masks(|_| false);
+            self.states.forget_rows();
+        }
+    }
+
+    fn keep_masks(&mut self, keep: impl Fn(&Kept) -> bool) {
+        for kept in &self.masks {
+            self.states.facts[kept.state as usize].mask = None;
+        }
+        self.masks.retain(keep);
+        self.states.kept_outside = self.masks.iter().map(|kept| kept.mask.bytes()).sum();
+        for (at, kept) in (0..).zip(&self.masks) {
+            self.states.facts[kept.state as usize].mask = Some(at);
+        }
+    }
+}

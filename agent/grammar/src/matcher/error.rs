@@ -1,0 +1,127 @@
+//! Why there is no constraint, or none any more.
+
+use thiserror::Error;
+
+use crate::gbnf::GbnfError;
+use crate::vocabulary::TokenId;
+
+/// Why a grammar is not compiled. A grammar that is refused allows nothing.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum CompileError {
+    /// The text is no grammar.
+    #[error(transparent)]
+    Text(#[from] GbnfError),
+    /// No rule `root`.
+    #[error("none of the {0} rules is `root`, with which a text begins")]
+    NoRoot(usize),
+    /// A rule is named and not there.
+    #[error("{place} names `{name}`, which is not defined")]
+    Undefined {
+        /// Where it is named.
+        place: Place,
+        /// What is named.
+        name: String,
+    },
+    /// A rule can begin with itself.
+    #[error(
+        "{place} can begin with itself, by way of {way}: write what repeats behind it, or with `*`"
+    )]
+    LeftRecursion {
+        /// The first rule on the way.
+        place: Place,
+        /// The names on the way round.
+        way: String,
+    },
+    /// Every way through a rule needs the rule again.
+    #[error("{0} never ends: every way through it needs a rule that never ends")]
+    Endless(Place),
+    /// A class in the grammar's own notation is none.
+    #[error("{place} has the class `{notation}`: {error}")]
+    Class {
+        /// Where it stands.
+        place: Place,
+        /// How it is written.
+        notation: String,
+        /// What is wrong with it.
+        error: String,
+    },
+    /// A token that is named is not one that can be.
+    #[error("{place} names the token {token}, {problem}")]
+    Token {
+        /// Where it is named.
+        place: Place,
+        /// How it is named.
+        token: String,
+        /// What is wrong with it.
+        problem: TokenProblem,
+    },
+    /// The grammar is too ambiguous at its very beginning.
+    #[error(transparent)]
+    Start(MatchError),
+    /// Something is larger than a limit.
+    #[error("{place} takes the grammar to more than {limit} {what}")]
+    TooLarge {
+        /// Where the limit was passed.
+        place: Place,
+        /// What there is too much of.
+        what: &'static str,
+        /// How much there may be.
+        limit: usize,
+    },
+}
+
+/// What is wrong with a token that a grammar names.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub enum TokenProblem {
+    /// Its number is too high.
+    #[error("but there are {0} tokens")]
+    Missing(usize),
+    /// Its text is not that of one token.
+    #[error("which is the text of {0} tokens: name one by its number, `<[id]>`")]
+    Ambiguous(usize),
+    /// It ends the output.
+    #[error(
+        "token {0}, which ends the output: leave it out, the end is allowed where the text is whole"
+    )]
+    Ends(TokenId),
+    /// Nothing is left after its exclusion.
+    #[error("besides which there is no token of whole characters")]
+    Alone,
+}
+
+/// A rule, and its line where the grammar was read from a text.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Place {
+    /// The name of the rule.
+    pub rule: String,
+    /// The line of its name, from 1.
+    pub line: Option<usize>,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "line {line}: rule `{}`", self.rule),
+            None => write!(f, "rule `{}`", self.rule),
+        }
+    }
+}
+
+/// Why a constraint cannot say what is allowed. Nothing is allowed then.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub enum MatchError {
+    /// The grammar leaves open too many places at once.
+    #[error("the grammar can stand in more than {0} places at once here: it is too ambiguous")]
+    Width(usize),
+    /// One call took too many steps.
+    #[error("more than {0} steps in one call: the grammar is too ambiguous here")]
+    Work(usize),
+    /// The states of the matcher are too many.
+    #[error("the matcher needs {needed} bytes, {limit} at most")]
+    Memory {
+        /// What is in use.
+        needed: usize,
+        /// What may be.
+        limit: usize,
+    },
+}

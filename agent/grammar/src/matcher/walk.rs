@@ -1,0 +1,174 @@
+//! From a state to its mask: a walk through the tree of all tokens.
+
+use super::error::MatchError;
+use super::mask::{self, Mask};
+use super::places::WHOLE;
+use super::program::{Op, TokenSet};
+use super::states::{Cursor, NOWHERE, Row, Safe, StateId, States};
+use crate::vocabulary::{NodeId, TokenId, Trie, Vocabulary};
+
+/// Room for one walk, used again for the next.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    pub(super) found: Vec<TokenId>,
+    open: Vec<(NodeId, Cursor)>,
+}
+
+impl Walk {
+    /// Returns the tokens that are allowed in a state.
+    pub(super) fn mask(
+        &mut self,
+        states: &mut States,
+        vocabulary: &Vocabulary,
+        state: StateId,
+    ) -> Result<Mask, MatchError> {
+        let facts = states.facts[state as usize];
+        if !facts.takes_token
+            && let Some(mask) = self.string(states, vocabulary, state)?
+        {
+            return Ok(mask);
+        }
+        self.found.clear();
+        self.run(states, vocabulary.trie(), states.cursor(state))?;
+        if facts.accepting {
+            self.found.extend(vocabulary.ends());
+        }
+        if facts.takes_token {
+            return Ok(self.with_tokens(states, vocabulary, state));
+        }
+        Ok(Mask::of(&self.found, vocabulary.len()))
+    }
+
+    /// Returns the mask of what was found and of the tokens that the state takes by name.
+    fn with_tokens(&self, states: &States, vocabulary: &Vocabulary, state: StateId) -> Mask {
+        let mut bits = vec![0; vocabulary.len().div_ceil(64)];
+        self.found.iter().for_each(|token| mask::set(&mut bits, *token));
+        for place in states.sets.get(state).iter().filter(|place| **place != WHOLE) {
+            let Op::Token(set) = states.program.op(place.at) else { continue };
+            match states.program.tokens[set as usize] {
+                TokenSet::One(token) => mask::set(&mut bits, token),
+                TokenSet::Except(token) => {
+                    let was = bits[token as usize / 64];
+                    let words = bits.iter_mut().zip(vocabulary.whole());
+                    words.for_each(|(bits, whole)| *bits |= whole);
+                    let this = 1 << (token % 64);
+                    bits[token as usize / 64] &= was | !this;
+                }
+            }
+        }
+        Mask::of_bits(bits, vocabulary.len())
+    }
+
+    /// Finds the tokens of `trie` that can be taken from `start`.
+    pub(super) fn run(
+        &mut self,
+        states: &mut States,
+        trie: &Trie,
+        start: Cursor,
+    ) -> Result<(), MatchError> {
+        self.open.clear();
+        self.found.extend(trie.tokens(Trie::ROOT));
+        self.open.push((Trie::ROOT, start));
+        while let Some((node, cursor)) = self.open.pop() {
+            match cursor {
+                Cursor::One(place) => match states.program.op(place.at) {
+                    Op::Byte(byte) => {
+                        if let Some(child) = trie.child(node, byte) {
+                            self.enter(trie, child);
+                            if trie.has_children(child) {
+                                let to = states.follow(place.at + 1, place.stack)?;
+                                self.open.push((child, to));
+                            }
+                        }
+                    }
+                    Op::Table(table) => {
+                        for at in states.program.table(table) {
+                            let span = states.program.spans[at];
+                            let go = |states: &mut States| states.follow(span.target, place.stack);
+                            self.enter_all(states, trie, node, (span.low, span.high), go)?;
+                        }
+                    }
+                    Op::Token(_)
+                    | Op::Jump(_)
+                    | Op::Split(_)
+                    | Op::Call(_)
+                    | Op::Last(_)
+                    | Op::End => {}
+                },
+                Cursor::State(state) if self.take_below(states, trie, node, state)? => {}
+                Cursor::State(state) => match states.row(state)? {
+                    Row::Unknown => {}
+                    Row::Few(start, end) => {
+                        for at in start as usize..end as usize {
+                            let step = states.steps[at];
+                            self.enter_all(states, trie, node, (step.low, step.high), |_| {
+                                Ok(step.to)
+                            })?;
+                        }
+                    }
+                    Row::Wide(row) => {
+                        let row = &states.wide[row as usize];
+                        let (first, labels) = trie.children(node);
+                        for (child, label) in (first..).zip(labels) {
+                            let to = row[usize::from(*label)];
+                            if to != NOWHERE {
+                                self.enter(trie, child);
+                                if trie.has_children(child) {
+                                    self.open.push((child, Cursor::State(to)));
+                                }
+                            }
+                        }
+                    }
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// Enters all children of a node to which the bytes of a span lead.
+    fn enter_all(
+        &mut self,
+        states: &mut States,
+        trie: &Trie,
+        node: NodeId,
+        (low, high): (u8, u8),
+        go: impl Fn(&mut States) -> Result<Cursor, MatchError>,
+    ) -> Result<(), MatchError> {
+        let (first, labels) = trie.children(node);
+        let start = labels.partition_point(|label| *label < low);
+        let mut to = None;
+        let children = (first..).zip(labels).skip(start).take_while(|(_, label)| **label <= high);
+        for (child, _) in children {
+            self.enter(trie, child);
+            if trie.has_children(child) {
+                let to = match to {
+                    Some(to) => to,
+                    None => *to.insert(go(states)?),
+                };
+                self.open.push((child, to));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes all that is below a node at once, where that is safe characters and the state is in a string of any
+    /// length; returns whether it is so.
+    fn take_below(
+        &mut self,
+        states: &mut States,
+        trie: &Trie,
+        node: NodeId,
+        state: StateId,
+    ) -> Result<bool, MatchError> {
+        let Some(below) = trie.safe_below(node) else { return Ok(false) };
+        let Safe::To(next) = states.safe_step(state)? else { return Ok(false) };
+        if next == state {
+            self.found.extend_from_slice(below);
+        }
+        Ok(next == state)
+    }
+
+    fn enter(&mut self, trie: &Trie, node: NodeId) {
+        self.found.extend_from_slice(trie.tokens(node));
+    }
+}

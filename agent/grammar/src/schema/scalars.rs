@@ -1,0 +1,234 @@
+//! Keywords on kinds, numbers and strings (JSON Schema Validation 6.1.1, 6.2, 6.3 and 7).
+
+use std::cmp::Ordering;
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use super::compiler::{Choices, Compiler, Wanted};
+use super::dfa::{Dfa, TooManyStates};
+use super::document::SchemaId;
+use super::error::SchemaError;
+use super::formats::{self, Format};
+use super::lang::Lang;
+use super::number;
+use super::options::{Draft, Formats, Unknown};
+use super::regex::{PatternError, search};
+use super::shape::{Kinds, Range, Shape};
+
+type Read = Result<Choices, SchemaError>;
+
+pub(super) fn kinds(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -> Read {
+    let names: Vec<&Value> = match compiler.document.get(at, "type") {
+        Some(Value::Array(names)) => names.iter().collect(),
+        Some(name) => vec![name],
+        None => Vec::new(),
+    };
+    let mut kinds = Kinds::NONE;
+    let mut only_integers = false;
+    for name in names {
+        kinds = kinds.or(match name.as_str() {
+            Some("null") => Kinds::NULL,
+            Some("boolean") => Kinds::BOOLEAN,
+            Some("number") => Kinds::NUMBER,
+            Some("string") => Kinds::STRING,
+            Some("array") => Kinds::ARRAY,
+            Some("object") => Kinds::OBJECT,
+            Some("integer") => {
+                only_integers = true;
+                Kinds::NONE
+            }
+            Some(_) | None => {
+                let hint = format!("{name} is no type; write null, boolean, integer, number, string, array or object");
+                return Err(compiler.malformed(at, "type", &hint));
+            }
+        });
+    }
+    only_integers &= !kinds.has(Kinds::NUMBER);
+    if only_integers {
+        kinds = kinds.or(Kinds::NUMBER);
+    }
+    let mut shape = Shape::of(kinds);
+    if only_integers {
+        shape.number = Lang::dfa(number::integers().shared());
+    }
+    if wanted == Wanted::Holds {
+        return Ok(shape.settled().into_iter().collect());
+    }
+    let mut others: Choices = Shape::of(kinds.not()).settled().into_iter().collect();
+    if only_integers {
+        let mut fractions = Shape::of(Kinds::NUMBER);
+        fractions.number = Lang::dfa(fractional(compiler, at)?);
+        others.push(fractions);
+    }
+    Ok(others)
+}
+
+/// Returns the numbers that are no integers.
+fn fractional(compiler: &Compiler<'_>, at: SchemaId) -> Result<Rc<Dfa>, SchemaError> {
+    let found = number::any().minus(&number::integers(), compiler.options.limits.states);
+    found.map(|dfa| dfa.shared()).map_err(|error| compiler.states(at, "type", error))
+}
+
+pub(super) fn minimum(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -> Read {
+    let is_exclusive = flag(compiler, at, "exclusiveMinimum")?;
+    bound(
+        compiler,
+        at,
+        "minimum",
+        wanted,
+        move |order| {
+            if is_exclusive { order.is_gt() } else { order.is_ge() }
+        },
+    )
+}
+
+pub(super) fn maximum(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -> Read {
+    let is_exclusive = flag(compiler, at, "exclusiveMaximum")?;
+    bound(
+        compiler,
+        at,
+        "maximum",
+        wanted,
+        move |order| {
+            if is_exclusive { order.is_lt() } else { order.is_le() }
+        },
+    )
+}
+
+pub(super) fn exclusive_minimum(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -> Read {
+    bound(compiler, at, "exclusiveMinimum", wanted, Ordering::is_gt)
+}
+
+pub(super) fn exclusive_maximum(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -> Read {
+    bound(compiler, at, "exclusiveMaximum", wanted, Ordering::is_lt)
+}
+
+/// Reads what makes a bound exclusive in draft 4.
+fn flag(compiler: &Compiler<'_>, at: SchemaId, key: &str) -> Result<bool, SchemaError> {
+    match compiler.document.get(at, key) {
+        Some(Value::Bool(flag)) if compiler.document.draft == Draft::Draft4 => Ok(*flag),
+        Some(_) if compiler.document.draft == Draft::Draft4 => {
+            Err(compiler.malformed(at, key, "draft 4 expects true or false"))
+        }
+        Some(_) | None => Ok(false),
+    }
+}
+
+fn bound(
+    compiler: &Compiler<'_>,
+    at: SchemaId,
+    key: &str,
+    wanted: Wanted,
+    keep: impl Fn(Ordering) -> bool,
+) -> Read {
+    let bound = compiler.decimal(at, key)?;
+    Ok(numbers(wanted, |wanted| number::compared(&bound, |order| keep(order) == wanted)))
+}
+
+/// Returns the shape whose numbers are those that `set` gives for what is wanted.
+fn numbers(wanted: Wanted, set: impl Fn(bool) -> Dfa) -> Choices {
+    let mut shape = match wanted {
+        Wanted::Holds => Shape::any(),
+        Wanted::Fails => Shape::of(Kinds::NUMBER),
+    };
+    shape.number = Lang::dfa(set(wanted == Wanted::Holds).shared());
+    shape.settled().into_iter().collect()
+}
+
+pub(super) fn multiple_of(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -> Read {
+    const KEY: &str = "multipleOf";
+    let divisor = compiler.decimal(at, KEY)?;
+    if divisor.is_zero() || divisor.negative {
+        return Err(compiler.malformed(at, KEY, "a number above 0 is expected"));
+    }
+    let Some(multiples) = number::multiples(&divisor) else {
+        let hint = format!("{divisor} has more than {} remainders", number::MAX_DIVISOR);
+        return Err(compiler.unsupported(at, KEY, hint));
+    };
+    let others = number::any().minus(&multiples, compiler.options.limits.states);
+    let others = others.map_err(|error| compiler.states(at, KEY, error))?;
+    Ok(numbers(wanted, |holds| if holds { multiples.clone() } else { others.clone() }))
+}
+
+pub(super) fn min_length(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -> Read {
+    let min = compiler.natural(at, "minLength")?;
+    Ok(length(wanted, Range::from(min), min.checked_sub(1).map(Range::to)))
+}
+
+pub(super) fn max_length(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -> Read {
+    let max = compiler.natural(at, "maxLength")?;
+    Ok(length(wanted, Range::to(max), Some(Range::from(max.saturating_add(1)))))
+}
+
+fn length(wanted: Wanted, holds: Range, fails: Option<Range>) -> Choices {
+    let (mut shape, length) = match (wanted, fails) {
+        (Wanted::Holds, _) => (Shape::any(), holds),
+        (Wanted::Fails, Some(fails)) => (Shape::of(Kinds::STRING), fails),
+        (Wanted::Fails, None) => return Vec::new(),
+    };
+    shape.length = length;
+    shape.settled().into_iter().collect()
+}
+
+pub(super) fn pattern(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -> Read {
+    let pattern = compiler.text(at, "pattern")?;
+    let dfa = automaton(compiler, at, "pattern", pattern)?;
+    Ok(strings(wanted, dfa))
+}
+
+fn strings(wanted: Wanted, dfa: Dfa) -> Choices {
+    let (mut shape, dfa) = match wanted {
+        Wanted::Holds => (Shape::any(), dfa),
+        Wanted::Fails => (Shape::of(Kinds::STRING), dfa.not()),
+    };
+    if !dfa.is_all() {
+        shape.string = Lang::dfa(dfa.shared());
+    }
+    shape.settled().into_iter().collect()
+}
+
+/// Returns the automaton of a pattern that stands under the keyword `key` of `at`.
+pub(super) fn automaton(
+    compiler: &Compiler<'_>,
+    at: SchemaId,
+    key: &str,
+    pattern: &str,
+) -> Result<Dfa, SchemaError> {
+    search(pattern, compiler.options.limits.states).map_err(|error| match error {
+        PatternError::Refused(why) => compiler.unsupported(at, key, format!("`{pattern}`: {why}")),
+        PatternError::TooLarge(limit) => compiler.states(at, key, TooManyStates(limit)),
+    })
+}
+
+pub(super) fn format(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -> Read {
+    let name = compiler.text(at, "format")?;
+    let annotation = match wanted {
+        Wanted::Holds => vec![Shape::any()],
+        Wanted::Fails => Vec::new(),
+    };
+    if compiler.options.formats == Formats::Annotate {
+        return Ok(annotation);
+    }
+    match formats::format(name) {
+        Format::Pattern(pattern) => {
+            let pattern = match wanted {
+                Wanted::Holds => Some(pattern),
+                Wanted::Fails => formats::widest(name),
+            };
+            let Some(pattern) = pattern else {
+                let hint = format!(
+                    "`{name}` is written narrower than its RFC allows, so its opposite is not known"
+                );
+                return Err(compiler.unsupported(at, "format", hint));
+            };
+            Ok(strings(wanted, automaton(compiler, at, "format", &pattern)?))
+        }
+        Format::Refused(why) => Err(compiler.unsupported(at, "format", why)),
+        Format::Unknown if compiler.options.unknown == Unknown::Refuse => {
+            let hint = format!("`{name}` is no format of JSON Schema; use `pattern`");
+            Err(compiler.unsupported(at, "format", hint))
+        }
+        Format::Unknown => Ok(annotation),
+    }
+}

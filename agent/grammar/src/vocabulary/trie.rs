@@ -1,0 +1,124 @@
+//! The tree of all texts of a vocabulary, laid out for walks that skip most of it.
+
+use super::{TokenId, slice};
+
+/// A node of a [`Trie`].
+pub(crate) type NodeId = u32;
+
+/// A tree with one byte on each edge.
+///
+/// The children of a node lie side by side, their bytes in ascending order, so that a walk reads memory forwards
+/// and finds one child of many by bisection.
+#[derive(Debug, Default)]
+pub(crate) struct Trie {
+    nodes: Vec<Node>,
+    /// The byte that leads to each node.
+    labels: Vec<u8>,
+    tokens: Vec<TokenId>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Node {
+    first_child: NodeId,
+    children: u16,
+    tokens_at: u32,
+    tokens: u32,
+    /// Where the tokens of all nodes below end too.
+    below_end: u32,
+    /// What texts have below here are whole safe characters.
+    safe_below: bool,
+}
+
+impl Trie {
+    pub(crate) const ROOT: NodeId = 0;
+
+    /// Returns the tree of `texts`. A text of no byte stands at the root.
+    pub(crate) fn new(mut texts: Vec<(&[u8], TokenId)>) -> Self {
+        texts.sort_unstable();
+        let mut trie = Self { nodes: vec![Node::default()], labels: vec![0], tokens: Vec::new() };
+        // For each node, how many bytes lead there, and from where on the texts through it are safe characters.
+        let mut depths = vec![0];
+        let mut safe_from = vec![0];
+        // A node, the texts below it, and how many of their bytes lead there.
+        let mut open = vec![(0_usize, 0, texts.len(), 0)];
+        while let Some((node, start, end, depth)) = open.pop() {
+            trie.nodes[node].tokens_at = index(trie.tokens.len());
+            let here = texts[start..end].iter().take_while(|(text, _)| text.len() == depth);
+            trie.tokens.extend(here.map(|(_, token)| token));
+            safe_from[node] = texts.get(start).map_or(0, |(text, _)| {
+                if text.len() == depth { slice::safe_from(text) } else { 0 }
+            });
+            let own = trie.tokens.len() - trie.nodes[node].tokens_at as usize;
+            trie.nodes[node].tokens = index(own);
+            trie.nodes[node].first_child = index(trie.nodes.len());
+            let opened = open.len();
+            let mut at = start + own;
+            while at < end {
+                let byte = texts[at].0[depth];
+                let same = texts[at..end].partition_point(|(text, _)| text[depth] == byte);
+                open.push((trie.nodes.len(), at, at + same, depth + 1));
+                trie.nodes.push(Node::default());
+                trie.labels.push(byte);
+                depths.push(depth + 1);
+                safe_from.push(0);
+                trie.nodes[node].children += 1;
+                at += same;
+            }
+            // The first child is laid out next.
+            open[opened..].reverse();
+        }
+        trie.sum_up(&depths, safe_from);
+        trie
+    }
+
+    /// Finds out for each node what is below it. Children have higher numbers than their parents.
+    fn sum_up(&mut self, depths: &[usize], mut safe_from: Vec<usize>) {
+        for at in (0..self.nodes.len()).rev() {
+            let node = self.nodes[at];
+            let first = node.first_child as usize;
+            let children = first..first + usize::from(node.children);
+            let below = safe_from[children.clone()].iter().max().copied().unwrap_or(0);
+            let last = children.last().map(|last| self.nodes[last].below_end);
+            self.nodes[at].below_end = last.unwrap_or(node.tokens_at + node.tokens);
+            self.nodes[at].safe_below = below <= depths[at];
+            safe_from[at] = safe_from[at].max(below);
+        }
+    }
+
+    /// Returns the children of a node: the number of the first one, and the bytes that lead to them.
+    pub(crate) fn children(&self, node: NodeId) -> (NodeId, &[u8]) {
+        let node = self.nodes[node as usize];
+        let start = node.first_child as usize;
+        (node.first_child, &self.labels[start..start + usize::from(node.children)])
+    }
+
+    /// Returns the child to which `byte` leads.
+    pub(crate) fn child(&self, node: NodeId, byte: u8) -> Option<NodeId> {
+        let (first, labels) = self.children(node);
+        let at = labels.binary_search(&byte).ok()?;
+        Some(first + index(at))
+    }
+
+    /// Returns whether texts go on after a node.
+    pub(crate) fn has_children(&self, node: NodeId) -> bool {
+        self.nodes[node as usize].children > 0
+    }
+
+    /// Returns the tokens whose text goes on after a node, if all go on with whole safe characters only.
+    pub(crate) fn safe_below(&self, node: NodeId) -> Option<&[TokenId]> {
+        let node = self.nodes[node as usize];
+        let start = node.tokens_at + node.tokens;
+        node.safe_below.then(|| &self.tokens[start as usize..node.below_end as usize])
+    }
+
+    /// Returns the tokens whose text ends at a node.
+    pub(crate) fn tokens(&self, node: NodeId) -> &[TokenId] {
+        let node = self.nodes[node as usize];
+        &self.tokens[node.tokens_at as usize..][..node.tokens as usize]
+    }
+}
+
+/// Returns `at` as the number of a node or of a token.
+fn index(at: usize) -> u32 {
+    u32::try_from(at).expect("a vocabulary has at most 2^30 bytes, and a node is a byte")
+}

@@ -1,0 +1,271 @@
+//! Random schemas and random instances: the grammar accepts what a tiny validator, written for this, finds valid.
+
+use chargehand_grammar::schema::{Options, SchemaError, compile};
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+use crate::schema_match::matches;
+
+/// Returns whether `value` satisfies `schema`, which uses only the keywords below.
+fn valid(root: &Value, schema: &Value, value: &Value) -> bool {
+    let Value::Object(keywords) = schema else { return schema == &Value::Bool(true) };
+    keywords.iter().all(|(key, wanted)| holds(root, schema, key, wanted, value))
+}
+
+fn holds(root: &Value, schema: &Value, key: &str, wanted: &Value, value: &Value) -> bool {
+    let inner = |schema: &Value| valid(root, schema, value);
+    let list = |list: &Value| list.as_array().cloned().unwrap_or_default();
+    match key {
+        "$defs" | "then" | "else" => true,
+        "$ref" => inner(&root["$defs"]["x"]),
+        "type" => is_kind(wanted.as_str().unwrap_or_default(), value),
+        "const" => value == wanted,
+        "enum" => list(wanted).contains(value),
+        "allOf" => list(wanted).iter().all(inner),
+        "anyOf" => list(wanted).iter().any(inner),
+        "oneOf" => list(wanted).iter().filter(|schema| inner(schema)).count() == 1,
+        "not" => !inner(wanted),
+        "if" => {
+            let branch = if inner(wanted) { "then" } else { "else" };
+            schema.get(branch).is_none_or(inner)
+        }
+        key => match value {
+            Value::Number(number) => number_holds(key, wanted, number.as_f64().unwrap_or_default()),
+            Value::String(text) => string_holds(key, wanted, text),
+            Value::Array(items) => array_holds(root, schema, key, wanted, items),
+            Value::Object(members) => object_holds(root, schema, key, wanted, members),
+            Value::Null | Value::Bool(_) => true,
+        },
+    }
+}
+
+fn is_kind(kind: &str, value: &Value) -> bool {
+    match kind {
+        "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
+        "number" => value.is_number(),
+        "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
+        "string" => value.is_string(),
+        "array" => value.is_array(),
+        _ => value.is_object(),
+    }
+}
+
+fn number_holds(key: &str, wanted: &Value, number: f64) -> bool {
+    let wanted = wanted.as_f64().unwrap_or_default();
+    match key {
+        "minimum" => number >= wanted,
+        "maximum" => number <= wanted,
+        "exclusiveMinimum" => number > wanted,
+        "multipleOf" => (number / wanted).fract() == 0.0,
+        _ => true,
+    }
+}
+
+fn string_holds(key: &str, wanted: &Value, text: &str) -> bool {
+    let count = text.chars().count() as u64;
+    match key {
+        "minLength" => Some(count) >= wanted.as_u64(),
+        "maxLength" => Some(count) <= wanted.as_u64(),
+        "pattern" => found(wanted.as_str().unwrap_or_default(), text),
+        _ => true,
+    }
+}
+
+/// The patterns are a text with `^` before or `$` after it.
+fn found(pattern: &str, text: &str) -> bool {
+    match (pattern.strip_prefix('^'), pattern.strip_suffix('$')) {
+        (Some(start), _) => text.starts_with(start),
+        (None, Some(end)) => text.ends_with(end),
+        (None, None) => text.contains(pattern),
+    }
+}
+
+fn array_holds(root: &Value, schema: &Value, key: &str, wanted: &Value, items: &[Value]) -> bool {
+    let first = schema.get("prefixItems").and_then(Value::as_array).cloned().unwrap_or_default();
+    match key {
+        "minItems" => Some(items.len() as u64) >= wanted.as_u64(),
+        "maxItems" => Some(items.len() as u64) <= wanted.as_u64(),
+        "prefixItems" => first.iter().zip(items).all(|(schema, item)| valid(root, schema, item)),
+        "items" => items.iter().skip(first.len()).all(|item| valid(root, wanted, item)),
+        "contains" => items.iter().any(|item| valid(root, wanted, item)),
+        _ => true,
+    }
+}
+
+fn object_holds(
+    root: &Value,
+    schema: &Value,
+    key: &str,
+    wanted: &Value,
+    members: &Map<String, Value>,
+) -> bool {
+    let empty = Map::new();
+    let part = |key| schema.get(key).and_then(Value::as_object).unwrap_or(&empty);
+    let (named, patterns) = (part("properties"), part("patternProperties"));
+    match key {
+        "minProperties" => Some(members.len() as u64) >= wanted.as_u64(),
+        "maxProperties" => Some(members.len() as u64) <= wanted.as_u64(),
+        "required" => wanted.as_array().is_some_and(|names| {
+            names.iter().all(|n| members.contains_key(n.as_str().unwrap_or_default()))
+        }),
+        "properties" => named
+            .iter()
+            .all(|(name, schema)| members.get(name).is_none_or(|value| valid(root, schema, value))),
+        "patternProperties" => members.iter().all(|(name, value)| {
+            patterns
+                .iter()
+                .all(|(pattern, schema)| !found(pattern, name) || valid(root, schema, value))
+        }),
+        "additionalProperties" => members.iter().all(|(name, value)| {
+            named.contains_key(name)
+                || patterns.keys().any(|pattern| found(pattern, name))
+                || valid(root, wanted, value)
+        }),
+        "propertyNames" => members.keys().all(|name| valid(root, wanted, &json!(name))),
+        _ => true,
+    }
+}
+
+/// Returns every order of the members of `value`, of the objects inside too.
+fn orders(value: &Value) -> Vec<Value> {
+    match value {
+        Value::Array(items) => items.iter().fold(vec![json!([])], |heads, item| {
+            let tails = orders(item);
+            let join = |head: &Value| {
+                let head = head.as_array().cloned().unwrap_or_default();
+                tails
+                    .iter()
+                    .map(move |tail| json!([head.clone(), vec![tail.clone()]].concat()))
+                    .collect::<Vec<_>>()
+            };
+            heads.iter().flat_map(join).collect()
+        }),
+        Value::Object(members) if !members.is_empty() => {
+            let mut all = Vec::new();
+            for (name, member) in members {
+                let mut rest = members.clone();
+                rest.shift_remove(name);
+                for rest in orders(&Value::Object(rest)) {
+                    for member in orders(member) {
+                        let mut ordered = Map::from_iter([(name.clone(), member)]);
+                        ordered.extend(rest.as_object().cloned().unwrap_or_default());
+                        all.push(Value::Object(ordered));
+                    }
+                }
+            }
+            all
+        }
+        other => vec![other.clone()],
+    }
+}
+
+fn scalar() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(json!(null)),
+        any::<bool>().prop_map(|flag| json!(flag)),
+        prop::sample::select(vec![
+            json!(-1),
+            json!(0),
+            json!(1),
+            json!(2),
+            json!(12),
+            json!(2.5),
+            json!(-0.25)
+        ]),
+        "[abé\"]{0,3}".prop_map(|text| json!(text)),
+    ]
+}
+
+fn instance() -> impl Strategy<Value = Value> {
+    scalar().prop_recursive(2, 12, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(|items| json!(items)),
+            prop::collection::btree_map("[ab]{0,2}", inner, 0..4)
+                .prop_map(|members| json!(members)),
+        ]
+    })
+}
+
+fn schema() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        any::<bool>().prop_map(|flag| json!(flag)),
+        prop::sample::select(vec![
+            "null", "boolean", "number", "integer", "string", "array", "object"
+        ])
+        .prop_map(|kind| json!({"type": kind})),
+        instance().prop_map(|value| json!({"const": value})),
+        prop::collection::vec(instance(), 1..4).prop_map(|values| json!({"enum": values})),
+        (-2..3).prop_map(|bound| json!({"type": "number", "minimum": bound})),
+        (-2..13).prop_map(|bound| json!({"maximum": f64::from(bound) / 2.0})),
+        (-2..3).prop_map(|bound| json!({"exclusiveMinimum": bound})),
+        prop::sample::select(vec![json!(2), json!(0.5), json!(3)])
+            .prop_map(|by| json!({"multipleOf": by})),
+        (0..4).prop_map(|count| json!({"minLength": count})),
+        (0..4).prop_map(|count| json!({"maxLength": count})),
+        prop::sample::select(vec!["^a", "b$", "é", "^ab"]).prop_map(|p| json!({"pattern": p})),
+        (0..3).prop_map(|count| json!({"minItems": count})),
+        (0..3).prop_map(|count| json!({"maxItems": count})),
+        (0..3).prop_map(|count| json!({"minProperties": count})),
+        (0..3).prop_map(|count| json!({"maxProperties": count})),
+        prop::collection::vec("[ab]{0,2}", 0..3).prop_map(|names| json!({"required": names})),
+        Just(json!({"$ref": "#/$defs/x"})),
+    ];
+    leaf.prop_recursive(3, 20, 3, |inner| {
+        let list = || prop::collection::vec(inner.clone(), 1..4);
+        let named = || prop::collection::btree_map("[ab]{0,2}", inner.clone(), 0..3);
+        let patterns = || {
+            let pattern = prop::sample::select(vec!["^a".to_owned(), "b$".to_owned()]);
+            prop::collection::btree_map(pattern, inner.clone(), 0..2)
+        };
+        prop_oneof![
+            list().prop_map(|list| json!({"allOf": list})),
+            list().prop_map(|list| json!({"anyOf": list})),
+            list().prop_map(|list| json!({"oneOf": list})),
+            inner.clone().prop_map(|inner| json!({"not": inner})),
+            (inner.clone(), inner.clone(), inner.clone())
+                .prop_map(|(a, b, c)| json!({"if": a, "then": b, "else": c})),
+            (named(), patterns(), inner.clone()).prop_map(|(named, patterns, rest)| {
+                json!({"properties": named, "patternProperties": patterns, "additionalProperties": rest})
+            }),
+            (named(), prop::collection::vec("[ab]{0,2}", 0..2))
+                .prop_map(|(named, names)| json!({"type": "object", "properties": named, "required": names})),
+            inner.clone().prop_map(|names| json!({"propertyNames": names})),
+            (list(), inner.clone()).prop_map(|(first, rest)| json!({"prefixItems": first, "items": rest})),
+            inner.clone().prop_map(|item| json!({"type": "array", "items": item})),
+            inner.clone().prop_map(|item| json!({"contains": item})),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_500))]
+
+    #[test]
+    fn the_grammar_accepts_exactly_what_is_valid(
+        schema in schema(),
+        x in schema(),
+        values in prop::collection::vec(instance(), 6),
+    ) {
+        let mut schema = match schema {
+            Value::Object(keywords) => Value::Object(keywords),
+            flag => json!({"allOf": [flag]}),
+        };
+        // The reference leads to what has none, or the schema would need itself.
+        let x = if x.to_string().contains("$ref") { json!({"type": "integer"}) } else { x };
+        schema["$defs"] = json!({"x": x});
+        let grammar = match compile(&schema, &Options::default()) {
+            Ok(grammar) => Some(grammar),
+            Err(SchemaError::Unsatisfiable { .. }) => None,
+            Err(SchemaError::Malformed { hint, .. }) => panic!("{schema}: {hint}"),
+            Err(SchemaError::Unsupported { .. } | SchemaError::TooLarge { .. }) => return Ok(()),
+        };
+        for value in &values {
+            let accepted = grammar.as_ref().is_some_and(|grammar| {
+                orders(value).iter().any(|value| matches(grammar, &value.to_string()))
+            });
+            let valid = valid(&schema, &schema, value);
+            prop_assert_eq!(accepted, valid, "{} under {}", value, schema);
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! What is constrained: grammars with the texts that a model says under them.
+//!
+//! Written by rule and the same each time. The texts are plausible calls; no model said them.
+
+use chargehand_grammar::{Expr, Grammar, json};
+use serde_json::{Value, json};
+
+/// A grammar, and texts under it.
+pub(crate) struct Workload {
+    pub(crate) name: &'static str,
+    pub(crate) gbnf: String,
+    pub(crate) texts: Vec<String>,
+}
+
+/// Returns all workloads.
+pub(crate) fn all() -> Vec<Workload> {
+    vec![tools(), functions(), paths(), free_json(), short_strings()]
+}
+
+/// A file of this crate, as a model would copy or write it.
+const CODE: &str = include_str!("tokenizer.rs");
+
+/// The type of an argument.
+enum Type {
+    Text,
+    Integer,
+    Flag,
+    OneOf(Vec<String>),
+}
+
+/// Eight tools of an agent, one call a text, large pieces of code among the arguments.
+fn tools() -> Workload {
+    let tools: [(&str, &[(&str, Type)]); 8] = [
+        ("list_dir", &[("path", Type::Text)]),
+        (
+            "read_file",
+            &[("path", Type::Text), ("first_line", Type::Integer), ("lines", Type::Integer)],
+        ),
+        ("grep", &[("pattern", Type::Text), ("path", Type::Text), ("ignore_case", Type::Flag)]),
+        ("edit", &[("path", Type::Text), ("old", Type::Text), ("new", Type::Text)]),
+        ("write_file", &[("path", Type::Text), ("content", Type::Text)]),
+        ("run", &[("command", Type::Text), ("timeout", Type::Integer)]),
+        ("git_diff", &[("path", Type::Text)]),
+        ("finish", &[("summary", Type::Text), ("success", Type::Flag)]),
+    ];
+    let code: Vec<&str> = CODE.lines().collect();
+    let piece = |at: usize, lines: usize| code[at..(at + lines).min(code.len())].join("\n");
+    let mut calls: Vec<Value> = Vec::new();
+    for round in 0..6 {
+        let path = format!("src/part_{round}/tokenizer.rs");
+        calls.extend([
+            json!({"tool": "list_dir", "args": {"path": format!("src/part_{round}")}}),
+            json!({"tool": "read_file", "args": {"path": path, "first_line": 1 + 40 * round, "lines": 40}}),
+            json!({"tool": "grep", "args": {"pattern": "fn (read|encode)_\\w+\\(", "path": "src", "ignore_case": round % 2 == 0}}),
+            json!({"tool": "edit", "args": {"path": path, "old": piece(12 * round, 4), "new": piece(12 * round + 1, 7)}}),
+            json!({"tool": "write_file", "args": {"path": format!("docs/é{round}.md"), "content": piece(9 * round, 30)}}),
+            json!({"tool": "run", "args": {"command": "cargo test --release -p grammar -- --nocapture", "timeout": 600}}),
+            json!({"tool": "git_diff", "args": {"path": path}}),
+            json!({"tool": "finish", "args": {"summary": "The tokenizer reads both forms now; 漢字 pass too.", "success": true}}),
+        ]);
+    }
+    Workload { name: "a", gbnf: calls_of("tool", "args", &tools), texts: printed(&calls) }
+}
+
+/// Thirty functions with arguments of many names and types.
+fn functions() -> Workload {
+    let verbs = ["get", "set", "find", "calculate", "convert"];
+    let nouns = ["weather", "exchange_rate", "triangle_area", "flight_price", "song", "recipe"];
+    let units: Vec<String> = ["celsius", "fahrenheit", "kelvin"].map(str::to_owned).to_vec();
+    let mut functions: Vec<(String, Vec<(String, Type)>)> = Vec::new();
+    let mut calls = Vec::new();
+    for (at, (verb, noun)) in
+        verbs.iter().flat_map(|verb| nouns.iter().map(move |noun| (verb, noun))).enumerate()
+    {
+        let name = format!("{verb}_{noun}");
+        let arguments = vec![
+            (format!("{noun}_id"), Type::Integer),
+            ("location".to_owned(), Type::Text),
+            (format!("{verb}_unit"), Type::OneOf(units.clone())),
+            ("verbose".to_owned(), Type::Flag),
+        ];
+        let values =
+            [json!(at * 17), json!("San Francisco, CA"), json!(units[at % 3]), json!(at % 2 == 0)];
+        let used = 2 + at % 3;
+        let given = arguments.iter().map(|(name, _)| name.clone()).zip(values).take(used);
+        calls.push(json!({"name": name, "arguments": given.collect::<serde_json::Map<_, _>>()}));
+        functions.push((name, arguments.into_iter().take(used).collect()));
+    }
+    let functions: Vec<(&str, Vec<(&str, Type)>)> = functions
+        .iter()
+        .map(|(name, arguments)| {
+            (name.as_str(), arguments.iter().map(|(name, of)| (name.as_str(), of.copy())).collect())
+        })
+        .collect();
+    let functions: Vec<(&str, &[(&str, Type)])> =
+        functions.iter().map(|(name, arguments)| (*name, arguments.as_slice())).collect();
+    Workload { name: "b", gbnf: calls_of("name", "arguments", &functions), texts: printed(&calls) }
+}
+
+/// A path out of 5,000.
+fn paths() -> Workload {
+    let folders = [
+        "src",
+        "tests",
+        "docs",
+        "examples",
+        "benches",
+        "crates/core/src",
+        "crates/engine/src",
+        "tools/ci",
+    ];
+    let topics = [
+        "parser",
+        "printer",
+        "matcher",
+        "vocabulary",
+        "session",
+        "worker",
+        "report",
+        "ledger",
+        "probe",
+        "window",
+    ];
+    let endings = ["rs", "md", "toml", "py"];
+    let all: Vec<String> = (0..5_000)
+        .map(|at| {
+            let (folder, topic) = (folders[at * 7 % 8], topics[at * 3 % 10]);
+            let other = topics[at / 11 % 10];
+            format!("{folder}/{topic}/{other}_{at}/mod_{}.{}", at % 13, endings[at % 4])
+        })
+        .collect();
+    let quoted: Vec<String> = all.iter().map(|path| json::quote(path)).collect();
+    let path = Expr::one_of(quoted.iter().map(String::as_str));
+    let mut grammar = Grammar::new(Expr::Seq(vec![
+        Expr::literal("{\"tool\":\"read_file\",\"args\":{\"path\":"),
+        Expr::rule("path"),
+        Expr::literal("}}"),
+    ]));
+    grammar.add("path", path);
+    let chosen = all.iter().step_by(83);
+    let calls: Vec<Value> =
+        chosen.map(|path| json!({"tool": "read_file", "args": {"path": path}})).collect();
+    Workload { name: "c", gbnf: grammar.to_string(), texts: printed(&calls) }
+}
+
+/// Any JSON.
+fn free_json() -> Workload {
+    let mut grammar = Grammar::new(Expr::rule("value"));
+    json::string(&mut grammar);
+    let rules = "value ::= \"{\" (pair (\",\" pair)*)? \"}\" | \"[\" (value (\",\" value)*)? \"]\" | json-string | number | \"true\" | \"false\" | \"null\"\n\
+        pair ::= json-string \":\" value\n\
+        number ::= \"-\"? (\"0\" | [1-9] [0-9]*) (\".\" [0-9]+)? ([eE] [-+]? [0-9]+)?\n";
+    let gbnf = format!("{grammar}{rules}");
+    let code: Vec<&str> = CODE.lines().collect();
+    let documents: Vec<Value> = (0..12)
+        .map(|at| {
+            let lines: Vec<&str> = code.iter().copied().cycle().skip(at * 11).take(9).collect();
+            json!({
+                "id": at, "ratio": 0.25 * f64::from(u8::try_from(at).unwrap_or(0)), "tags": ["grammar", "gbnf", "漢字"],
+                "author": {"name": "Zoë Müller", "mail": "zoe@example.org", "active": true, "manager": null},
+                "lines": lines, "matrix": [[1, 2, 3], [4, 5, -6], [7.5e10, 8, 9]],
+                "text": "A sentence with \"quotes\", a\ttab and a backslash \\ in it.",
+            })
+        })
+        .collect();
+    Workload { name: "e", gbnf, texts: printed(&documents) }
+}
+
+/// Strings of limited length, where each character is a state of its own.
+fn short_strings() -> Workload {
+    let mut grammar = Grammar::new(Expr::literal("unused"));
+    json::string(&mut grammar);
+    let body = "root ::= \"{\\\"name\\\":\\\"\" json-char{1,80} \"\\\",\\\"about\\\":\\\"\" json-char{0,2000} \"\\\"}\"\n";
+    let rules = grammar.to_string().replace("root ::= \"unused\"\n", body);
+    let code: Vec<&str> = CODE.lines().collect();
+    let texts: Vec<Value> = (0..10)
+        .map(|at| json!({"name": format!("Straße {at}, 漢字 \"x\""), "about": code[at * 9..at * 9 + 8].join("\n")}))
+        .collect();
+    Workload { name: "s", gbnf: rules, texts: printed(&texts) }
+}
+
+/// Returns the grammar of a call of one of `tools`, its arguments in their order.
+fn calls_of(name_key: &str, arguments_key: &str, tools: &[(&str, &[(&str, Type)])]) -> String {
+    let mut grammar = Grammar::new(Expr::rule("call"));
+    let mut calls = Vec::new();
+    for (name, arguments) in tools {
+        let head = format!("{{\"{name_key}\":\"{name}\",\"{arguments_key}\":{{");
+        let mut parts = vec![Expr::literal(head)];
+        for (at, (key, of)) in arguments.iter().enumerate() {
+            let comma = if at > 0 { "," } else { "" };
+            parts.push(Expr::literal(format!("{comma}\"{key}\":")));
+            parts.push(of.expr(&mut grammar));
+        }
+        parts.push(Expr::literal("}}"));
+        calls.push(Expr::Seq(parts));
+    }
+    grammar.add("call", Expr::Any(calls));
+    grammar.to_string()
+}
+
+impl Type {
+    fn expr(&self, grammar: &mut Grammar) -> Expr {
+        match self {
+            Self::Text => json::string(grammar),
+            Self::Integer => {
+                let digits = Expr::Many(Box::new(Expr::Class("[0-9]")));
+                let positive = Expr::Seq(vec![Expr::Class("[1-9]"), digits]);
+                let minus = Expr::Optional(Box::new(Expr::literal("-")));
+                let body = Expr::Seq(vec![minus, Expr::Any(vec![Expr::literal("0"), positive])]);
+                grammar.add("integer", body);
+                Expr::rule("integer")
+            }
+            Self::Flag => Expr::one_of(["true", "false"]),
+            Self::OneOf(names) => {
+                let quoted: Vec<String> = names.iter().map(|name| json::quote(name)).collect();
+                Expr::one_of(quoted.iter().map(String::as_str))
+            }
+        }
+    }
+
+    fn copy(&self) -> Self {
+        match self {
+            Self::Text => Self::Text,
+            Self::Integer => Self::Integer,
+            Self::Flag => Self::Flag,
+            Self::OneOf(names) => Self::OneOf(names.clone()),
+        }
+    }
+}
+
+fn printed(values: &[Value]) -> Vec<String> {
+    values.iter().map(Value::to_string).collect()
+}
