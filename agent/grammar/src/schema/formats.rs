@@ -151,7 +151,7 @@ fn template() -> String {
     format!("(?:{literal}|%[0-9A-Fa-f]{{2}}|{expression})*")
 }
 
-/// Returns a pattern of which texts are not in the format when they do not match it: [`format`] where it says all that
+/// Returns a pattern of which texts are not in the format when they do not match it: [`format()`] where it says all that
 /// the RFC says, and a wider one elsewhere.
 pub(super) fn widest(name: &str) -> Option<String> {
     Some(match name {
