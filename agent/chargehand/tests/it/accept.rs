@@ -8,14 +8,12 @@ use chargehand::env::run_dir::{RunDir, Status};
 use chargehand::env::workspace::Workspace;
 use git2::{Oid, Signature};
 
-use crate::temp_repo::{ALL, TempRepo, chmod, judge, write};
+use crate::temp_repo::{
+    ALL, TempRepo, check_refused, chmod, edited, head, judge, on_two_levels, write,
+};
 
 /// A contract that no change keeps.
 const NOTHING: &str = "goal = \"do it\"\n[scope]\ncreate = [\"never\"]\n";
-
-fn sample() -> TempRepo {
-    TempRepo::with(&[("a", "one\n"), ("d/b", "b\n"), ("d/c", "c\n"), ("e", "e\n")])
-}
 
 /// Judges a run that writes `files`, and accepts it; the checkout must then be clean.
 #[track_caller]
@@ -32,23 +30,6 @@ fn check(repo: &TempRepo, files: &[(&str, &str)]) {
     for (path, content) in files {
         assert_eq!(repo.read(path), *content);
     }
-}
-
-/// Checks that a run is refused with this message, and that nothing is different afterwards.
-#[track_caller]
-fn check_refused(repo: &TempRepo, run: &mut RunDir, message: &str) {
-    let (head_before, status_before) = (head(repo), repo.status());
-    let err = repo.accept(run).unwrap_err().to_string();
-    assert!(err.contains(message), "{err}");
-    assert_eq!((head(repo), repo.status()), (head_before, status_before));
-}
-
-fn head(repo: &TempRepo) -> String {
-    repo.repo().head().unwrap().commit.unwrap_or_default()
-}
-
-fn edited(repo: &TempRepo) -> RunDir {
-    repo.judged(ALL, |workspace| write(workspace, "a", "two\n"))
 }
 
 /// Returns the paths of HEAD with their modes.
@@ -72,12 +53,12 @@ fn listing(repo: &TempRepo) -> String {
 
 #[test]
 fn an_edit_is_committed() {
-    check(&sample(), &[("a", "two\n")]);
+    check(&on_two_levels(), &[("a", "two\n")]);
 }
 
 #[test]
 fn new_files_in_new_directories_are_committed() {
-    check(&sample(), &[("x/y/z", "1\n"), ("d/new file", "1\n"), ("ü", "")]);
+    check(&on_two_levels(), &[("x/y/z", "1\n"), ("d/new file", "1\n"), ("ü", "")]);
 }
 
 #[test]
@@ -90,7 +71,7 @@ fn the_first_commit_of_an_empty_repository() {
 
 #[test]
 fn the_commit_says_who_what_and_which_run() {
-    let repo = sample();
+    let repo = on_two_levels();
     let mut run = edited(&repo);
     let before = head(&repo);
     repo.accept(&mut run).unwrap();
@@ -104,7 +85,7 @@ fn the_commit_says_who_what_and_which_run() {
 
 #[test]
 fn a_message_of_the_user_s_own() {
-    let repo = sample();
+    let repo = on_two_levels();
     let mut run = edited(&repo);
     let options = AcceptOptions { message: Some("mine\n\n".to_owned()), anyway: false };
     accept(&mut run, &repo.repo(), options).unwrap();
@@ -114,7 +95,7 @@ fn a_message_of_the_user_s_own() {
 
 #[test]
 fn deleted_files_go_with_their_directories() {
-    let repo = sample();
+    let repo = on_two_levels();
     let mut run =
         repo.judged(ALL, |workspace| fs::remove_dir_all(workspace.path().join("d")).unwrap());
     repo.accept(&mut run).unwrap();
@@ -125,7 +106,7 @@ fn deleted_files_go_with_their_directories() {
 
 #[test]
 fn a_directory_with_the_user_s_own_files_stays() {
-    let repo = sample();
+    let repo = on_two_levels();
     repo.put("d/own", "mine\n");
     let mut run =
         repo.judged(ALL, |workspace| fs::remove_dir_all(workspace.path().join("d")).unwrap());
@@ -144,7 +125,7 @@ fn everything_deleted_is_an_empty_tree() {
 
 #[test]
 fn a_directory_in_the_place_of_a_file_and_back() {
-    let repo = sample();
+    let repo = on_two_levels();
     let mut run = repo.judged(ALL, |workspace| {
         fs::remove_file(workspace.path().join("a")).unwrap();
         write(workspace, "a/x", "1\n");
@@ -159,7 +140,7 @@ fn a_directory_in_the_place_of_a_file_and_back() {
 
 #[test]
 fn modes_and_links_are_committed_when_told() {
-    let repo = sample();
+    let repo = on_two_levels();
     let mut run = repo.judged(ALL, |workspace| {
         chmod(&workspace.path().join("a"), 0o755);
         symlink("d/b", workspace.path().join("l")).unwrap();
@@ -177,7 +158,7 @@ fn modes_and_links_are_committed_when_told() {
 #[test]
 fn names_that_are_no_text_are_committed() {
     use std::os::unix::ffi::OsStrExt;
-    let repo = sample();
+    let repo = on_two_levels();
     let name = b"new\nline \xff";
     let mut run = repo.judged(ALL, |workspace| {
         fs::write(workspace.path().join(std::ffi::OsStr::from_bytes(name)), "x\n").unwrap();
@@ -190,7 +171,7 @@ fn names_that_are_no_text_are_committed() {
 
 #[test]
 fn a_bad_verdict_is_refused_unless_told() {
-    let repo = sample();
+    let repo = on_two_levels();
     let mut run = repo.judged(NOTHING, |workspace| write(workspace, "a", "two\n"));
     check_refused(
         &repo,
@@ -203,14 +184,14 @@ fn a_bad_verdict_is_refused_unless_told() {
 
 #[test]
 fn a_run_without_a_verdict_is_refused() {
-    let repo = sample();
+    let repo = on_two_levels();
     let mut run = repo.run();
     check_refused(&repo, &mut run, "has no verdict yet; resume it, or reject it");
 }
 
 #[test]
 fn a_run_is_accepted_once() {
-    let repo = sample();
+    let repo = on_two_levels();
     let mut run = edited(&repo);
     repo.accept(&mut run).unwrap();
     check_refused(&repo, &mut run, "was accepted already");
@@ -219,14 +200,14 @@ fn a_run_is_accepted_once() {
 
 #[test]
 fn a_run_that_changed_nothing_is_refused() {
-    let repo = sample();
+    let repo = on_two_levels();
     let mut run = repo.judged(ALL, |_| {});
     assert!(matches!(repo.accept_anyway(&mut run), Err(AcceptError::Nothing(_))));
 }
 
 #[test]
 fn a_branch_that_moved_is_refused_unless_told() {
-    let repo = sample();
+    let repo = on_two_levels();
     let mut run = edited(&repo);
     repo.put("e", "the user's\n");
     let moved = repo.commit("second");
@@ -243,7 +224,7 @@ fn a_branch_that_moved_is_refused_unless_told() {
 
 #[test]
 fn a_branch_that_changed_the_same_file_is_always_refused() {
-    let repo = sample();
+    let repo = on_two_levels();
     let mut run = edited(&repo);
     repo.put("a", "the user's\n");
     repo.commit("second");
@@ -253,7 +234,7 @@ fn a_branch_that_changed_the_same_file_is_always_refused() {
 
 #[test]
 fn another_branch_is_refused() {
-    let repo = sample();
+    let repo = on_two_levels();
     let mut run = edited(&repo);
     let git = repo.git();
     git.branch("other", &git.head().unwrap().peel_to_commit().unwrap(), false).unwrap();
@@ -264,7 +245,7 @@ fn another_branch_is_refused() {
 
 #[test]
 fn a_detached_head_moves() {
-    let repo = sample();
+    let repo = on_two_levels();
     let id = Oid::from_str(&head(&repo)).unwrap();
     repo.git().set_head_detached(id).unwrap();
     let mut run = edited(&repo);
@@ -277,7 +258,7 @@ fn a_detached_head_moves() {
 
 #[test]
 fn a_merge_under_way_is_refused() {
-    let repo = sample();
+    let repo = on_two_levels();
     let mut run = edited(&repo);
     fs::write(repo.path(".git/MERGE_HEAD"), format!("{}\n", head(&repo))).unwrap();
     check_refused(&repo, &mut run, "in the middle of something (merge)");
@@ -286,7 +267,7 @@ fn a_merge_under_way_is_refused() {
 #[test]
 fn nobody_to_commit_is_refused() {
     for key in ["user.name", "user.email"] {
-        let repo = sample();
+        let repo = on_two_levels();
         repo.git().config().unwrap().set_str(key, " ").unwrap();
         let mut run = edited(&repo);
         check_refused(
@@ -299,7 +280,7 @@ fn nobody_to_commit_is_refused() {
 
 #[test]
 fn rejecting_removes_the_workspace_and_keeps_the_report() {
-    let repo = sample();
+    let repo = on_two_levels();
     let mut run = edited(&repo);
     Workspace::open(&run).unwrap().final_copy().unwrap();
     reject(&mut run, None).unwrap();
@@ -317,7 +298,7 @@ fn rejecting_removes_the_workspace_and_keeps_the_report() {
 
 #[test]
 fn an_interrupted_run_can_be_opened_again_and_judged() {
-    let repo = sample();
+    let repo = on_two_levels();
     let run = repo.run();
     write(&mut Workspace::open(&run).unwrap(), "a", "two\n");
     let id = run.file().id.clone();
@@ -331,7 +312,7 @@ fn an_interrupted_run_can_be_opened_again_and_judged() {
 
 #[test]
 fn two_runs_of_one_base_are_accepted_one_after_the_other_when_told() {
-    let repo = sample();
+    let repo = on_two_levels();
     let (mut one, mut two) =
         (edited(&repo), repo.judged(ALL, |workspace| write(workspace, "e", "2\n")));
     repo.accept(&mut one).unwrap();
@@ -345,7 +326,7 @@ fn two_runs_of_one_base_are_accepted_one_after_the_other_when_told() {
 
 #[test]
 fn a_submodule_beside_the_change_stays() {
-    let repo = sample();
+    let repo = on_two_levels();
     let git = repo.git();
     let parent = git.head().unwrap().peel_to_commit().unwrap();
     let mut builder = git.treebuilder(Some(&parent.tree().unwrap())).unwrap();

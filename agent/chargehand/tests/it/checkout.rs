@@ -7,32 +7,11 @@ use chargehand::env::accept::AcceptError;
 use chargehand::env::run_dir::{RunDir, Status};
 use chargehand::env::workspace::Workspace;
 
-use crate::temp_repo::{ALL, TempRepo, write};
-
-fn sample() -> TempRepo {
-    TempRepo::with(&[("a", "one\n"), ("d/b", "b\n"), ("d/c", "c\n"), ("e", "e\n")])
-}
-
-/// Checks that a run is refused with this message, and that nothing is different afterwards.
-#[track_caller]
-fn check_refused(repo: &TempRepo, run: &mut RunDir, message: &str) {
-    let (head_before, status_before) = (head(repo), repo.status());
-    let err = repo.accept(run).unwrap_err().to_string();
-    assert!(err.contains(message), "{err}");
-    assert_eq!((head(repo), repo.status()), (head_before, status_before));
-}
-
-fn head(repo: &TempRepo) -> String {
-    repo.repo().head().unwrap().commit.unwrap_or_default()
-}
-
-fn edited(repo: &TempRepo) -> RunDir {
-    repo.judged(ALL, |workspace| write(workspace, "a", "two\n"))
-}
+use crate::temp_repo::{ALL, TempRepo, check_refused, edited, head, on_two_levels, write};
 
 #[test]
 fn other_dirty_files_stay_as_they_are() {
-    let repo = sample();
+    let repo = on_two_levels();
     let mut run = edited(&repo);
     repo.put("d/b", "staged\n");
     repo.stage();
@@ -49,7 +28,7 @@ fn other_dirty_files_stay_as_they_are() {
 /// A touched file with changes of the user's own.
 #[track_caller]
 fn check_dirty(make: impl FnOnce(&TempRepo), work: impl FnOnce(&mut Workspace<'_>), path: &str) {
-    let repo = sample();
+    let repo = on_two_levels();
     let mut run = repo.judged(ALL, work);
     make(&repo);
     check_refused(&repo, &mut run, &format!("`{path}` has changes that are not committed"));
@@ -136,7 +115,7 @@ fn a_file_that_the_run_deletes_and_the_user_changed() {
 
 #[test]
 fn a_locked_index_is_told_and_the_call_can_be_repeated() {
-    let repo = sample();
+    let repo = on_two_levels();
     let mut run = edited(&repo);
     fs::write(repo.path(".git/index.lock"), "").unwrap();
     let err = repo.accept(&mut run).unwrap_err();
@@ -171,7 +150,7 @@ fn two_files(repo: &TempRepo) -> RunDir {
 
 #[test]
 fn a_call_that_was_cut_off_after_the_commit_is_finished_by_another() {
-    let repo = sample();
+    let repo = on_two_levels();
     let mut run = two_files(&repo);
     let commit = cut_off(&repo, &mut run);
     assert_eq!(repo.accept(&mut run).unwrap().commit, commit);
@@ -180,7 +159,7 @@ fn a_call_that_was_cut_off_after_the_commit_is_finished_by_another() {
 
 #[test]
 fn what_the_user_changed_after_the_commit_is_not_overwritten() {
-    let repo = sample();
+    let repo = on_two_levels();
     let mut run = two_files(&repo);
     cut_off(&repo, &mut run);
     repo.put("a", "mine\n");

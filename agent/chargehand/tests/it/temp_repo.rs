@@ -228,3 +228,27 @@ pub(crate) fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     fs::metadata("/proc/self").unwrap().uid() == 0
 }
+
+/// Returns a repository with files on two levels.
+pub(crate) fn on_two_levels() -> TempRepo {
+    TempRepo::with(&[("a", "one\n"), ("d/b", "b\n"), ("d/c", "c\n"), ("e", "e\n")])
+}
+
+/// Checks that a run is refused with this message, and that nothing is different afterwards.
+#[track_caller]
+pub(crate) fn check_refused(repo: &TempRepo, run: &mut RunDir, message: &str) {
+    let (head_before, status_before) = (head(repo), repo.status());
+    let err = repo.accept(run).unwrap_err().to_string();
+    assert!(err.contains(message), "{err}");
+    assert_eq!((head(repo), repo.status()), (head_before, status_before));
+}
+
+/// Returns the commit of HEAD.
+pub(crate) fn head(repo: &TempRepo) -> String {
+    repo.repo().head().unwrap().commit.unwrap_or_default()
+}
+
+/// Returns a judged run that has changed `a`.
+pub(crate) fn edited(repo: &TempRepo) -> RunDir {
+    repo.judged(ALL, |workspace| write(workspace, "a", "two\n"))
+}
