@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chargehand_core::contract::{ContractFile, parse_duration};
+use chargehand_engine::sampler::MatcherKind;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Deserializer};
@@ -137,6 +138,8 @@ pub struct SamplingConfig {
     pub min_p: Option<f32>,
     /// The same seed gives the same tokens.
     pub seed: Option<u32>,
+    /// What holds the grammar of a turn against the tokens: `own`, `llama`, or `lockstep` for both.
+    pub matcher: Option<MatcherKind>,
 }
 
 impl UserConfig {

@@ -59,11 +59,11 @@ impl Menu {
         let mut grammar = Grammar::new(Expr::rule("call"));
         let calls = self.entries.iter().enumerate().map(|(at, entry)| {
             let arguments = arguments(&mut grammar, &entry.arguments, &format!("entry-{at}"));
-            let head = format!("{}{}", entry.tool, envelope.between);
-            Expr::Seq(vec![Expr::literal(head), arguments])
+            let head = envelope.rule(&format!("{}{}", entry.tool, envelope.between));
+            Expr::Seq(vec![head, arguments])
         });
         let calls = Expr::Any(calls.collect());
-        let pieces = [Expr::literal(&*envelope.before), calls, Expr::literal(&*envelope.after)];
+        let pieces = [envelope.rule(&envelope.before), calls, envelope.rule(&envelope.after)];
         let pieces = pieces.into_iter().filter(|piece| *piece != Expr::literal(""));
         grammar.add("call", Expr::Seq(pieces.collect()));
         grammar.to_string()

@@ -1,5 +1,7 @@
 //! A tool call, what came back, and how a model writes a call.
 
+use chargehand_grammar::Expr;
+use chargehand_grammar::gbnf::TokenName;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -56,6 +58,18 @@ pub struct Envelope {
     pub between: String,
     /// What follows the arguments object.
     pub after: String,
+    /// The control tokens that these texts spell, such as `[TOOL_CALLS]`. Nothing else in a call is one.
+    #[serde(default)]
+    pub control: Vec<ControlToken>,
+}
+
+/// A token that steers a model and is part of no data.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+pub struct ControlToken {
+    /// Its number in the model's vocabulary.
+    pub id: u32,
+    /// How it is spelt.
+    pub text: String,
 }
 
 /// Why a text is no call.
@@ -73,14 +87,39 @@ impl Envelope {
     /// Returns the envelope for models whose template knows no tool calls.
     #[must_use]
     pub fn plain() -> Self {
-        let [before, between, after] = ["{\"tool\":\"", "\",\"args\":", "}"].map(str::to_owned);
-        Self { before, between, after }
+        Self::new("{\"tool\":\"", "\",\"args\":", "}")
+    }
+
+    /// Returns the envelope of these texts, none of which spells a control token.
+    #[must_use]
+    pub fn new(before: &str, between: &str, after: &str) -> Self {
+        let [before, between, after] = [before, between, after].map(str::to_owned);
+        Self { before, between, after, control: Vec::new() }
+    }
+
+    /// Returns the rule for `text`, one of the envelope's: control tokens are said as such and never spelt.
+    #[must_use]
+    pub fn rule(&self, text: &str) -> Expr {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        let first = |rest: &str| {
+            let found = self.control.iter().filter(|token| !token.text.is_empty());
+            let found = found.filter_map(|token| Some((rest.find(&token.text)?, token)));
+            found.min_by_key(|(at, token)| (*at, usize::MAX - token.text.len()))
+        };
+        while let Some((at, token)) = first(rest) {
+            parts.extend((at > 0).then(|| Expr::literal(&rest[..at])));
+            parts.push(Expr::Token(TokenName::Id(token.id)));
+            rest = &rest[at + token.text.len()..];
+        }
+        parts.extend((!rest.is_empty() || parts.is_empty()).then(|| Expr::literal(rest)));
+        if parts.len() == 1 { parts.swap_remove(0) } else { Expr::Seq(parts) }
     }
 
     /// Writes `call` the way the model does.
     #[must_use]
     pub fn write(&self, call: &ToolCall) -> String {
-        let Self { before, between, after } = self;
+        let Self { before, between, after, .. } = self;
         format!("{before}{}{between}{}{after}", call.name, call.written)
     }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use chargehand_core::memory::LoadOptions;
 use chargehand_core::tool::Envelope;
+use chargehand_grammar::vocabulary::VocabularyError;
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::{KvCacheType, LlamaContextParams};
 use llama_cpp_2::llama_backend::LlamaBackend;
@@ -70,6 +71,9 @@ pub enum EngineError {
     /// The model cannot generate text.
     #[error("{} holds no vocabulary to write with", .0.display())]
     NoVocabulary(PathBuf),
+    /// The vocabulary is too large.
+    #[error(transparent)]
+    Vocabulary(#[from] VocabularyError),
     /// The file's chat template cannot be used.
     #[error(transparent)]
     Template(#[from] TemplateError),
@@ -105,11 +109,12 @@ impl<'b> Engine<'b> {
         };
         let model = ffi::load_model(&backend.llama, path, &settings)
             .ok_or_else(|| EngineError::Load { path: path.to_owned(), reason: backend.reason() })?;
-        let vocab = Vocab::of(&model);
+        let vocab = Vocab::of(&model)?;
         if vocab.heads.is_empty() {
             return Err(EngineError::NoVocabulary(path.to_owned()));
         }
-        let template = ChatTemplate::open(Source::of(&model))?;
+        let mut template = ChatTemplate::open(Source::of(&model))?;
+        template.know(vocab.control());
         Ok(Self { backend, model, vocab, template, options, kv_type })
     }
 
@@ -127,7 +132,7 @@ impl<'b> Engine<'b> {
             name: text("general.name"),
             architecture: text("general.architecture"),
             n_ctx_train: self.model.n_ctx_train(),
-            n_vocab: self.vocab.len,
+            n_vocab: self.vocab.len(),
             n_params: self.model.n_params(),
             size: self.model.size(),
             envelope: self.template.envelope().clone(),

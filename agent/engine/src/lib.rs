@@ -10,7 +10,6 @@ pub mod devices;
 pub mod dry_run;
 pub mod engine;
 mod ffi;
-mod gbnf_text;
 pub mod gguf;
 mod log;
 mod output;

@@ -16,6 +16,7 @@ use crate::engine::{Backend, Engine, EngineError};
 use crate::probe::{self, Rung, Stage};
 use crate::session::{Observer, Progress, Session, SessionError, Wish};
 use crate::template::{Segment, TemplateError};
+use crate::vocab::to_llama;
 use crate::wire::{
     Answer, Ask, Chat, Event, Failure, Loaded, Rendered, Request, WireError, read_message,
     write_message,
@@ -104,7 +105,7 @@ impl<W: Write> Worker<'_, W> {
             Err(error) => return self.no_model(load_failure(&error)),
         };
         self.say(&Event::Stage { stage: Stage::Canary })?;
-        if let Err(error) = probe::canary(&mut session, engine.vocab.heads[0]) {
+        if let Err(error) = probe::canary(&mut session, to_llama(engine.vocab.heads[0])) {
             return self.no_model(Failure::Load { reason: error.to_string() });
         }
         self.say(&Event::Stage { stage: Stage::Ready })?;

@@ -3,18 +3,20 @@
 
 use std::time::{Duration, Instant};
 
+use chargehand_grammar::vocabulary::TokenId;
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::token::LlamaToken;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::constraint::{Constraint, ConstraintError, Free, LlamaGrammar, Step};
+use crate::constraint::{self, ConstraintError, Matcher};
 use crate::engine::{Engine, EngineError};
 use crate::output::Output;
 use crate::prompt::Prompts;
 use crate::sampler::{Sampler, Sampling};
 use crate::template::Segment;
+use crate::vocab::to_llama;
 
 /// News about generated text come at most this often.
 const TELL_EVERY: Duration = Duration::from_millis(20);
@@ -184,10 +186,8 @@ impl<'e> Session<'e> {
     ) -> Result<Outcome, SessionError> {
         let Engine { model, vocab, .. } = self.engine;
         // The grammar first: a wish that cannot be granted costs no evaluation.
-        let mut constraint: Box<dyn Constraint> = match wish.grammar {
-            Some(gbnf) => Box::new(LlamaGrammar::new(model, vocab, gbnf)?),
-            None => Box::new(Free::new(vocab)),
-        };
+        let gbnf = wish.grammar.unwrap_or(constraint::ANYTHING);
+        let mut matcher = constraint::open(wish.sampling.matcher, model, vocab, gbnf)?;
         let tokens = self.tokenize(prompt);
         let begun = Instant::now();
         let kept = self.keep(&tokens)?;
@@ -196,7 +196,7 @@ impl<'e> Session<'e> {
         let prompt_time = begun.elapsed();
         let mut run = Run::new(wish, observer);
         let ending = match ready {
-            true => run.go(self, constraint.as_mut())?,
+            true => run.go(self, matcher.as_mut())?,
             false => Ending::Cancelled,
         };
         let timings = Timings::of((kept, evaluated, prompt_time), (run.said.len(), run.time()));
@@ -310,11 +310,9 @@ impl<'r> Run<'r> {
     fn go(
         &mut self,
         session: &mut Session<'_>,
-        constraint: &mut dyn Constraint,
+        matcher: &mut dyn Matcher,
     ) -> Result<Ending, SessionError> {
-        let engine = session.engine;
-        let model = &engine.model;
-        let vocab = model.vocab();
+        let vocab = &session.engine.vocab;
         let mut pending = None;
         loop {
             if self.observer.wants_stop() {
@@ -327,24 +325,37 @@ impl<'r> Run<'r> {
             if let Some(last) = pending.take() {
                 session.evaluate(&[last], true)?;
             }
-            let (context, output, said) = (&session.context, &self.output, self.said.len());
-            let step = Step { context, model, output, said };
-            let token = constraint.choose(&step, &mut self.sampler)?;
-            if vocab.is_eog(token) {
+            let token = self.choose(session.context.get_logits_ith(-1), matcher)?;
+            if vocab.ends(token) {
                 return Ok(Ending::Complete);
             }
-            constraint.accept(token)?;
-            self.output.push(&vocab.token_to_piece(token, true, None));
-            self.said.push(token);
+            matcher.accept(token)?;
+            self.output.push(vocab.piece(token));
+            self.said.push(to_llama(token));
             self.tell();
-            if constraint.is_complete() {
+            if matcher.is_complete()? {
                 return Ok(Ending::Complete);
             }
             if session.cached.len() >= session.n_ctx() {
                 return Ok(Ending::ContextFull);
             }
-            pending = Some(token);
+            pending = Some(to_llama(token));
         }
+    }
+
+    fn choose(
+        &mut self,
+        logits: &[f32],
+        matcher: &mut dyn Matcher,
+    ) -> Result<TokenId, ConstraintError> {
+        if matcher.asks_first()
+            && let Some(first) = self.sampler.choose(logits, None)
+            && matcher.allows(first)?
+        {
+            return Ok(first);
+        }
+        let choice = self.sampler.choose(logits, Some(&*matcher.mask()?));
+        choice.ok_or(ConstraintError::DeadEnd(self.said.len()))
     }
 
     /// Hands out new text, unless that was done just now.

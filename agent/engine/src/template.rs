@@ -15,7 +15,7 @@ mod mark;
 mod segment;
 mod shape;
 
-use chargehand_core::tool::{Envelope, ToolSpec};
+use chargehand_core::tool::{ControlToken, Envelope, ToolSpec};
 use chargehand_core::transcript::Message;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
@@ -106,6 +106,15 @@ impl ChatTemplate {
         let raw = RawTemplate::open(text.unwrap_or(DEFAULT), &source.bos, &source.eos)?;
         let found = discover::discover(&raw)?;
         Ok(Self { raw, source, found })
+    }
+
+    /// Takes note of the control tokens of the vocabulary, so that a call's envelope has those that it spells.
+    pub(crate) fn know(&mut self, control: impl Iterator<Item = ControlToken>) {
+        let Envelope { before, between, after, control: spelt } = &mut self.found.envelope;
+        let is_spelt = |token: &ControlToken| {
+            [&*before, &*between, &*after].iter().any(|text| text.contains(&token.text))
+        };
+        *spelt = control.filter(is_spelt).collect();
     }
 
     /// Returns how this model writes a call.

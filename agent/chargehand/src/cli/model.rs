@@ -70,6 +70,7 @@ impl ModelArgs {
             top_p: set.top_p.unwrap_or(default.top_p),
             min_p: set.min_p.unwrap_or(default.min_p),
             seed: self.seed.or(set.seed).unwrap_or(default.seed),
+            matcher: set.matcher.unwrap_or(default.matcher),
         }
     }
 }

@@ -235,7 +235,7 @@ fn usage(timings: &Timings) -> Usage {
 
 /// Describes the tools to a model whose template does not, and a call as its grammar has it.
 fn describe(tools: &[ToolSpec], envelope: &Envelope) -> String {
-    let Envelope { before, between, after } = envelope;
+    let Envelope { before, between, after, .. } = envelope;
     let line = |tool: &ToolSpec| {
         format!("\n{}: {} Arguments: {}", tool.name, tool.description, tool.parameters)
     };
@@ -277,7 +277,6 @@ mod tests {
     #[test]
     fn a_call_is_described_as_the_grammar_has_it() {
         check(&Envelope::plain(), r#"{"tool":"NAME","args":ARGUMENTS}"#);
-        let [before, between, after] = ["[CALL]", "[ARGS]", ""].map(str::to_owned);
-        check(&Envelope { before, between, after }, "[CALL]NAME[ARGS]ARGUMENTS");
+        check(&Envelope::new("[CALL]", "[ARGS]", ""), "[CALL]NAME[ARGS]ARGUMENTS");
     }
 }

@@ -1,7 +1,7 @@
 //! The grammar of a turn says exactly what is possible.
 
 use chargehand_core::menu::{Argument, Entry, MAX_CHOICES, Menu, Values};
-use chargehand_core::tool::Envelope;
+use chargehand_core::tool::{ControlToken, Envelope};
 
 /// An argument: its name, what it may be, and whether it may be left out.
 type Row = (&'static str, Values, bool);
@@ -67,13 +67,22 @@ fn too_many_choices_become_any_text() {
 
 #[test]
 fn an_empty_end_of_an_envelope_is_left_out() {
-    let envelope = Envelope {
-        before: "[TOOL_CALLS]".to_owned(),
-        between: "[ARGS]".to_owned(),
-        after: String::new(),
-    };
+    let envelope = Envelope::new("[TOOL_CALLS]", "[ARGS]", "");
     let grammar = menu(&[("f", &[])]).grammar(&envelope);
     assert_eq!(grammar, "root ::= call\ncall ::= \"[TOOL_CALLS]\" \"f[ARGS]\" \"{}\"\n");
+}
+
+#[test]
+fn control_tokens_are_said_and_not_spelt() {
+    let control = [(5, "[TOOL_CALLS]"), (32, "[ARGS]"), (6, "[AR")];
+    let control = control.map(|(id, text)| ControlToken { id, text: text.to_owned() }).to_vec();
+    let envelope = Envelope { control, ..Envelope::new("[TOOL_CALLS]\n", "[ARGS]", "") };
+    let grammar = menu(&[("f", &[])]).grammar(&envelope);
+    assert_eq!(grammar, "root ::= call\ncall ::= <[5]> \"\\n\" \"f\" <[32]> \"{}\"\n");
+    // A value that looks like one stays text.
+    let values = Values::OneOf(vec!["[TOOL_CALLS]".to_owned()]);
+    let grammar = menu(&[("f", &[("path", values, false)])]).grammar(&envelope);
+    assert!(grammar.contains(r#""\"[TOOL_CALLS]\"""#), "{grammar}");
 }
 
 #[test]

@@ -4,11 +4,7 @@ use chargehand_core::tool::{Envelope, ToolCall};
 use proptest::prelude::*;
 
 fn envelopes() -> Vec<Envelope> {
-    let envelope = |[before, between, after]: [&str; 3]| Envelope {
-        before: before.to_owned(),
-        between: between.to_owned(),
-        after: after.to_owned(),
-    };
+    let envelope = |[before, between, after]: [&str; 3]| Envelope::new(before, between, after);
     vec![
         Envelope::plain(),
         envelope(["<tool_call>\n{\"name\": \"", "\", \"arguments\": ", "}\n</tool_call>"]),

@@ -157,7 +157,7 @@ impl Probe<'_> {
             Some(end) if !end.is_empty() && tail.ends_with(&end) => &tail[..tail.len() - end.len()],
             Some(_) | None => closing(&format!("{before}{between}"), tail),
         };
-        Some(Envelope { after: after.to_owned(), before, between })
+        Some(Envelope::new(&before, &between, after))
     }
 
     /// Returns whether a conversation with two calls is written with `envelope` and loses nothing.

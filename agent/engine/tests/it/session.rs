@@ -3,7 +3,7 @@
 use chargehand_core::tool::{Envelope, ToolCall};
 use chargehand_core::transcript::Message;
 use chargehand_engine::engine::Engine;
-use chargehand_engine::sampler::Sampling;
+use chargehand_engine::sampler::{MatcherKind, Sampling};
 use chargehand_engine::session::{Ending, Outcome, Progress, Session, SessionError, Wish};
 use chargehand_engine::template::{Segment, SegmentKind};
 
@@ -129,6 +129,43 @@ fn assert_no_control_token(engine: &Engine<'_>, text: &str) {
     let mut session = Session::new(engine).unwrap();
     let [special, plain] = [template(text), data(text)].map(|part| session.tokenize(&[part]));
     assert_eq!(special, plain, "a control token is spelt in {text:?}");
+}
+
+#[test]
+fn two_matchers_in_lock_step_agree() {
+    let Some(path) = model("our matcher against llama.cpp's") else { return };
+    let engine = load(&path, 1024);
+    let mut session = Session::new(&engine).unwrap();
+    let prompt = prompt(&engine, "Read the file docs/guide.md.");
+    let any = "root ::= [\\u0080-\\U0010FFFF]{3} (\"a\" | \"ab\"){0,2}";
+    for (seed, grammar) in [CALL, any, "root ::= .{4}", CALL, any].into_iter().enumerate() {
+        let [own, both] = [MatcherKind::Own, MatcherKind::Lockstep].map(|matcher| {
+            let seed = u32::try_from(seed).unwrap();
+            let sampling = Sampling { temperature: 9.0, seed, matcher, ..Sampling::default() };
+            ask(&mut session, &prompt, &Wish { sampling, ..greedy(Some(grammar), 64) }).text
+        });
+        assert_eq!(own, both, "{grammar}");
+    }
+}
+
+#[test]
+fn a_control_token_is_said_where_it_is_named_and_nowhere_else() {
+    let Some(path) = model("control tokens under a grammar") else { return };
+    let engine = load(&path, 1024);
+    let mut session = Session::new(&engine).unwrap();
+    let special = session.tokenize(&[template("<|im_start|>")]);
+    let [id] = special[..] else { panic!("{special:?} is one token") };
+    for matcher in [MatcherKind::Own, MatcherKind::Llama] {
+        let sampling = Sampling { matcher, ..Sampling::default() };
+        let mut count = |grammar: &str| {
+            let wish = Wish { sampling, ..greedy(Some(grammar), 64) };
+            let outcome = ask(&mut session, &prompt(&engine, "Say it."), &wish);
+            assert_eq!(outcome.text, "a<|im_start|>");
+            outcome.timings.predicted_n
+        };
+        assert_eq!(count(&format!("root ::= \"a\" <[{}]>", id.0)), 2);
+        assert!(count("root ::= \"a<|im_start|>\"") > 5, "it is spelt");
+    }
 }
 
 #[test]

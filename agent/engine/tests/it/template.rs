@@ -64,14 +64,8 @@ fn check(template: &str, messages: &[Message], expect: &str) {
 fn check_envelope(template: &str, expect: Option<[&str; 3]>) {
     let template = open(template);
     let native = expect.is_some();
-    let [before, between, after] = expect.map_or_else(
-        || {
-            let Envelope { before, between, after } = Envelope::plain();
-            [before, between, after]
-        },
-        |pieces| pieces.map(str::to_owned),
-    );
-    assert_eq!(*template.envelope(), Envelope { before, between, after });
+    let envelope = |[before, between, after]: [&str; 3]| Envelope::new(before, between, after);
+    assert_eq!(*template.envelope(), expect.map_or_else(Envelope::plain, envelope));
     assert_eq!(template.native(), native);
 }
 

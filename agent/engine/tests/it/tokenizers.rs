@@ -46,9 +46,10 @@ fn generated(name: &str) -> Option<PathBuf> {
 fn check(name: &str, pieces: [&str; 3]) {
     let Some(path) = generated(name) else { return };
     let engine = load(&path, 4096);
-    let [before, between, after] = pieces.map(str::to_owned);
-    let envelope = Envelope { before, between, after };
     let template = engine.template();
+    let control = template.envelope().control.clone();
+    let [before, between, after] = pieces;
+    let envelope = Envelope { control, ..Envelope::new(before, between, after) };
     assert!(template.native() && template.lists_tools(), "{name}");
     assert_eq!(*template.envelope(), envelope, "{name}");
     let calls = talk(&engine, &envelope);

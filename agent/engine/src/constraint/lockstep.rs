@@ -1,0 +1,98 @@
+//! Two matchers in lock step: the first token that only one of them allows ends the generation.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use chargehand_grammar::vocabulary::TokenId;
+use chargehand_grammar::{Mask, Vocabulary};
+
+use super::{ConstraintError, Matcher};
+
+/// A matcher with its name.
+pub(super) type Named<'m> = (&'static str, Box<dyn Matcher + 'm>);
+
+/// Two matchers over one grammar.
+#[derive(Debug)]
+pub(super) struct Lockstep<'m> {
+    vocabulary: Arc<Vocabulary>,
+    one: Named<'m>,
+    other: Named<'m>,
+    said: usize,
+}
+
+impl<'m> Lockstep<'m> {
+    pub(super) fn new(vocabulary: &Arc<Vocabulary>, one: Named<'m>, other: Named<'m>) -> Self {
+        Self { vocabulary: Arc::clone(vocabulary), one, other, said: 0 }
+    }
+
+    fn differ(&self, token: TokenId, only: &'static str) -> ConstraintError {
+        let text = String::from_utf8_lossy(self.vocabulary.bytes(token).unwrap_or_default());
+        ConstraintError::Differ { said: self.said, token, text: text.into_owned(), only }
+    }
+}
+
+impl Matcher for Lockstep<'_> {
+    fn mask(&mut self) -> Result<Cow<'_, Mask>, ConstraintError> {
+        let one = self.one.1.mask()?.into_owned();
+        let other = self.other.1.mask()?.into_owned();
+        for token in (0..).take(self.vocabulary.len()) {
+            match (one.allows(token), other.allows(token)) {
+                (true, false) => return Err(self.differ(token, self.one.0)),
+                (false, true) => return Err(self.differ(token, self.other.0)),
+                (true, true) | (false, false) => {}
+            }
+        }
+        Ok(Cow::Owned(one))
+    }
+
+    fn allows(&mut self, token: TokenId) -> Result<bool, ConstraintError> {
+        Ok(self.mask()?.allows(token))
+    }
+
+    fn accept(&mut self, token: TokenId) -> Result<(), ConstraintError> {
+        self.one.1.accept(token)?;
+        self.other.1.accept(token)?;
+        self.said += 1;
+        Ok(())
+    }
+
+    fn is_complete(&mut self) -> Result<bool, ConstraintError> {
+        self.one.1.is_complete()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use chargehand_grammar::Vocabulary;
+    use chargehand_grammar::vocabulary::Kind;
+
+    use super::Lockstep;
+    use crate::constraint::Matcher;
+    use crate::constraint::own::Own;
+
+    #[track_caller]
+    fn check(one: &str, other: &str, expect: &str) {
+        let tokens = [(Kind::Text, "a"), (Kind::Text, "b"), (Kind::End, "</s>")];
+        let vocabulary = Arc::new(Vocabulary::new(tokens).unwrap());
+        let own = |gbnf| Box::new(Own::new(&vocabulary, gbnf).unwrap());
+        let mut both = Lockstep::new(&vocabulary, ("one", own(one)), ("other", own(other)));
+        assert!(both.mask().unwrap().allows(0));
+        both.accept(0).unwrap();
+        let said = both.mask().map(|mask| mask.count(3)).map_err(|error| error.to_string());
+        assert_eq!(said.map_or_else(|error| error, |count| count.to_string()), expect);
+    }
+
+    #[test]
+    fn the_first_difference_is_named() {
+        let differ = "after 1 tokens the matchers differ on token";
+        check("root ::= \"ab\"", "root ::= \"a\" \"b\"", "1");
+        let only_one = format!("{differ} 1, `b`: one alone allows it");
+        let only_other = format!("{differ} 0, `a`: other alone allows it");
+        check("root ::= \"a\" \"b\"?", "root ::= \"a\" \"a\"?", &only_other);
+        check("root ::= \"a\" \"b\"?", "root ::= \"a\"", &only_one);
+        let end = format!("{differ} 2, `</s>`: other alone allows it");
+        check("root ::= \"ab\"", "root ::= \"a\" \"b\"?", &end);
+    }
+}
