@@ -140,6 +140,10 @@ pub struct SamplingConfig {
     pub seed: Option<u32>,
     /// What holds the grammar of a turn against the tokens: `own`, `llama`, or `lockstep` for both.
     pub matcher: Option<MatcherKind>,
+    /// Text that the grammar leaves no choice about is said without asking the model.
+    pub forced: Option<bool>,
+    /// Under a grammar, text that repeats is guessed and evaluated in one go.
+    pub drafts: Option<bool>,
 }
 
 impl UserConfig {

@@ -83,6 +83,13 @@ pub trait Matcher: Debug {
     /// As for [`Matcher::mask`].
     fn accept(&mut self, token: TokenId) -> Result<(), ConstraintError>;
 
+    /// Returns whether the text may end here.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Matcher::mask`].
+    fn may_end(&mut self) -> Result<bool, ConstraintError>;
+
     /// Returns whether nothing but the end may follow.
     ///
     /// # Errors
@@ -93,6 +100,43 @@ pub trait Matcher: Debug {
     /// Returns whether one token is asked for first, because a mask is dear.
     fn asks_first(&self) -> bool {
         false
+    }
+
+    /// Has the output be whole after at most `left` tokens, where the matcher can see to that and one is so short.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Matcher::mask`].
+    fn limit(&mut self, _left: usize) -> Result<(), ConstraintError> {
+        Ok(())
+    }
+
+    /// Returns `token`, which is allowed, or what must be said instead so that the output can be whole in time;
+    /// nothing where it must end now. `left` tokens may be said, this one included.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Matcher::mask`].
+    fn steer(&mut self, token: TokenId, _left: usize) -> Result<Option<TokenId>, ConstraintError> {
+        Ok(Some(token))
+    }
+
+    /// Returns the bytes that must follow, as far as the matcher knows.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Matcher::mask`].
+    fn forced(&mut self) -> Result<Vec<u8>, ConstraintError> {
+        Ok(Vec::new())
+    }
+
+    /// Returns how many of these tokens, one after the other, would be allowed, as far as the matcher knows.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Matcher::mask`].
+    fn foresee(&mut self, _tokens: &[TokenId]) -> Result<usize, ConstraintError> {
+        Ok(0)
     }
 }
 

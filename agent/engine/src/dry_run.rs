@@ -11,7 +11,7 @@ use chargehand_core::memory::{Footprint, HOST, LoadOptions, Row};
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::engine::{Backend, EngineError, context_params, kv_type, n_ctx, threads};
+use crate::engine::{Backend, EngineError, OUTPUTS, context_params, kv_type, n_ctx, threads};
 use crate::ffi::{self, ModelSettings, ShimError, SimulatedContext};
 use crate::gguf::{self, GgufError};
 
@@ -128,7 +128,7 @@ fn scratch(
 ) -> Result<Bytes, DryRunError> {
     let mut largest = 0;
     for tokens in [options.n_batch.min(n_ctx), 1] {
-        let text = context.work_size(tokens, threads(options))?;
+        let text = context.work_size(tokens, OUTPUTS.min(tokens), threads(options))?;
         largest = serde_json::from_str::<u64>(&text)?.max(largest);
     }
     Ok(Bytes(largest))

@@ -20,6 +20,9 @@ use crate::log::Complaints;
 use crate::template::{ChatTemplate, Source, TemplateError};
 use crate::vocab::Vocab;
 
+/// So many tokens of a batch can have logits: the last one that was said and those that are guessed behind it.
+pub(crate) const OUTPUTS: u32 = 16;
+
 /// Proof that llama.cpp is initialised in this process. There can be one at a time.
 #[derive(Debug)]
 pub struct Backend {
@@ -141,7 +144,7 @@ impl<'b> Engine<'b> {
         }
     }
 
-    /// Makes a context, with memory for the logits of one token only.
+    /// Makes a context, with memory for the logits of a few tokens.
     ///
     /// # Errors
     ///
@@ -210,7 +213,7 @@ pub(crate) fn context_params(
         .with_type_k(kv_type)
         .with_type_v(kv_type);
     // The default reserves logits for a whole batch: 268 MiB more for a vocabulary of 131,072.
-    ffi::with_one_output(params)
+    ffi::with_outputs(params, OUTPUTS.min(options.n_batch).max(1))
 }
 
 /// Returns the threads that `options` ask for.

@@ -177,14 +177,20 @@ impl<'m> SimulatedContext<'m> {
         answer(status, text)
     }
 
-    /// Returns the scratch bytes of the CPU for `tokens` tokens with one output, as JSON.
-    pub(crate) fn work_size(&mut self, tokens: u32, threads: i32) -> Result<String, ShimError> {
+    /// Returns the scratch bytes of the CPU for `tokens` tokens of which `outputs` get logits, as JSON.
+    pub(crate) fn work_size(
+        &mut self,
+        tokens: u32,
+        outputs: u32,
+        threads: i32,
+    ) -> Result<String, ShimError> {
         let mut text = EMPTY;
         let context = self.raw.as_ptr();
         // SAFETY: The context is alive and borrowed exclusively, so that its graph may be reserved
         // anew; `text` is valid for writing; the shim lets no exception out.
-        let status =
-            unsafe { llama_sys::chs_work_size(context, tokens, 1, 1, threads, &raw mut text) };
+        let status = unsafe {
+            llama_sys::chs_work_size(context, tokens, 1, outputs, threads, &raw mut text)
+        };
         answer(status, text)
     }
 }
@@ -196,9 +202,9 @@ impl Drop for SimulatedContext<'_> {
     }
 }
 
-/// Returns `params` with memory for the logits of one token instead of a whole batch.
-pub(crate) fn with_one_output(mut params: LlamaContextParams) -> LlamaContextParams {
-    raw_params(&mut params).n_outputs_max = 1;
+/// Returns `params` with memory for the logits of `count` tokens instead of a whole batch.
+pub(crate) fn with_outputs(mut params: LlamaContextParams, count: u32) -> LlamaContextParams {
+    raw_params(&mut params).n_outputs_max = count;
     params
 }
 

@@ -85,8 +85,8 @@ const PROMPT: usize = 17;
 /// [`SessionError`], when llama.cpp says no. Where it dies instead, nobody returns from here.
 pub(crate) fn canary(session: &mut Session<'_>, token: LlamaToken) -> Result<(), SessionError> {
     let prompt = PROMPT.min(session.n_ctx().saturating_sub(1)).min(session.n_batch()).max(1);
-    session.evaluate(&vec![token; prompt], true)?;
-    session.evaluate(&[token], true)?;
+    session.evaluate(&vec![token; prompt], 1)?;
+    session.evaluate(&[token], 1)?;
     session.forget();
     Ok(())
 }

@@ -38,12 +38,24 @@ pub struct Sampling {
     pub seed: u32,
     /// What decides which tokens there are to pick from.
     pub matcher: MatcherKind,
+    /// Text that the grammar leaves no choice about is said without asking the model.
+    pub forced: bool,
+    /// Under a grammar, text that repeats is guessed and evaluated in one go; what is said stays the same.
+    pub drafts: bool,
 }
 
 impl Default for Sampling {
     fn default() -> Self {
-        let matcher = MatcherKind::default();
-        Self { temperature: 0.0, top_k: 0, top_p: 1.0, min_p: 0.0, seed: 0, matcher }
+        Self {
+            temperature: 0.0,
+            top_k: 0,
+            top_p: 1.0,
+            min_p: 0.0,
+            seed: 0,
+            matcher: MatcherKind::default(),
+            forced: true,
+            drafts: true,
+        }
     }
 }
 
@@ -79,6 +91,10 @@ impl Sampler {
         if candidates.data.is_empty() {
             return None;
         }
+        // A list is in the order in which a walk found it; the same random number must mean the same token.
+        if let Some(Mask::Allow(_)) = mask {
+            candidates.data.sort_unstable_by_key(LlamaTokenData::id);
+        }
         candidates.apply_sampler(chain);
         candidates.selected_token().and_then(|token| TokenId::try_from(token.0).ok())
     }
@@ -91,15 +107,14 @@ const BLOCK: usize = 64;
 fn best(logits: &[f32], mask: Option<&Mask>) -> Option<TokenId> {
     let mut best: Option<(TokenId, f32)> = None;
     let mut consider = |token: TokenId, logit: f32| {
-        if best.is_none_or(|(_, known)| logit > known) {
+        let wins = |(first, known)| logit > known || logit == known && token < first;
+        if best.is_none_or(wins) {
             best = Some((token, logit));
         }
     };
     match mask {
         None => blocks(logits, |_| true, &mut consider),
         Some(Mask::Allow(tokens)) => {
-            let mut tokens = tokens.to_vec();
-            tokens.sort_unstable();
             tokens.iter().for_each(|token| consider(*token, logits[*token as usize]));
         }
         Some(mask @ (Mask::Deny(_) | Mask::Bits(_))) => {

@@ -1,25 +1,25 @@
 //! One conversation after the other with a loaded model. A caller hands over the whole prompt each time; what
 //! the cache still holds of it is found out here. Nothing is ever cut off a prompt silently.
 
-use std::time::{Duration, Instant};
+mod draft;
+mod run;
+mod timings;
 
-use chargehand_grammar::vocabulary::TokenId;
+use std::time::Instant;
+
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::token::LlamaToken;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::constraint::{self, ConstraintError, Matcher};
+use self::run::Run;
+pub use self::timings::Timings;
+use crate::constraint::{self, ConstraintError};
 use crate::engine::{Engine, EngineError};
-use crate::output::Output;
 use crate::prompt::Prompts;
-use crate::sampler::{Sampler, Sampling};
+use crate::sampler::Sampling;
 use crate::template::Segment;
-use crate::vocab::to_llama;
-
-/// News about generated text come at most this often.
-const TELL_EVERY: Duration = Duration::from_millis(20);
 
 /// What is asked besides the prompt.
 #[derive(Clone, Debug)]
@@ -55,25 +55,6 @@ pub struct Outcome {
     pub ending: Ending,
     /// What it cost.
     pub timings: Timings,
-}
-
-/// Tokens and times, named as in llama-server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
-pub struct Timings {
-    /// Prompt tokens that were kept from before.
-    pub cache_n: u64,
-    /// Prompt tokens that were evaluated.
-    pub prompt_n: u64,
-    /// Milliseconds for them.
-    pub prompt_ms: f64,
-    /// Evaluated prompt tokens a second.
-    pub prompt_per_second: f64,
-    /// Tokens that were generated.
-    pub predicted_n: u64,
-    /// Milliseconds for them.
-    pub predicted_ms: f64,
-    /// Generated tokens a second.
-    pub predicted_per_second: f64,
 }
 
 /// What happens while a session works.
@@ -193,14 +174,13 @@ impl<'e> Session<'e> {
         let kept = self.keep(&tokens)?;
         let ready = self.evaluate_prompt(&tokens, observer)?;
         let evaluated = self.cached.len() - kept;
-        let prompt_time = begun.elapsed();
-        let mut run = Run::new(wish, observer);
+        let mut timings = Timings::of_prompt(kept, evaluated, begun.elapsed());
+        let mut run = Run::new(self, matcher.as_mut(), wish, observer);
         let ending = match ready {
-            true => run.go(self, matcher.as_mut())?,
+            true => run.go()?,
             false => Ending::Cancelled,
         };
-        let timings = Timings::of((kept, evaluated, prompt_time), (run.said.len(), run.time()));
-        let (text, said) = run.finish();
+        let (text, said) = run.finish(&mut timings);
         self.prompts.remember(prompt, &text, &said);
         Ok(Outcome { text, ending, timings })
     }
@@ -246,7 +226,7 @@ impl<'e> Session<'e> {
                 return Ok(false);
             }
             let is_last = self.cached.len() + part.len() == tokens.len();
-            self.evaluate(part, is_last)?;
+            self.evaluate(part, usize::from(is_last))?;
             // Without it the time for the prompt would be counted for the first token.
             self.context.synchronize();
             observer.see(Progress::Prompt { done: self.cached.len(), total: tokens.len() });
@@ -254,16 +234,33 @@ impl<'e> Session<'e> {
         Ok(true)
     }
 
-    /// Evaluates `tokens` behind what is cached.
+    /// Takes everything behind the first `length` tokens out of the cache.
+    fn rewind(&mut self, length: usize) -> Result<(), SessionError> {
+        if length >= self.cached.len() {
+            return Ok(());
+        }
+        let from = u32::try_from(length).ok();
+        if let Ok(true) = self.context.clear_kv_cache_seq(Some(0), from, None) {
+            self.cached.truncate(length);
+            return Ok(());
+        }
+        // Recurrent models have one state and cannot go back to an earlier one.
+        let tokens = self.cached[..length].to_vec();
+        self.forget();
+        let room = self.n_batch();
+        tokens.chunks(room).try_for_each(|part| self.evaluate(part, 0))
+    }
+
+    /// Evaluates `tokens` behind what is cached; the last `outputs` of them get logits.
     pub(crate) fn evaluate(
         &mut self,
         tokens: &[LlamaToken],
-        wants_logits: bool,
+        outputs: usize,
     ) -> Result<(), SessionError> {
         let at = self.cached.len();
         self.batch.clear();
         for (index, token) in tokens.iter().enumerate() {
-            let logits = wants_logits && index + 1 == tokens.len();
+            let logits = index + outputs >= tokens.len();
             let position = i32::try_from(at + index).unwrap_or(i32::MAX);
             self.batch.add(*token, position, &[0], logits).expect("a part fits into the batch");
         }
@@ -280,130 +277,5 @@ impl<'e> Session<'e> {
             }
         }
         Ok(())
-    }
-}
-
-/// One generation.
-struct Run<'r> {
-    sampler: Sampler,
-    limit: usize,
-    observer: &'r mut dyn Observer,
-    output: Output,
-    said: Vec<LlamaToken>,
-    begun: Instant,
-    told: Option<Instant>,
-}
-
-impl<'r> Run<'r> {
-    fn new(wish: &Wish<'_>, observer: &'r mut dyn Observer) -> Self {
-        Self {
-            sampler: Sampler::new(&wish.sampling),
-            limit: usize::try_from(wish.max_tokens).unwrap_or(usize::MAX),
-            observer,
-            output: Output::default(),
-            said: Vec::new(),
-            begun: Instant::now(),
-            told: None,
-        }
-    }
-
-    fn go(
-        &mut self,
-        session: &mut Session<'_>,
-        matcher: &mut dyn Matcher,
-    ) -> Result<Ending, SessionError> {
-        let vocab = &session.engine.vocab;
-        let mut pending = None;
-        loop {
-            if self.observer.wants_stop() {
-                return Ok(Ending::Cancelled);
-            }
-            if self.said.len() >= self.limit {
-                return Ok(Ending::Limit);
-            }
-            // Only now: a last token is never evaluated for nothing.
-            if let Some(last) = pending.take() {
-                session.evaluate(&[last], true)?;
-            }
-            let token = self.choose(session.context.get_logits_ith(-1), matcher)?;
-            if vocab.ends(token) {
-                return Ok(Ending::Complete);
-            }
-            matcher.accept(token)?;
-            self.output.push(vocab.piece(token));
-            self.said.push(to_llama(token));
-            self.tell();
-            if matcher.is_complete()? {
-                return Ok(Ending::Complete);
-            }
-            if session.cached.len() >= session.n_ctx() {
-                return Ok(Ending::ContextFull);
-            }
-            pending = Some(to_llama(token));
-        }
-    }
-
-    fn choose(
-        &mut self,
-        logits: &[f32],
-        matcher: &mut dyn Matcher,
-    ) -> Result<TokenId, ConstraintError> {
-        if matcher.asks_first()
-            && let Some(first) = self.sampler.choose(logits, None)
-            && matcher.allows(first)?
-        {
-            return Ok(first);
-        }
-        let choice = self.sampler.choose(logits, Some(&*matcher.mask()?));
-        choice.ok_or(ConstraintError::DeadEnd(self.said.len()))
-    }
-
-    /// Hands out new text, unless that was done just now.
-    fn tell(&mut self) {
-        let now = Instant::now();
-        if self.told.is_some_and(|told| now - told < TELL_EVERY) {
-            return;
-        }
-        self.told = Some(now);
-        self.tell_rest();
-    }
-
-    fn tell_rest(&mut self) {
-        let text = self.output.news();
-        if !text.is_empty() {
-            let count = u64::try_from(self.said.len()).unwrap_or(u64::MAX);
-            self.observer.see(Progress::Text { text, count });
-        }
-    }
-
-    fn time(&self) -> Duration {
-        self.begun.elapsed()
-    }
-
-    fn finish(mut self) -> (String, Vec<LlamaToken>) {
-        self.tell_rest();
-        (self.output.text(), self.said)
-    }
-}
-
-impl Timings {
-    fn of(prompt: (usize, usize, Duration), predicted: (usize, Duration)) -> Self {
-        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        let millis = |time: Duration| time.as_secs_f64() * 1e3;
-        let rate = |n: usize, time: Duration| match time.as_secs_f64() {
-            seconds if n > 0 && seconds > 0.0 => {
-                f64::from(u32::try_from(n).unwrap_or(u32::MAX)) / seconds
-            }
-            _ => 0.0,
-        };
-        Self {
-            cache_n: count(prompt.0),
-            prompt_n: count(prompt.1),
-            prompt_ms: millis(prompt.2),
-            prompt_per_second: rate(prompt.1, prompt.2),
-            predicted_n: count(predicted.0),
-            predicted_ms: millis(predicted.1),
-            predicted_per_second: rate(predicted.0, predicted.1),
-        }
     }
 }

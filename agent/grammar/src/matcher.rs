@@ -31,6 +31,7 @@
 mod analysis;
 mod choice;
 mod closure;
+mod completion;
 mod constraint;
 mod emit;
 mod error;
@@ -45,6 +46,7 @@ mod table;
 mod utf8;
 mod walk;
 
+pub use completion::Landing;
 pub use constraint::{Constraint, Forced, State};
 pub use error::{CompileError, MatchError, Place, TokenProblem};
 pub use explain::{Expectation, Explanation, What};

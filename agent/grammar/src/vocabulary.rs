@@ -53,6 +53,7 @@ pub struct Vocabulary {
     strings: Slice,
     /// Tokens of whole characters, one bit each.
     whole: Vec<u64>,
+    spells_every_byte: bool,
 }
 
 impl Vocabulary {
@@ -130,6 +131,20 @@ impl Vocabulary {
         &self.whole
     }
 
+    /// Returns whether each byte that UTF-8 text has is a token of its own, so that any text can be spelt.
+    #[must_use]
+    pub fn spells_every_byte(&self) -> bool {
+        self.spells_every_byte
+    }
+
+    /// Returns whether a token begins with `bytes` and goes on.
+    #[must_use]
+    pub fn continues(&self, bytes: &[u8]) -> bool {
+        let mut nodes = bytes.iter();
+        let node = nodes.try_fold(Trie::ROOT, |node, byte| self.trie.child(node, *byte));
+        node.is_some_and(|node| self.trie.has_children(node))
+    }
+
     /// Returns the tree of all texts.
     pub(crate) fn trie(&self) -> &Trie {
         &self.trie
@@ -149,6 +164,7 @@ impl Vocabulary {
             trie: Trie::default(),
             strings: Slice::default(),
             whole: Vec::new(),
+            spells_every_byte: false,
         }
     }
 
@@ -185,6 +201,11 @@ impl Vocabulary {
             .filter(|(_, kind)| **kind == Kind::End)
             .map(|(id, _)| id)
             .collect();
+        let spells = |byte| {
+            let child = trie.child(Trie::ROOT, byte);
+            child.is_some_and(|node| !trie.tokens(node).is_empty())
+        };
+        self.spells_every_byte = (1..=0xF4).filter(|byte| !matches!(byte, 0xC0 | 0xC1)).all(spells);
         self.whole = whole;
         self.trie = trie;
         self.strings = strings;

@@ -71,6 +71,8 @@ impl ModelArgs {
             min_p: set.min_p.unwrap_or(default.min_p),
             seed: self.seed.or(set.seed).unwrap_or(default.seed),
             matcher: set.matcher.unwrap_or(default.matcher),
+            forced: set.forced.unwrap_or(default.forced),
+            drafts: set.drafts.unwrap_or(default.drafts),
         }
     }
 }

@@ -82,13 +82,16 @@ impl Matcher for Llama<'_> {
         Ok(())
     }
 
+    fn may_end(&mut self) -> Result<bool, ConstraintError> {
+        match self.vocab.end {
+            Some(end) => self.allows(end),
+            None => Ok(self.narrowed(self.probes.clone().into_iter()).is_empty()),
+        }
+    }
+
     fn is_complete(&mut self) -> Result<bool, ConstraintError> {
         // Where there is no token for the end, the output is complete as soon as it cannot go on.
-        let may_end = match self.vocab.end {
-            Some(end) => self.allows(end)?,
-            None => true,
-        };
-        Ok(may_end && self.narrowed(self.probes.clone().into_iter()).is_empty())
+        Ok(self.may_end()? && self.narrowed(self.probes.clone().into_iter()).is_empty())
     }
 
     fn asks_first(&self) -> bool {

@@ -56,6 +56,10 @@ impl Matcher for Lockstep<'_> {
         Ok(())
     }
 
+    fn may_end(&mut self) -> Result<bool, ConstraintError> {
+        self.one.1.may_end()
+    }
+
     fn is_complete(&mut self) -> Result<bool, ConstraintError> {
         self.one.1.is_complete()
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use chargehand_grammar::matcher::Landing;
 use chargehand_grammar::vocabulary::TokenId;
 use chargehand_grammar::{Constraint, Limits, Mask, State, Vocabulary};
 
@@ -13,6 +14,7 @@ use super::{ConstraintError, Matcher};
 pub(super) struct Own {
     constraint: Constraint,
     state: State,
+    landing: Option<Landing>,
 }
 
 impl Own {
@@ -20,7 +22,7 @@ impl Own {
         let limits = Limits::default();
         let constraint = Constraint::from_text(gbnf, Arc::clone(vocabulary), &limits)?;
         let state = constraint.start();
-        Ok(Self { constraint, state })
+        Ok(Self { constraint, state, landing: None })
     }
 }
 
@@ -39,6 +41,10 @@ impl Matcher for Own {
         Ok(())
     }
 
+    fn may_end(&mut self) -> Result<bool, ConstraintError> {
+        Ok(self.constraint.accepting(self.state))
+    }
+
     fn is_complete(&mut self) -> Result<bool, ConstraintError> {
         if !self.constraint.accepting(self.state) {
             return Ok(false);
@@ -46,5 +52,32 @@ impl Matcher for Own {
         let vocabulary = Arc::clone(self.constraint.vocabulary());
         let allowed = self.constraint.mask(self.state)?.count(vocabulary.len());
         Ok(allowed == vocabulary.ends().len())
+    }
+
+    fn limit(&mut self, left: usize) -> Result<(), ConstraintError> {
+        self.landing = Landing::new(&mut self.constraint, left)?;
+        Ok(())
+    }
+
+    fn steer(&mut self, token: TokenId, left: usize) -> Result<Option<TokenId>, ConstraintError> {
+        match &mut self.landing {
+            Some(landing) => Ok(landing.steer(&mut self.constraint, self.state, token, left)?),
+            None => Ok(Some(token)),
+        }
+    }
+
+    fn forced(&mut self) -> Result<Vec<u8>, ConstraintError> {
+        Ok(self.constraint.forced_bytes(self.state)?.bytes)
+    }
+
+    fn foresee(&mut self, tokens: &[TokenId]) -> Result<usize, ConstraintError> {
+        let mut state = self.state;
+        for (said, token) in tokens.iter().enumerate() {
+            match self.constraint.advance(state, *token)? {
+                Some(next) => state = next,
+                None => return Ok(said),
+            }
+        }
+        Ok(tokens.len())
     }
 }

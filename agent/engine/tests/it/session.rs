@@ -70,10 +70,15 @@ fn a_conversation_evaluates_only_what_is_new() {
     let mut session = Session::new(&engine).unwrap();
     let mut messages = system_and("Read the file docs/guide.md.");
     let mut tokens = 0;
+    // What is forced at the end of an answer would be evaluated with the next prompt.
+    let wish = |seed| {
+        let wish = warm(Some(CALL), 3.0, seed);
+        Wish { sampling: Sampling { forced: false, ..wish.sampling }, ..wish }
+    };
     for turn in 0..6 {
         let prompt = engine.template().render(&messages, &tools()).unwrap();
         // Hot, so that the answer is not written in the tokens that a tokenizer finds.
-        let outcome = ask(&mut session, &prompt, &warm(Some(CALL), 3.0, turn));
+        let outcome = ask(&mut session, &prompt, &wish(turn));
         assert_eq!(outcome.ending, Ending::Complete);
         // All that was evaluated before is kept, the answer but for its last token included.
         if turn > 0 {
@@ -141,7 +146,9 @@ fn two_matchers_in_lock_step_agree() {
     for (seed, grammar) in [CALL, any, "root ::= .{4}", CALL, any].into_iter().enumerate() {
         let [own, both] = [MatcherKind::Own, MatcherKind::Lockstep].map(|matcher| {
             let seed = u32::try_from(seed).unwrap();
-            let sampling = Sampling { temperature: 9.0, seed, matcher, ..Sampling::default() };
+            let forced = false;
+            let sampling =
+                Sampling { temperature: 9.0, seed, matcher, forced, ..Sampling::default() };
             ask(&mut session, &prompt, &Wish { sampling, ..greedy(Some(grammar), 64) }).text
         });
         assert_eq!(own, both, "{grammar}");
@@ -165,6 +172,83 @@ fn a_control_token_is_said_where_it_is_named_and_nowhere_else() {
         };
         assert_eq!(count(&format!("root ::= \"a\" <[{}]>", id.0)), 2);
         assert!(count("root ::= \"a<|im_start|>\"") > 5, "it is spelt");
+    }
+}
+
+/// A list of entries that are much alike, so that there is something to guess.
+const LIST: &str = r#"
+root ::= "[" entry ("," entry){5,9} "]"
+entry ::= "{\"name\":\"" [a-z]{2,6} "\",\"kind\":\"" [a-z]{2,4} "\"}"
+"#;
+
+#[test]
+fn guesses_change_nothing_but_the_time() {
+    let Some(path) = model("guesses") else { return };
+    let engine = load(&path, 1024);
+    let mut session = Session::new(&engine).unwrap();
+    let mut guessed = 0;
+    let mut right = 0;
+    for seed in 0..12 {
+        let prompt = prompt(&engine, &format!("List the names and kinds of file {seed}."));
+        // Greedy, and by chance: the same random numbers are used for the same tokens.
+        let temperature = [0.0, 0.7][usize::from(seed % 2 == 1)];
+        for (grammar, forced) in [(LIST, false), (LIST, true), (CALL, true)] {
+            let sampling = Sampling { temperature, seed, forced, ..Sampling::default() };
+            let [with, without] = [true, false].map(|drafts| {
+                let sampling = Sampling { drafts, ..sampling };
+                // A prompt of one token more is computed in another order, which changes the last digits.
+                session.forget();
+                ask(&mut session, &prompt, &Wish { sampling, ..greedy(Some(grammar), 300) })
+            });
+            assert_eq!((with.text, with.ending), (without.text, without.ending), "{seed}");
+            assert_eq!(with.timings.predicted_n, without.timings.predicted_n);
+            assert_eq!(without.timings.draft_n, 0);
+            guessed += with.timings.draft_n;
+            right += with.timings.draft_n_accepted;
+        }
+    }
+    assert!(right > 50 && right <= guessed, "{right} of {guessed} guesses are right");
+}
+
+#[test]
+fn what_is_forced_needs_no_evaluation_of_its_own() {
+    let Some(path) = model("forced tokens") else { return };
+    let engine = load(&path, 1024);
+    let mut session = Session::new(&engine).unwrap();
+    let prompt = prompt(&engine, "Read the file docs/guide.md.");
+    let grammar =
+        "root ::= \"{\\\"tool\\\":\\\"read_file\\\",\\\"path\\\":\\\"\" [a-z]{3} \"\\\"}\"";
+    let mut say = |forced| {
+        let sampling = Sampling { forced, ..Sampling::default() };
+        ask(&mut session, &prompt, &Wish { sampling, ..greedy(Some(grammar), 64) })
+    };
+    let (with, without) = (say(true), say(false));
+    assert_eq!((with.ending, without.timings.forced_n), (Ending::Complete, 0));
+    let [some, all] = [with.timings.forced_n, with.timings.predicted_n];
+    assert!(some * 3 > all * 2, "{some} of {all} tokens are forced");
+    // The very tokens that the tokenizer finds for the whole text.
+    let canonical = session.tokenize(&[data(&with.text)]);
+    assert!(all <= canonical.len() as u64 + 3, "{all} tokens for {canonical:?}");
+}
+
+#[test]
+fn a_call_is_whole_at_its_limit() {
+    let Some(path) = model("landing") else { return };
+    let engine = load(&path, 1024);
+    let mut session = Session::new(&engine).unwrap();
+    let prompt = prompt(&engine, "Write something long.");
+    let grammar = r#"root ::= "{\"a\":[" item ("," item)* "]}"
+        item ::= "\"" [^"\\\x00-\x1F\x7F]* "\"" | "[" item "]""#;
+    for limit in [12, 13, 20, 40] {
+        for (seed, forced) in (0..8).zip([true, false].into_iter().cycle()) {
+            let sampling = Sampling { temperature: 3.0, seed, forced, ..Sampling::default() };
+            let wish = Wish { sampling, ..greedy(Some(grammar), limit) };
+            let outcome = ask(&mut session, &prompt, &wish);
+            assert_eq!(outcome.ending, Ending::Complete, "{limit}: {}", outcome.text);
+            assert!(outcome.timings.predicted_n <= u64::from(limit));
+            let value: serde_json::Value = serde_json::from_str(&outcome.text).unwrap();
+            assert!(value["a"].is_array());
+        }
     }
 }
 

@@ -88,7 +88,9 @@ fn talk(engine: &Engine<'_>, envelope: &Envelope) -> u32 {
                 assert_possible(&menu, &call);
                 calls += 1;
                 let timings = outcome.timings;
-                evaluated = timings.cache_n + timings.prompt_n + timings.predicted_n - 1;
+                // What is forced at the end of an answer is evaluated with the next prompt.
+                let asked = timings.predicted_n - timings.forced_n;
+                evaluated = timings.cache_n + timings.prompt_n + asked.saturating_sub(1);
                 messages.push(Message::Call(call));
                 messages.push(Message::Observed(Observation::done(format!("line {seed}"))));
             }

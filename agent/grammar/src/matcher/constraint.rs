@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::completion::Distances;
 use super::emit;
 use super::error::{CompileError, MatchError};
 use super::mask::Mask;
@@ -19,6 +20,12 @@ use crate::vocabulary::{Kind, TokenId, Vocabulary};
 /// means nothing to another constraint.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct State(StateId);
+
+impl State {
+    pub(super) fn id(self) -> StateId {
+        self.0
+    }
+}
 
 /// What a grammar forces at a point.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -43,6 +50,8 @@ pub struct Constraint {
     pub(super) states: States,
     pub(super) vocabulary: Arc<Vocabulary>,
     pub(super) rules: Vec<(String, Option<usize>)>,
+    /// Found out when they are first asked for.
+    pub(super) distances: Option<Distances>,
     start: State,
     masks: Vec<Kept>,
     /// Masks that were asked for since the last time some were forgotten have this mark.
@@ -86,6 +95,7 @@ impl Constraint {
             states,
             vocabulary,
             rules,
+            distances: None,
             start,
             masks: Vec::new(),
             epoch: 0,
@@ -223,7 +233,7 @@ impl Constraint {
     /// Returns the bytes in use.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.states.bytes()
+        self.states.bytes() + self.distances.as_ref().map_or(0, Distances::bytes)
     }
 
     pub(super) fn places(&self, state: State) -> &[Place] {

@@ -111,6 +111,17 @@ impl Trie {
         node.safe_below.then(|| &self.tokens[start as usize..node.below_end as usize])
     }
 
+    /// Returns a token of the longest text that `bytes` begins with, and the length of that text.
+    pub(crate) fn longest(&self, bytes: &[u8]) -> Option<(TokenId, usize)> {
+        let (mut node, mut found) = (Self::ROOT, None);
+        for (byte, length) in bytes.iter().zip(1..) {
+            let Some(child) = self.child(node, *byte) else { break };
+            node = child;
+            found = self.tokens(node).first().map(|token| (*token, length)).or(found);
+        }
+        found
+    }
+
     /// Returns the tokens whose text ends at a node.
     pub(crate) fn tokens(&self, node: NodeId) -> &[TokenId] {
         let node = self.nodes[node as usize];

@@ -1,5 +1,6 @@
 //! The matcher: what it allows, what it refuses, what it costs.
 
+mod landing;
 mod masks;
 mod random;
 mod refusals;

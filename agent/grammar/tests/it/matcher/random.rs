@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::slow::{Verdict, verdict};
 
 /// `PROPTEST_CASES` asks for more than the usual number.
-fn config() -> ProptestConfig {
+pub(crate) fn config() -> ProptestConfig {
     let usual = ProptestConfig::default();
     ProptestConfig { cases: usual.cases.max(600), max_global_rejects: u32::MAX, ..usual }
 }
@@ -63,7 +63,7 @@ pub(crate) fn grammar() -> impl Strategy<Value = Grammar> {
 }
 
 /// Tokens of characters that grammars have, of pieces of characters, and some that are no text.
-fn vocabulary() -> impl Strategy<Value = Arc<Vocabulary>> {
+pub(crate) fn vocabulary() -> impl Strategy<Value = Arc<Vocabulary>> {
     let token = prop_oneof![
         text().prop_map(String::into_bytes),
         // A piece of a text may begin and end inside a character.
@@ -77,7 +77,7 @@ fn vocabulary() -> impl Strategy<Value = Arc<Vocabulary>> {
 }
 
 /// Returns the constraint, unless the grammar is one that cannot be.
-fn compiled(grammar: &Grammar, vocabulary: Arc<Vocabulary>) -> Option<Constraint> {
+pub(crate) fn compiled(grammar: &Grammar, vocabulary: Arc<Vocabulary>) -> Option<Constraint> {
     match Constraint::new(grammar, vocabulary) {
         Ok(constraint) => Some(constraint),
         Err(CompileError::LeftRecursion { .. } | CompileError::Endless(_)) => None,

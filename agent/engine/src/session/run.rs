@@ -1,0 +1,250 @@
+//! One generation: from logits to tokens, until the text is whole or something says stop.
+
+use std::time::{Duration, Instant};
+
+use chargehand_grammar::vocabulary::TokenId;
+use llama_cpp_2::token::LlamaToken;
+
+use super::draft::{self, Guess};
+use super::timings::Timings;
+use super::{Ending, Observer, Progress, Session, SessionError, Wish};
+use crate::constraint::{ConstraintError, Matcher};
+use crate::output::Output;
+use crate::sampler::Sampler;
+use crate::vocab::{Vocab, to_llama};
+
+/// News about generated text come at most this often.
+const TELL_EVERY: Duration = Duration::from_millis(20);
+
+/// One generation.
+pub(super) struct Run<'r, 'e> {
+    session: &'r mut Session<'e>,
+    vocab: &'e Vocab,
+    matcher: &'r mut dyn Matcher,
+    sampler: Sampler,
+    /// Tokens that may be said, and what it is when they are.
+    limit: (usize, Ending),
+    /// Whether the output must be whole; any text may break off.
+    is_bound: bool,
+    wants_forced: bool,
+    guess: Option<Guess>,
+    observer: &'r mut dyn Observer,
+    output: Output,
+    said: Vec<LlamaToken>,
+    /// Tokens of the prompt, and how many of those that were said stand behind them in the cache.
+    prompt: usize,
+    settled: usize,
+    counts: Counts,
+    begun: Instant,
+    told: Option<Instant>,
+}
+
+/// How many tokens needed no evaluation of their own.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    forced: u64,
+    drafted: u64,
+    accepted: u64,
+}
+
+impl<'r, 'e> Run<'r, 'e> {
+    /// Returns a generation behind what the session has in its cache.
+    pub(super) fn new(
+        session: &'r mut Session<'e>,
+        matcher: &'r mut dyn Matcher,
+        wish: &Wish<'_>,
+        observer: &'r mut dyn Observer,
+    ) -> Self {
+        let wanted = usize::try_from(wish.max_tokens).unwrap_or(usize::MAX);
+        // The last token need not be evaluated.
+        let prompt = session.cached.len();
+        let room = session.n_ctx().saturating_sub(prompt) + 1;
+        let limit =
+            if wanted <= room { (wanted, Ending::Limit) } else { (room, Ending::ContextFull) };
+        let can_rewind = !session.engine.model.is_recurrent() && !session.engine.model.is_hybrid();
+        let wants_drafts = wish.grammar.is_some() && wish.sampling.drafts && can_rewind;
+        let guess = wants_drafts.then(|| Guess::new(&session.cached));
+        let begun = Instant::now();
+        Self {
+            vocab: &session.engine.vocab,
+            session,
+            matcher,
+            sampler: Sampler::new(&wish.sampling),
+            limit,
+            is_bound: wish.grammar.is_some(),
+            wants_forced: wish.grammar.is_some() && wish.sampling.forced,
+            guess,
+            observer,
+            output: Output::default(),
+            said: Vec::new(),
+            prompt,
+            settled: 0,
+            counts: Counts::default(),
+            begun,
+            told: None,
+        }
+    }
+
+    /// Generates. The logits of the prompt's last token are there.
+    pub(super) fn go(&mut self) -> Result<Ending, SessionError> {
+        if self.is_bound {
+            self.matcher.limit(self.left())?;
+        }
+        self.say_forced(&[])?;
+        // What was guessed and evaluated, how much of it was said, and where in the batch the next logits stand.
+        let (mut guessed, mut right) = (Vec::new(), 0);
+        let mut row = if self.said.is_empty() { -1 } else { self.evaluate(&guessed)? };
+        loop {
+            if self.observer.wants_stop() {
+                return Ok(Ending::Cancelled);
+            }
+            if self.left() == 0 {
+                return self.at_limit();
+            }
+            let Some(token) = self.choose(row)? else { return Ok(Ending::Complete) };
+            let before = self.said.len();
+            self.say(token)?;
+            self.say_forced(self.vocab.piece(token))?;
+            if self.matcher.is_complete()? {
+                return Ok(Ending::Complete);
+            }
+            let news = &self.said[before..];
+            let same = news.iter().zip(&guessed[right..]).take_while(|(a, b)| a == b).count();
+            let all_guessed = same == news.len();
+            self.settled += same;
+            (right, row) = (right + same, row + i32::try_from(same).unwrap_or(i32::MAX));
+            if all_guessed {
+                continue;
+            }
+            self.learn(guessed.len(), right);
+            // A last token is never evaluated for nothing.
+            if self.left() == 0 {
+                return self.at_limit();
+            }
+            (guessed, right) = (self.guess()?, 0);
+            row = self.evaluate(&guessed)?;
+        }
+    }
+
+    /// Returns how many more tokens may be said.
+    fn left(&self) -> usize {
+        self.limit.0.saturating_sub(self.said.len())
+    }
+
+    fn at_limit(&mut self) -> Result<Ending, SessionError> {
+        let is_whole = self.is_bound && self.matcher.may_end()?;
+        Ok(if is_whole { Ending::Complete } else { self.limit.1 })
+    }
+
+    /// Returns the next token; nothing where the text ends.
+    fn choose(&mut self, row: i32) -> Result<Option<TokenId>, ConstraintError> {
+        let token = self.sample(row)?;
+        if self.vocab.ends(token) {
+            return Ok(None);
+        }
+        self.matcher.steer(token, self.left())
+    }
+
+    fn sample(&mut self, row: i32) -> Result<TokenId, ConstraintError> {
+        let logits = self.session.context.get_logits_ith(row);
+        if self.matcher.asks_first()
+            && let Some(first) = self.sampler.choose(logits, None)
+            && self.matcher.allows(first)?
+        {
+            return Ok(first);
+        }
+        let choice = self.sampler.choose(logits, Some(&*self.matcher.mask()?));
+        choice.ok_or(ConstraintError::DeadEnd(self.said.len()))
+    }
+
+    /// Says what must follow `last` without asking the model.
+    fn say_forced(&mut self, last: &[u8]) -> Result<(), ConstraintError> {
+        if !self.wants_forced {
+            return Ok(());
+        }
+        let bytes = self.matcher.forced()?;
+        let tokenizer = self.session.engine.model.vocab();
+        let room = self.session.n_batch().saturating_sub(1 + draft::MOST);
+        for token in draft::forced(self.vocab, &tokenizer, last, &bytes).into_iter().take(room) {
+            let left = self.left();
+            if left == 0 || self.matcher.steer(token, left)? != Some(token) {
+                break;
+            }
+            self.say(token)?;
+            self.counts.forced += 1;
+        }
+        Ok(())
+    }
+
+    /// Returns tokens that may follow and that the grammar allows.
+    fn guess(&mut self) -> Result<Vec<LlamaToken>, ConstraintError> {
+        let Some(guess) = &self.guess else { return Ok(Vec::new()) };
+        let waiting = self.said.len() - self.settled;
+        let batch = self.session.n_batch().saturating_sub(waiting);
+        let context = self.session.n_ctx().saturating_sub(self.prompt + self.said.len());
+        // One more is always chosen after the guess.
+        let room = batch.min(context).min(self.left() - 1);
+        let mut tokens = guess.next();
+        tokens.truncate(room);
+        let ids: Vec<TokenId> =
+            tokens.iter().filter_map(|token| TokenId::try_from(token.0).ok()).collect();
+        tokens.truncate(self.matcher.foresee(&ids)?);
+        Ok(tokens)
+    }
+
+    fn learn(&mut self, guessed: usize, right: usize) {
+        if let Some(guess) = self.guess.as_mut().filter(|_| guessed > 0) {
+            guess.learn(guessed, right);
+            self.counts.drafted += guessed as u64;
+            self.counts.accepted += right as u64;
+        }
+    }
+
+    /// Evaluates what was said and `guessed`, and returns the place of the logits behind what was said.
+    fn evaluate(&mut self, guessed: &[LlamaToken]) -> Result<i32, SessionError> {
+        self.session.rewind(self.prompt + self.settled)?;
+        let waiting = &self.said[self.settled..];
+        let row = i32::try_from(waiting.len()).unwrap_or(i32::MAX) - 1;
+        self.session.evaluate(&[waiting, guessed].concat(), 1 + guessed.len())?;
+        self.settled = self.said.len();
+        Ok(row)
+    }
+
+    fn say(&mut self, token: TokenId) -> Result<(), ConstraintError> {
+        self.matcher.accept(token)?;
+        self.output.push(self.vocab.piece(token));
+        self.said.push(to_llama(token));
+        if let Some(guess) = &mut self.guess {
+            guess.push(to_llama(token));
+        }
+        self.tell();
+        Ok(())
+    }
+
+    /// Hands out new text, unless that was done just now.
+    fn tell(&mut self) {
+        let now = Instant::now();
+        if self.told.is_some_and(|told| now - told < TELL_EVERY) {
+            return;
+        }
+        self.told = Some(now);
+        self.tell_rest();
+    }
+
+    fn tell_rest(&mut self) {
+        let text = self.output.news();
+        if !text.is_empty() {
+            let count = u64::try_from(self.said.len()).unwrap_or(u64::MAX);
+            self.observer.see(Progress::Text { text, count });
+        }
+    }
+
+    /// Returns the text and its tokens.
+    pub(super) fn finish(mut self, timings: &mut Timings) -> (String, Vec<LlamaToken>) {
+        self.tell_rest();
+        timings.predicted(self.said.len(), self.begun.elapsed());
+        let Counts { forced, drafted, accepted } = self.counts;
+        (timings.forced_n, timings.draft_n, timings.draft_n_accepted) = (forced, drafted, accepted);
+        (self.output.text(), self.said)
+    }
+}
