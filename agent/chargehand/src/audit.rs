@@ -263,6 +263,9 @@ fn refuse(what: &'static str, path: &Path, source: io::Error) -> AuditError {
 
 #[cfg(test)]
 mod tests {
+    use chargehand_core::contract::Gate;
+    use chargehand_core::menu::Shut;
+
     use super::*;
 
     fn begun(dir: &Path) -> PathBuf {
@@ -271,7 +274,11 @@ mod tests {
         log.event(&Event::TurnStarted {
             turn: 1,
             tools: vec![],
-            gates: vec!["a\u{2028}\nb".to_owned()],
+            gates: vec![Shut {
+                gate: Gate::NoRepeat,
+                tool: "t".to_owned(),
+                reason: "a\u{2028}\nb".to_owned(),
+            }],
         })
         .unwrap();
         log.event(&Event::Tokens { text: "x".to_owned(), count: 1 }).unwrap();

@@ -1,6 +1,8 @@
 //! Where things lie and what the user and the project have set. The only place that reads environment variables.
 //!
-//! A project's own file comes with the repository and is not trusted: all it can do is to tighten.
+//! A project's own file comes with the repository and is not trusted; `project` reads it.
+
+mod project;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -9,15 +11,15 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chargehand_core::contract::{ContractFile, parse_duration};
+use chargehand_core::contract::parse_duration;
 use chargehand_engine::sampler::MatcherKind;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
-/// Where a project keeps its file.
-const PROJECT: &str = ".chargehand/config.toml";
+pub use project::{ProjectConfig, ProjectLimits};
+
 /// More than this no configuration file has.
 const MAX_FILE: u64 = 64 * 1024;
 
@@ -177,67 +179,6 @@ impl UserConfig {
     }
 }
 
-/// What `.chargehand/config.toml` of a repository may say.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields, default)]
-pub struct ProjectConfig {
-    /// Globs that no run may touch.
-    pub forbid: Vec<String>,
-    /// Upper bounds for the limits of a contract.
-    pub limits: ProjectLimits,
-}
-
-/// The `[limits]` table of a project.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields, default)]
-pub struct ProjectLimits {
-    /// Calls of the worker.
-    pub turns: Option<u32>,
-    /// Generated tokens of a run.
-    pub tokens: Option<u64>,
-    /// Generated tokens of a turn.
-    pub turn_tokens: Option<u32>,
-    /// Wall-clock time of a run.
-    #[serde(deserialize_with = "duration")]
-    pub time: Option<Duration>,
-    /// Added and removed lines together.
-    pub max_changed_lines: Option<u32>,
-}
-
-impl ProjectConfig {
-    /// Reads the file of the repository at `top`, when it is there.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] names the file and the key.
-    pub fn read(top: &Path) -> Result<Self, ConfigError> {
-        let path = top.join(PROJECT);
-        parse(&path, &read_small(&path, open_beneath(top, PROJECT))?)
-    }
-
-    /// Tightens `contract`: what is forbidden is added, a limit can only become lower.
-    pub fn tighten(&self, contract: &mut ContractFile) {
-        let forbid = &mut contract.scope.forbid;
-        forbid.extend(
-            self.forbid.iter().filter(|glob| !forbid.contains(glob)).cloned().collect::<Vec<_>>(),
-        );
-        let (limits, bounds) = (&mut contract.limits, &self.limits);
-        limits.turns = lower(limits.turns, bounds.turns);
-        limits.tokens = lower(limits.tokens, bounds.tokens);
-        limits.turn_tokens = lower(limits.turn_tokens, bounds.turn_tokens);
-        limits.time = lower(limits.time, bounds.time);
-        let lines = &mut contract.scope.max_changed_lines;
-        *lines = lines.map(|own| lower(own, bounds.max_changed_lines)).or(bounds.max_changed_lines);
-    }
-}
-
-fn lower<T: Ord>(own: T, bound: Option<T>) -> T {
-    match bound {
-        Some(bound) => own.min(bound),
-        None => own,
-    }
-}
-
 fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(from)?;
     parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
@@ -373,32 +314,5 @@ mod tests {
         overrides(&["contxt=1"], Err("--config contxt=1: unknown field `contxt`"));
         overrides(&["ctx=x"], Err("--config ctx=x: invalid type"));
         overrides(&["ctx"], Err("key=value"));
-    }
-
-    #[test]
-    fn a_project_only_tightens() {
-        let project: ProjectConfig = toml::from_str(
-            "forbid = ['Cargo.toml', 'a']\n[limits]\nturns = 10\ntokens = 1000000\ntime = '5m'\nmax_changed_lines = 9",
-        )
-        .unwrap();
-        let mut contract = ContractFile::default();
-        contract.scope.forbid = vec!["a".to_owned()];
-        contract.limits.turns = 9;
-        project.tighten(&mut contract);
-        assert_eq!(contract.scope.forbid, ["a", "Cargo.toml"]);
-        assert_eq!((contract.limits.turns, contract.limits.tokens), (9, 200_000));
-        assert_eq!(contract.limits.time, Duration::from_secs(300));
-        assert_eq!(contract.scope.max_changed_lines, Some(9));
-        contract.limits.turns = 11;
-        contract.scope.max_changed_lines = Some(8);
-        project.tighten(&mut contract);
-        assert_eq!((contract.limits.turns, contract.scope.max_changed_lines), (10, Some(8)));
-    }
-
-    #[test]
-    fn a_project_cannot_set_what_is_the_users() {
-        let err =
-            parse::<ProjectConfig>(Path::new("p.toml"), "forbid = []\nmodel = 'x'").unwrap_err();
-        assert!(err.to_string().starts_with("p.toml, line 2: unknown field `model`"), "{err}");
     }
 }

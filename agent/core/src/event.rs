@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::CheckRun;
+use crate::menu::Shut;
 use crate::tool::{Observation, ToolCall};
 
 /// One thing that happened.
@@ -15,8 +16,8 @@ pub enum Event {
         turn: u32,
         /// The names of the tools that may be called.
         tools: Vec<String>,
-        /// What was shut and why, in words.
-        gates: Vec<String>,
+        /// What the gates shut, and why.
+        gates: Vec<Shut>,
     },
     /// Some tokens arrived.
     Tokens {

@@ -11,6 +11,7 @@ pub mod check;
 pub mod contract;
 pub mod event;
 pub mod evidence;
+pub mod gates;
 pub mod memory;
 pub mod menu;
 pub mod ports;

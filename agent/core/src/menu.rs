@@ -1,8 +1,10 @@
 //! The calls that are possible in one turn, and the grammar that allows exactly these.
 
 use chargehand_grammar::{Expr, Grammar, json, piece};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::contract::Gate;
 use crate::tool::{Envelope, ToolSpec};
 
 /// More values than this are not spelt out in the grammar; the tool itself then refuses a wrong one.
@@ -39,6 +41,19 @@ pub struct Entry {
     pub tool: &'static str,
     /// Its arguments, in the order in which a call has them.
     pub arguments: Vec<Argument>,
+    /// Arguments that it may not be called with although the values would do, as [`canonical`] writes them.
+    pub not: Vec<String>,
+}
+
+/// Something that a gate shuts in a turn.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+pub struct Shut {
+    /// The gate.
+    pub gate: Gate,
+    /// The tool of which it shuts some calls, or all.
+    pub tool: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// Everything that may be called in a turn.
@@ -48,8 +63,8 @@ pub struct Menu {
     pub entries: Vec<Entry>,
     /// All tools of the run, open or not: what the prompt describes never changes, so that it stays cached.
     pub specs: Vec<ToolSpec>,
-    /// Why the others are shut, one line each.
-    pub gates: Vec<String>,
+    /// What is shut and why, by tool and gate.
+    pub gates: Vec<Shut>,
 }
 
 impl Menu {
@@ -73,6 +88,55 @@ impl Menu {
     pub fn entries_of(&self, tool: &str) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(move |entry| entry.tool == tool)
     }
+}
+
+impl Values {
+    /// Returns whether `value` is one of them.
+    #[must_use]
+    pub fn admit(&self, value: &Value) -> bool {
+        let text = value.as_str();
+        match self {
+            Self::Text => text.is_some(),
+            Self::Natural => value.as_u64().is_some_and(|number| (1..=999_999).contains(&number)),
+            Self::OneOf(choices) => {
+                text.is_some_and(|text| choices.iter().any(|choice| choice == text))
+            }
+            Self::PieceOf(whole) => {
+                text.is_some_and(|text| text.is_empty() || whole.matches(text).count() == 1)
+            }
+        }
+    }
+}
+
+impl Entry {
+    /// Returns whether the tool may be called with `arguments`.
+    #[must_use]
+    pub fn admits(&self, arguments: &Map<String, Value>) -> bool {
+        let known = |name: &String| self.arguments.iter().any(|argument| argument.name == name);
+        let right = |argument: &Argument| match arguments.get(argument.name) {
+            Some(value) => argument.values.admit(value),
+            None => argument.optional,
+        };
+        let names = self.arguments.iter().map(|argument| argument.name);
+        arguments.keys().all(known)
+            && self.arguments.iter().all(right)
+            && !self.not.contains(&canonical(names, arguments))
+    }
+}
+
+/// Writes arguments the one way in which two that say the same look the same: in the order of `names`, without
+/// white space, each text in its shortest form.
+#[must_use]
+pub fn canonical<'n>(
+    names: impl Iterator<Item = &'n str>,
+    arguments: &Map<String, Value>,
+) -> String {
+    let pairs = names.filter_map(|name| Some((name, arguments.get(name)?)));
+    let pairs = pairs.map(|(name, value)| match value {
+        Value::String(text) => format!("{}:{}", json::quote(name), json::quote(text)),
+        other => format!("{}:{other}", json::quote(name)),
+    });
+    format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
 }
 
 /// Returns the arguments object; rules that only this entry needs begin with `own`.

@@ -1,5 +1,6 @@
 //! A path inside the workspace that cannot lead out of it.
 
+use std::borrow::Borrow;
 use std::fmt::{self, Display, Formatter};
 
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,12 @@ pub enum PathError {
     /// It has a character that a terminal would act on or that cannot be seen.
     #[error("`{0}` has a control or invisible character")]
     Invisible(String),
+}
+
+impl Borrow<str> for RelPath {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
 }
 
 impl RelPath {

@@ -6,6 +6,7 @@ use crate::check::{Violation, violations};
 use crate::contract::{Contract, ContractFile};
 use crate::event::Event;
 use crate::evidence::Evidence;
+use crate::menu::Shut;
 use crate::ports::{Stop, Usage};
 use crate::tool::{Observation, ToolCall};
 
@@ -68,6 +69,9 @@ pub struct Report {
 pub struct Turn {
     /// Counted from 1.
     pub turn: u32,
+    /// What the gates shut, and why. A report of before they were told has none.
+    #[serde(default)]
+    pub gates: Vec<Shut>,
     /// The call, unless the worker said something that is none.
     pub call: Option<ToolCall>,
     /// What was said instead of a call.
@@ -103,10 +107,13 @@ impl Report {
 #[must_use]
 pub fn turns(events: &[Event]) -> Vec<Turn> {
     let mut turns: Vec<Turn> = Vec::new();
+    let mut shut = Vec::new();
     for event in events {
         match event {
+            Event::TurnStarted { gates, .. } => shut.clone_from(gates),
             Event::Called { turn, call, usage } => turns.push(Turn {
                 turn: *turn,
+                gates: std::mem::take(&mut shut),
                 call: Some(call.clone()),
                 malformed: None,
                 observation: None,
@@ -114,6 +121,7 @@ pub fn turns(events: &[Event]) -> Vec<Turn> {
             }),
             Event::Malformed { turn, text, usage, .. } => turns.push(Turn {
                 turn: *turn,
+                gates: std::mem::take(&mut shut),
                 call: None,
                 malformed: Some(text.clone()),
                 observation: None,
@@ -124,8 +132,7 @@ pub fn turns(events: &[Event]) -> Vec<Turn> {
                     last.observation = Some(observation.clone());
                 }
             }
-            Event::TurnStarted { .. }
-            | Event::Tokens { .. }
+            Event::Tokens { .. }
             | Event::Checked { .. }
             | Event::WorkerRestarted { .. }
             | Event::Stopped { .. } => {}

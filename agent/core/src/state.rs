@@ -14,14 +14,27 @@ pub struct State<'a> {
     pub files: Vec<RelPath>,
     /// Files whose present content the worker has before its eyes, with that content.
     pub known: BTreeMap<RelPath, String>,
-    /// Calls that would answer what they answered before, as the tool's name and its written arguments.
-    pub answered: BTreeSet<(String, String)>,
+    /// Calls that would come to what they came to before, by tool and canonical arguments.
+    pub past: BTreeMap<&'static str, BTreeMap<String, Past>>,
+    /// Reading calls since the last change.
+    pub reads: u32,
     /// Checks that were run since the last change, and whether they passed.
     pub checked: BTreeMap<String, bool>,
     /// Files that the base does not have: what may be created may be written again.
     pub created: BTreeSet<RelPath>,
     /// Whether anything was changed.
     pub changed: bool,
+}
+
+/// What came of a call that would come to the same again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Past {
+    /// It was answered.
+    Answered,
+    /// It did what it does.
+    Done,
+    /// It failed.
+    Failed,
 }
 
 impl<'a> State<'a> {
@@ -32,11 +45,18 @@ impl<'a> State<'a> {
             contract,
             files,
             known: BTreeMap::new(),
-            answered: BTreeSet::new(),
+            past: BTreeMap::new(),
+            reads: 0,
             checked: BTreeMap::new(),
             created: BTreeSet::new(),
             changed: false,
         }
+    }
+
+    /// Returns what came of a call, when it would come to the same again.
+    #[must_use]
+    pub fn past_of(&self, tool: &str, arguments: &str) -> Option<Past> {
+        self.past.get(tool)?.get(arguments).copied()
     }
 
     /// Returns whether `path` is a file of the workspace.
@@ -55,6 +75,11 @@ impl<'a> State<'a> {
         self.forget();
     }
 
+    /// Takes note that a file which the worker has not read is another now.
+    pub(crate) fn note_unseen_change(&mut self) {
+        self.forget();
+    }
+
     /// Takes note that `path` is gone.
     pub(crate) fn note_removal(&mut self, path: &RelPath) {
         self.files.retain(|file| file != path);
@@ -65,7 +90,8 @@ impl<'a> State<'a> {
 
     /// Forgets what was true of the workspace before it changed.
     fn forget(&mut self) {
-        self.answered.clear();
+        self.past.clear();
+        self.reads = 0;
         self.checked.clear();
         self.changed = true;
     }

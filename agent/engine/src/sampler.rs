@@ -3,11 +3,10 @@
 use chargehand_grammar::Mask;
 use chargehand_grammar::vocabulary::TokenId;
 use llama_cpp_2::sampling::LlamaSampler;
+use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::token::data::LlamaTokenData;
 use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 use serde::{Deserialize, Serialize};
-
-use crate::vocab::to_llama;
 
 /// What holds a grammar against what a model writes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
@@ -177,6 +176,11 @@ fn each_allowed(logits: &[f32], mask: Option<&Mask>, mut each: impl FnMut(TokenI
             }
         }
     }
+}
+
+/// Returns the number of a token as llama.cpp has it.
+pub(crate) fn to_llama(token: TokenId) -> LlamaToken {
+    LlamaToken(i32::try_from(token).expect("llama.cpp counts tokens in 31 bits"))
 }
 
 /// Returns the links of the chain, in llama.cpp's own order.

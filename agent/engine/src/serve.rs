@@ -14,9 +14,9 @@ use thiserror::Error;
 
 use crate::engine::{Backend, Engine, EngineError};
 use crate::probe::{self, Rung, Stage};
+use crate::sampler::to_llama;
 use crate::session::{Observer, Progress, Session, SessionError, Wish};
 use crate::template::{Segment, TemplateError};
-use crate::vocab::to_llama;
 use crate::wire::{
     Answer, Ask, Chat, Event, Failure, Loaded, Rendered, Request, WireError, read_message,
     write_message,

@@ -92,11 +92,6 @@ impl Vocab {
     }
 }
 
-/// Returns the number of a token as llama.cpp has it.
-pub(crate) fn to_llama(token: TokenId) -> LlamaToken {
-    LlamaToken(i32::try_from(token).expect("llama.cpp counts tokens in 31 bits"))
-}
-
 /// Tokens by their first byte. Where a text may go on, the token that is its first byte alone may follow,
 /// so the longer tokens with that byte need not be asked.
 struct Heads {

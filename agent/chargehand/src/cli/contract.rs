@@ -5,7 +5,9 @@ use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chargehand_core::contract::{Check, Contract, ContractError, ContractFile, parse_duration};
+use chargehand_core::contract::{
+    Check, Contract, ContractError, ContractFile, Gate, parse_duration, parse_switch,
+};
 
 use crate::config::{self, ProjectConfig};
 use crate::error::{Error, Kind};
@@ -45,6 +47,9 @@ pub(super) struct ContractArgs {
     /// Time for the worker, such as 90s, 10m or 1h
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     time: Option<Duration>,
+    /// Switches a gate off or on; docs/contract.md lists them
+    #[arg(long = "gate", value_name = "NAME=on|off", value_parser = parse_switch)]
+    gates: Vec<(Gate, bool)>,
 }
 
 impl ContractArgs {
@@ -76,6 +81,13 @@ impl ContractArgs {
         scope.max_changed_lines = self.max_changed_lines.or(scope.max_changed_lines);
         file.limits.turns = self.turns.unwrap_or(file.limits.turns);
         file.limits.time = self.time.unwrap_or(file.limits.time);
+        for (gate, on) in &self.gates {
+            if *on {
+                file.gates.switch_on(*gate);
+            } else {
+                file.gates.switch_off(*gate);
+            }
+        }
         for text in &self.check {
             let check = parse_check(text, &file.checks)?;
             file.checks.push(check);

@@ -160,7 +160,10 @@ fn contract(page: &mut Page, contract: &ContractFile) {
         words::count(limits.turn_tokens.into())
     );
     pair(page, "tokens at most", &tokens);
+    pair(page, "reading calls in a row at most", &words::count(limits.reads.into()));
     pair(page, "time at most", &words::millis(millis_of(limits.time)));
+    let off: Vec<String> = contract.gates.off().map(|gate| gate.name().to_owned()).collect();
+    patterns(page, "gates switched off", &off);
     page.raw("</dl></section>");
 }
 

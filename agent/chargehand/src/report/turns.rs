@@ -82,9 +82,23 @@ fn body(page: &mut Page, turn: &Turn) {
     if let Some(observation) = &turn.observation {
         page.raw("<h4>Observation</h4>").block(&observation.text, MAX_TEXT);
     }
+    gates(page, turn);
     page.raw("<p class=speed>");
     speed(page, &turn.usage);
     page.raw("</p>");
+}
+
+/// Writes what could not be called in this turn.
+fn gates(page: &mut Page, turn: &Turn) {
+    if turn.gates.is_empty() {
+        return;
+    }
+    page.raw("<h4>Shut by gates</h4><ul class=gates>");
+    for shut in &turn.gates {
+        page.raw("<li><code>").text(shut.gate.name()).raw("</code> ").short(&shut.tool, 40);
+        page.raw(": ").short(&shut.reason, 240).raw("</li>");
+    }
+    page.raw("</ul>");
 }
 
 fn argument(page: &mut Page, name: &str, value: &Value) {

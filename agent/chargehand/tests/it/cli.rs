@@ -36,6 +36,7 @@ fn wrong_flags_end_with_2() {
     refused(&["run", "x", "--write", "a.txt", "--turns", "many"], 2, "many");
     refused(&["run", "x", "--write", "a.txt", "--time", "10"], 2, "`10` is no duration");
     refused(&["run", "x", "--write", "a.txt", "--check", "sh -c 'open"], 2, "sh -c 'open");
+    refused(&["run", "x", "--write", "a.txt", "--gate", "x=off"], 2, "there is no gate `x`");
     refused(&["run", "x", "--write", "a.txt", "--worker", "human"], 2, "`human` is no worker");
     refused(
         &["run", "x", "--write", "a.txt", "--worker", "script:/nonexistent"],
@@ -118,6 +119,16 @@ fn the_configuration_names_file_and_key() {
     fs::create_dir_all(place.home()).unwrap();
     fs::write(place.home().join("config.toml"), "ctx = 512\nmodell = 'x'").unwrap();
     create(&place, &[]).expect(2).says("config.toml, line 2: unknown field `modell`");
+}
+
+#[test]
+fn a_project_can_only_switch_gates_on() {
+    let place = Place::with(&[(".chargehand/config.toml", "[gates]\nno_repeat = true")]);
+    create(&place, &["--gate", "no_repeat=off", "--gate", "unique_piece=off"]).expect(0);
+    let gates = place.report()["contract"]["gates"].clone();
+    assert_eq!((&gates["no_repeat"], &gates["unique_piece"]), (&json!(true), &json!(false)));
+    place.write(".chargehand/config.toml", "[gates]\nno_repeat = false");
+    create(&place, &[]).expect(2).says("gate `no_repeat` cannot be switched off here");
 }
 
 #[test]

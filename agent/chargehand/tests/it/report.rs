@@ -286,6 +286,11 @@ fn the_published_form_is_strict() {
     check("/contract/limits/time", json!("1h"));
     check("/contract/limits/turns", json!(0));
     check("/contract/scope/max_changed_lines", json!(4_294_967_296_u64));
+    check("/contract/limits/reads", json!(-1));
+    check("/contract/gates", json!({ "no_repeat": true }));
+    check("/contract/gates/no_repeat", json!("off"));
+    check("/turns/0/gates/0/gate", json!("no_such_gate"));
+    check("/turns/0/gates/0", json!("finish: why"));
     check("/evidence/changes/0/kind", json!("renamed"));
     check("/evidence/checks/0/end", json!("exit"));
     check("/turns/0/call", json!({ "name": "x" }));

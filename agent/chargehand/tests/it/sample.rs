@@ -1,9 +1,10 @@
 //! Three runs told in events, with the reports that follow from them.
 
 use chargehand_core::change::{Change, ChangeKind};
-use chargehand_core::contract::{Contract, ContractFile};
+use chargehand_core::contract::{Contract, ContractFile, Gate};
 use chargehand_core::event::Event;
 use chargehand_core::evidence::{CheckEnd, CheckRun, Evidence};
+use chargehand_core::menu::Shut;
 use chargehand_core::ports::{Stop, Usage};
 use chargehand_core::report::{Report, SCHEMA, totals, turns};
 use chargehand_core::tool::{Observation, ToolCall};
@@ -108,7 +109,8 @@ fn turn(
     answer: Option<Observation>,
 ) {
     let tools = ["list_dir", "read_file", "search", "write_file", "edit_file", "run_check", "ask"];
-    let gates = vec!["finish: check `tests` has not passed since the last change".to_owned()];
+    let reason = "check `tests` has not passed since the last change".to_owned();
+    let gates = vec![Shut { gate: Gate::FinishAfterChecks, tool: "finish".to_owned(), reason }];
     events.push(Event::TurnStarted { turn, tools: tools.map(str::to_owned).to_vec(), gates });
     events.push(Event::Tokens { text: format!("{{\"name\":\"{}", call.name), count: 4 });
     events.push(Event::Called { turn, call, usage });
@@ -267,7 +269,11 @@ pub(crate) fn hostile() -> Sample {
     events.push(Event::TurnStarted {
         turn: 2,
         tools: Vec::new(),
-        gates: vec!["\u{1b}[2Jgate".to_owned()],
+        gates: vec![Shut {
+            gate: Gate::NoRepeat,
+            tool: "<script>".to_owned(),
+            reason: "\u{1b}[2J<script>gate".to_owned(),
+        }],
     });
     events.push(Event::Tokens { text: "\u{1b}[2J\u{1b}]52;c;aGk=\u{7}".to_owned(), count: 9 });
     events.push(Event::Malformed {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Check, Limits, Review};
+use super::{Check, Gates, Limits, Review};
 
 /// The contract as a file has it: the wire form, in TOML.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -23,6 +23,9 @@ pub struct ContractFile {
     /// When to stop.
     #[serde(default)]
     pub limits: Limits,
+    /// Which gates are on.
+    #[serde(default)]
+    pub gates: Gates,
 }
 
 /// The `[scope]` table.

@@ -5,6 +5,7 @@
 
 mod duration;
 mod file;
+mod gate;
 mod scope;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use thiserror::Error;
 
 pub use duration::parse_duration;
 pub use file::{ContractFile, ScopeFile};
+pub use gate::{Gate, Gates, UnknownGate, parse_switch};
 pub use scope::Scope;
 
 /// A goal may have so many bytes. It stands in every prompt, and a context of 16,384 tokens has no room for more.
@@ -30,6 +32,8 @@ pub struct Contract {
     pub checks: Vec<Check>,
     /// When to stop.
     pub limits: Limits,
+    /// Which gates are on.
+    pub gates: Gates,
     /// The text it was read from, for the report.
     pub source: ContractFile,
 }
@@ -67,6 +71,8 @@ pub struct Limits {
     pub tokens: u64,
     /// Generated tokens of one turn.
     pub turn_tokens: u32,
+    /// Reading calls in a row that change nothing. With none, only what may change can be read.
+    pub reads: u32,
     /// Wall-clock time the worker has. The checks that decide come after it and have timeouts of their own.
     #[serde(with = "duration")]
     pub time: Duration,
@@ -74,7 +80,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { turns: 40, tokens: 200_000, turn_tokens: 8192, time: Duration::from_secs(3600) }
+        Self {
+            turns: 40,
+            tokens: 200_000,
+            turn_tokens: 8192,
+            // Half of the turns.
+            reads: 20,
+            time: Duration::from_secs(3600),
+        }
     }
 }
 
@@ -163,8 +176,8 @@ impl Contract {
             return Err(ContractError::NoJudge);
         }
         check_limits(&source.limits)?;
-        let ContractFile { goal, checks, limits, .. } = source.clone();
-        Ok(Self { goal: goal.trim().to_owned(), scope, checks, limits, source })
+        let ContractFile { goal, checks, limits, gates, .. } = source.clone();
+        Ok(Self { goal: goal.trim().to_owned(), scope, checks, limits, gates, source })
     }
 
     /// Returns the check called `name`.

@@ -1,7 +1,6 @@
 //! Ends the run with a question, when the task cannot be done as it is written.
 
-use super::{Arguments, Desk, Effect, Tool, ToolError};
-use crate::menu::{Argument, Values};
+use super::{Arguments, Desk, Effect, Subjects, Tool, ToolError};
 use crate::ports::Stop;
 use crate::state::State;
 
@@ -9,12 +8,14 @@ pub(super) const TOOL: Tool = Tool {
     name: "ask",
     description: "Ends the job with a question when the task is unclear or the contract does not allow it.",
     parameters: &[("question", "string", true)],
-    open,
+    subjects,
+    nothing: "",
+    ways: Tool::one_way,
     run,
 };
 
-fn open(_: &State<'_>) -> Result<Vec<Vec<Argument>>, String> {
-    Ok(vec![vec![Argument { name: "question", values: Values::Text, optional: false }]])
+fn subjects(_: &State<'_>) -> Subjects {
+    Subjects::Any
 }
 
 fn run(_: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {

@@ -1,7 +1,6 @@
 //! Deletes a file.
 
-use super::{Arguments, Desk, Effect, Tool, ToolError};
-use crate::menu::{Argument, Values};
+use super::{Arguments, Desk, Effect, Subjects, Tool, ToolError};
 use crate::rel_path::RelPath;
 use crate::state::State;
 
@@ -9,17 +8,15 @@ pub(super) const TOOL: Tool = Tool {
     name: "delete_file",
     description: "Deletes a file.",
     parameters: &[("path", "string", true)],
-    open,
+    subjects,
+    nothing: "no file is there that may go",
+    ways: Tool::one_way,
     run,
 };
 
-fn open(state: &State<'_>) -> Result<Vec<Vec<Argument>>, String> {
-    let paths: Vec<String> =
-        state.files.iter().filter(|path| state.may_go(path)).map(RelPath::to_string).collect();
-    if paths.is_empty() {
-        return Err("no file is there that may go".to_owned());
-    }
-    Ok(vec![vec![Argument { name: "path", values: Values::OneOf(paths), optional: false }]])
+fn subjects(state: &State<'_>) -> Subjects {
+    let paths = state.files.iter().filter(|path| state.may_go(path));
+    Subjects::These(paths.map(RelPath::to_string).collect())
 }
 
 fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {

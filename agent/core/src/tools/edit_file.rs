@@ -1,8 +1,6 @@
 //! Replaces a piece of a file, or adds to its end.
 
-use super::{
-    Arguments, Desk, Effect, Tool, ToolError, check_known, check_scope, plural, read_text,
-};
+use super::{Arguments, Desk, Effect, Subjects, Tool, ToolError, check_scope, plural, read_text};
 use crate::menu::{Argument, Values};
 use crate::rel_path::RelPath;
 use crate::state::State;
@@ -12,30 +10,33 @@ pub(super) const TOOL: Tool = Tool {
     description: "Replaces `old`, a piece of the file that occurs exactly once, by `new`. With an empty `old`, adds \
                   `new` as last lines.",
     parameters: &[("path", "string", true), ("old", "string", true), ("new", "string", true)],
-    open,
+    subjects,
+    nothing: "no file is there that may change",
+    ways,
     run,
 };
 
+fn subjects(state: &State<'_>) -> Subjects {
+    Subjects::These(state.writable().map(RelPath::to_string).collect())
+}
+
 /// One way for each file: what `old` may be hangs on which file it is.
-fn open(state: &State<'_>) -> Result<Vec<Vec<Argument>>, String> {
-    let known = state.writable().filter_map(|path| Some((path, state.known.get(path)?)));
-    let way = |(path, text): (&RelPath, &String)| {
-        let path = Values::OneOf(vec![path.to_string()]);
-        let values =
-            [("path", path), ("old", Values::PieceOf(text.clone())), ("new", Values::Text)];
-        values.map(|(name, values)| Argument { name, values, optional: false }).to_vec()
+fn ways(tool: &Tool, state: &State<'_>, paths: Values) -> Vec<Vec<Argument>> {
+    let Values::OneOf(paths) = paths else { return tool.one_way(state, paths) };
+    let way = |path: String| {
+        let text = RelPath::parse(&path).ok().and_then(|path| state.known.get(&path));
+        let mut way = tool.arguments(Values::OneOf(vec![path]));
+        for argument in way.iter_mut().filter(|argument| argument.name == "old") {
+            argument.values = text.map_or(Values::Text, |text| Values::PieceOf(text.clone()));
+        }
+        way
     };
-    let ways: Vec<Vec<Argument>> = known.map(way).collect();
-    if ways.is_empty() {
-        return Err("no file that may change was read".to_owned());
-    }
-    Ok(ways)
+    paths.into_iter().map(way).collect()
 }
 
 fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {
     let path = arguments.path()?;
     check_scope(desk, &path)?;
-    check_known(desk, &path)?;
     let text = read_text(desk, &path)?;
     let (old, new) = (arguments.text("old"), arguments.text("new"));
     let edited = if old.is_empty() { append(&text, new) } else { replace(&path, &text, old, new)? };
@@ -44,7 +45,11 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
         return Err(ToolError::Refused(format!("{path} would stay as it is{cause}")));
     }
     desk.env.write(&path, edited.as_bytes())?;
-    desk.state.note_change(&path, edited);
+    if desk.state.known.contains_key(&path) {
+        desk.state.note_change(&path, edited);
+    } else {
+        desk.state.note_unseen_change();
+    }
     Ok(Effect::Did(format!("changed {path}")))
 }
 

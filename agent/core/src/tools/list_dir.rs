@@ -2,28 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use super::{Arguments, Desk, Effect, Tool, ToolError};
-use crate::menu::{Argument, Values};
+use super::{Arguments, Desk, Effect, Subjects, Tool, ToolError};
 use crate::state::State;
 
 pub(super) const TOOL: Tool = Tool {
     name: "list_dir",
     description: "Lists a directory, `.` for the top level. Directories end with `/`.",
     parameters: &[("path", "string", true)],
-    open,
+    subjects,
+    nothing: "there are no directories",
+    ways: Tool::one_way,
     run,
 };
 
-fn open(state: &State<'_>) -> Result<Vec<Vec<Argument>>, String> {
-    let fresh = |path: &String| {
-        let written = format!("{{\"path\":{}}}", chargehand_grammar::json::quote(path));
-        !state.answered.contains(&(TOOL.name.to_owned(), written))
-    };
-    let directories: Vec<String> = state.directories().into_iter().filter(fresh).collect();
-    if directories.is_empty() {
-        return Err("every directory was listed".to_owned());
-    }
-    Ok(vec![vec![Argument { name: "path", values: Values::OneOf(directories), optional: false }]])
+fn subjects(state: &State<'_>) -> Subjects {
+    Subjects::These(state.directories().into_iter().collect())
 }
 
 fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {

@@ -5,6 +5,7 @@ mod delete_file;
 mod edit_file;
 mod finish;
 mod list_dir;
+mod open;
 mod read_file;
 mod run_check;
 mod search;
@@ -14,11 +15,14 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::contract::Contract;
-use crate::menu::{Argument, Entry, Menu, schema};
+use crate::gates::{self, Ask, READING};
+use crate::menu::{Argument, Values, canonical, schema};
 use crate::ports::{EnvError, Environment, Stop, Watch};
 use crate::rel_path::{PathError, RelPath};
-use crate::state::State;
+use crate::state::{Past, State};
 use crate::tool::{Observation, ToolCall, ToolSpec};
+
+pub use open::menu;
 
 /// Every tool there is, in the order in which a model reads of them.
 const TOOLS: &[Tool] = &[
@@ -36,15 +40,27 @@ const TOOLS: &[Tool] = &[
 /// An observation is cut after this many bytes, at a line's end.
 pub const MAX_OBSERVATION: usize = 12 * 1024;
 
-/// One tool: what is told of it, when it is open, and what it does.
+/// One tool: what is told of it, what it can be called with, and what it does. When it is open, the gates say.
 struct Tool {
     name: &'static str,
     description: &'static str,
-    /// Name, JSON type and whether it is required.
+    /// Name, JSON type and whether it is required. Optional ones come last.
     parameters: &'static [(&'static str, &'static str, bool)],
-    /// Returns the ways in which it may be called now, each as its arguments, or why it cannot be called.
-    open: fn(&State<'_>) -> Result<Vec<Vec<Argument>>, String>,
+    /// Returns what it can be about, which its first argument says.
+    subjects: fn(&State<'_>) -> Subjects,
+    /// Why it cannot be called, when there is nothing that it can be about.
+    nothing: &'static str,
+    /// Returns the ways in which it can be called about what is open, each as its arguments.
+    ways: fn(&Tool, &State<'_>, Values) -> Vec<Vec<Argument>>,
     run: fn(&mut Desk<'_, '_>, &Arguments<'_>) -> Result<Effect, ToolError>,
+}
+
+/// What a tool can be about.
+enum Subjects {
+    /// Whatever the worker writes.
+    Any,
+    /// One of these.
+    These(Vec<String>),
 }
 
 /// What a running tool has at hand.
@@ -58,6 +74,8 @@ struct Desk<'d, 'c> {
 enum Effect {
     /// It answers this, and the same call would answer the same again.
     Answer(String),
+    /// It answers this, and the same call would do nothing more.
+    Done(String),
     /// It answers this after something has changed or was run.
     Did(String),
     /// It ended the run.
@@ -84,22 +102,6 @@ enum ToolError {
     Refused(String),
 }
 
-/// Returns what may be called in `state`.
-#[must_use]
-pub fn menu(state: &State<'_>) -> Menu {
-    let mut menu = Menu { specs: specs(state.contract), ..Menu::default() };
-    for tool in offered(state.contract) {
-        match (tool.open)(state) {
-            Ok(ways) => {
-                let entry = |arguments| Entry { tool: tool.name, arguments };
-                menu.entries.extend(ways.into_iter().map(entry));
-            }
-            Err(reason) => menu.gates.push(format!("{}: {reason}", tool.name)),
-        }
-    }
-    menu
-}
-
 /// Returns what a model is told of the tools of a run.
 #[must_use]
 pub fn specs(contract: &Contract) -> Vec<ToolSpec> {
@@ -111,17 +113,12 @@ pub fn specs(contract: &Contract) -> Vec<ToolSpec> {
     offered(contract).map(spec).collect()
 }
 
-/// A contract without checks has no tool to run them, and one that lets nothing go has none to delete with.
+/// Returns the tools of a run: they follow from the contract and stay the same from turn to turn.
 fn offered(contract: &Contract) -> impl Iterator<Item = &'static Tool> {
-    let checks = !contract.checks.is_empty();
-    let deletes = !contract.scope.delete_patterns().is_empty();
-    TOOLS.iter().filter(move |tool| {
-        (checks || tool.name != run_check::TOOL.name)
-            && (deletes || tool.name != delete_file::TOOL.name)
-    })
+    TOOLS.iter().filter(|tool| gates::unoffered(contract, tool.name).is_none())
 }
 
-/// Runs `call`. The contract is asked here too, whoever proposed the call and under whatever grammar.
+/// Runs `call`. Gates and contract are asked here too, whoever proposed the call and under whatever grammar.
 pub fn run(
     call: &ToolCall,
     state: &mut State<'_>,
@@ -138,21 +135,57 @@ pub fn run(
         Ok(arguments) => arguments,
         Err(err) => return failed(&err),
     };
-    if let Err(reason) = (tool.open)(state) {
-        return failed(&format!("{} is not possible now: {reason}", tool.name));
+    let asked = tool.canonical(&call.arguments);
+    if let Some(shut) = gates::refusals(state, &Ask::of(tool.name)).next() {
+        return failed(&format!("{} is not possible now: {}", tool.name, shut.reason));
     }
-    let asked = (call.name.clone(), call.written.clone());
-    if state.answered.contains(&asked) {
-        return failed(&"you asked exactly this before, and the answer is still the same");
+    if let Some(shut) = gates::refusals(state, &tool.ask(&arguments, &asked)).next() {
+        return failed(&shut.reason);
     }
-    match (tool.run)(&mut Desk { env, state, watch }, &arguments) {
-        Ok(Effect::Answer(text)) => {
-            state.answered.insert(asked);
+    let effect = (tool.run)(&mut Desk { env, state, watch }, &arguments);
+    state.reads = state.reads.saturating_add(u32::from(READING.contains(&tool.name)));
+    if let Some(past) = past(&effect) {
+        state.past.entry(tool.name).or_default().insert(asked, past);
+    }
+    match effect {
+        Ok(Effect::Answer(text) | Effect::Done(text) | Effect::Did(text)) => {
             Outcome::Observed(Observation::done(clip(text)))
         }
-        Ok(Effect::Did(text)) => Outcome::Observed(Observation::done(clip(text))),
         Ok(Effect::Stop(stop)) => Outcome::Stopped(stop),
         Err(err) => failed(&err),
+    }
+}
+
+/// Returns what came of a call, when it would come to the same again while nothing changes.
+fn past(effect: &Result<Effect, ToolError>) -> Option<Past> {
+    match effect {
+        Ok(Effect::Answer(_)) => Some(Past::Answered),
+        Ok(Effect::Done(_)) => Some(Past::Done),
+        Ok(Effect::Did(_) | Effect::Stop(_)) => None,
+        // A disk that was full may have room by now.
+        Err(ToolError::Env(EnvError::Io { .. })) => None,
+        Err(ToolError::Env(EnvError::NotFound(_) | EnvError::Refused { .. })) => Some(Past::Failed),
+        Err(ToolError::Path(_) | ToolError::Refused(_)) => Some(Past::Failed),
+    }
+}
+
+impl Tool {
+    /// Writes arguments so that two calls which say the same look the same.
+    fn canonical(&self, arguments: &Map<String, Value>) -> String {
+        canonical(self.parameters.iter().map(|(name, ..)| *name), arguments)
+    }
+
+    /// Returns a whole call, as the gates are asked about it.
+    fn ask<'a>(&self, arguments: &Arguments<'a>, canonical: &'a str) -> Ask<'a> {
+        let subject = self.parameters.first().and_then(|(name, ..)| arguments.0.get(*name));
+        let given = |(name, ..): &&(&'static str, &str, bool)| arguments.0.contains_key(*name);
+        let option = self.parameters.iter().filter(|(.., required)| !required).find(given);
+        Ask {
+            tool: self.name,
+            subject: subject.and_then(Value::as_str),
+            option: option.map(|(name, ..)| *name),
+            arguments: Some(canonical),
+        }
     }
 }
 
@@ -227,14 +260,6 @@ fn check_scope(desk: &Desk<'_, '_>, path: &RelPath) -> Result<(), ToolError> {
         return Ok(());
     }
     Err(ToolError::Refused(format!("the contract does not let {path} {deed}")))
-}
-
-/// Refuses a file that is there and that the worker does not know.
-fn check_known(desk: &Desk<'_, '_>, path: &RelPath) -> Result<(), ToolError> {
-    if desk.state.exists(path) && !desk.state.known.contains_key(path) {
-        return Err(ToolError::Refused(format!("{path} exists; read it before you replace it")));
-    }
-    Ok(())
 }
 
 fn plural(count: usize, what: &str) -> String {

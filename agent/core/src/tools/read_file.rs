@@ -1,7 +1,6 @@
 //! Shows a file.
 
-use super::{Arguments, Desk, Effect, MAX_OBSERVATION, Tool, ToolError, read_text};
-use crate::menu::{Argument, Values};
+use super::{Arguments, Desk, Effect, MAX_OBSERVATION, Subjects, Tool, ToolError, read_text};
 use crate::rel_path::RelPath;
 use crate::state::State;
 
@@ -9,21 +8,14 @@ pub(super) const TOOL: Tool = Tool {
     name: "read_file",
     description: "Shows a text file. A long file is shown in parts; `start` is the first line of a part.",
     parameters: &[("path", "string", true), ("start", "integer", false)],
-    open,
+    subjects,
+    nothing: "there are no files",
+    ways: Tool::one_way,
     run,
 };
 
-fn open(state: &State<'_>) -> Result<Vec<Vec<Argument>>, String> {
-    let unknown = state.files.iter().filter(|path| !state.known.contains_key(*path));
-    let unknown: Vec<String> = unknown.map(RelPath::to_string).collect();
-    if unknown.is_empty() {
-        let why = if state.files.is_empty() { "there are no files" } else { "every file was read" };
-        return Err(why.to_owned());
-    }
-    Ok(vec![vec![
-        Argument { name: "path", values: Values::OneOf(unknown), optional: false },
-        Argument { name: "start", values: Values::Natural, optional: true },
-    ]])
+fn subjects(state: &State<'_>) -> Subjects {
+    Subjects::These(state.files.iter().map(RelPath::to_string).collect())
 }
 
 fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {

@@ -1,8 +1,7 @@
 //! Runs a check of the contract.
 
-use super::{Arguments, Desk, Effect, Tool, ToolError};
+use super::{Arguments, Desk, Effect, Subjects, Tool, ToolError};
 use crate::event::Event;
-use crate::menu::{Argument, Values};
 use crate::state::State;
 
 /// The end of the output that a worker reads, in bytes.
@@ -12,18 +11,14 @@ pub(super) const TOOL: Tool = Tool {
     name: "run_check",
     description: "Runs a check by its name and shows the end of its output.",
     parameters: &[("name", "string", true)],
-    open,
+    subjects,
+    nothing: "the contract has no check",
+    ways: Tool::one_way,
     run,
 };
 
-fn open(state: &State<'_>) -> Result<Vec<Vec<Argument>>, String> {
-    let names = state.contract.checks.iter().map(|check| &check.name);
-    let fresh: Vec<String> =
-        names.filter(|name| !state.checked.contains_key(*name)).cloned().collect();
-    if fresh.is_empty() {
-        return Err("every check was run since the last change".to_owned());
-    }
-    Ok(vec![vec![Argument { name: "name", values: Values::OneOf(fresh), optional: false }]])
+fn subjects(state: &State<'_>) -> Subjects {
+    Subjects::These(state.contract.checks.iter().map(|check| check.name.clone()).collect())
 }
 
 fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {

@@ -1,7 +1,6 @@
 //! Finds a text in all files.
 
-use super::{Arguments, Desk, Effect, Tool, ToolError};
-use crate::menu::{Argument, Values};
+use super::{Arguments, Desk, Effect, Subjects, Tool, ToolError};
 use crate::state::State;
 
 /// Matches that are shown.
@@ -13,15 +12,14 @@ pub(super) const TOOL: Tool = Tool {
     name: "search",
     description: "Finds a text in all files, to the letter, and shows each line that has it.",
     parameters: &[("text", "string", true)],
-    open,
+    subjects,
+    nothing: "there are no files",
+    ways: Tool::one_way,
     run,
 };
 
-fn open(state: &State<'_>) -> Result<Vec<Vec<Argument>>, String> {
-    if state.files.is_empty() {
-        return Err("there are no files".to_owned());
-    }
-    Ok(vec![vec![Argument { name: "text", values: Values::Text, optional: false }]])
+fn subjects(state: &State<'_>) -> Subjects {
+    if state.files.is_empty() { Subjects::These(Vec::new()) } else { Subjects::Any }
 }
 
 fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {

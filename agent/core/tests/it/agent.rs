@@ -2,6 +2,7 @@
 
 use chargehand_core::agent::{self, Start};
 use chargehand_core::change::{Change, ChangeKind};
+use chargehand_core::contract::Gate;
 use chargehand_core::event::Event;
 use chargehand_core::ports::{Answer, Model, ModelError, Reply, Request, Stop, Usage, Watch};
 use chargehand_core::script::Script;
@@ -47,6 +48,18 @@ fn a_worker_finishes() {
         })
         .collect();
     assert_eq!(kinds, ["turn", "called", "observed", "turn", "called", "stopped"]);
+}
+
+#[test]
+fn a_turn_says_what_is_shut_and_why() {
+    let seen = check(&[CREATE, FINISH], &Stop::Finished("done".to_owned()));
+    let finish = |event: &Event| {
+        let Event::TurnStarted { tools, gates, .. } = event else { return None };
+        let shut = gates.iter().find(|shut| shut.tool == "finish");
+        Some((tools.contains(&"finish".to_owned()), shut.map(|shut| shut.gate)))
+    };
+    let finish: Vec<_> = seen.events.iter().filter_map(finish).collect();
+    assert_eq!(finish, [(false, Some(Gate::FinishAfterChange)), (true, None)]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod agent;
 mod check;
 mod contract;
+mod gates;
 mod memory;
 mod menu;
 mod pin;
@@ -12,4 +13,5 @@ mod report;
 mod tidy;
 mod tool;
 mod tools;
+mod walk;
 mod world;

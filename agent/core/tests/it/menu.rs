@@ -15,6 +15,7 @@ fn menu(entries: &[(&'static str, &[Row])]) -> Menu {
     let entry = |(tool, arguments): &(&'static str, &[Row])| Entry {
         tool,
         arguments: arguments.iter().map(argument).collect(),
+        not: Vec::new(),
     };
     Menu { entries: entries.iter().map(entry).collect(), ..Menu::default() }
 }

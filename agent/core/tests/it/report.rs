@@ -1,8 +1,9 @@
 //! Reports: the exit code follows from the stop and the evidence.
 
-use chargehand_core::contract::ContractFile;
+use chargehand_core::contract::{ContractFile, Gate};
 use chargehand_core::event::Event;
 use chargehand_core::evidence::Evidence;
+use chargehand_core::menu::Shut;
 use chargehand_core::ports::{Stop, Usage};
 use chargehand_core::report::{Report, SCHEMA, Verdict, totals, turns};
 use chargehand_core::tool::{Observation, ToolCall};
@@ -69,13 +70,17 @@ fn a_report_survives_its_own_json() {
 fn turns_are_read_from_events() {
     let call = ToolCall::new("list_dir", "{\"path\":\".\"}").unwrap();
     let usage = Usage { prompt_n: 3, cache_n: 4, predicted_n: 5, ..Usage::default() };
+    let reason = "nothing was changed".to_owned();
+    let shut = Shut { gate: Gate::FinishAfterChange, tool: "finish".to_owned(), reason };
     let events = [
+        Event::TurnStarted { turn: 1, tools: Vec::new(), gates: vec![shut.clone()] },
         Event::Called { turn: 1, call: call.clone(), usage },
         Event::Observed { turn: 1, observation: Observation::done("x") },
         Event::Malformed { turn: 2, text: "t".to_owned(), reason: "r".to_owned(), usage },
     ];
     let turns = turns(&events);
     assert_eq!(turns.len(), 2);
+    assert_eq!((&turns[0].gates, &turns[1].gates), (&vec![shut], &Vec::new()));
     assert_eq!(turns[0].observation, Some(Observation::done("x")));
     assert_eq!(turns[1].malformed.as_deref(), Some("t"));
     assert_eq!(

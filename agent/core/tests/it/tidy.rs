@@ -29,9 +29,9 @@ const ROOMS: &[Room] = &[
         imports: &["chargehand-grammar"],
         layers: &[
             &["bytes", "rel_path", "tool"],
-            &["change", "contract", "memory", "menu", "transcript"],
-            &["evidence", "state"],
-            &["event", "prompt"],
+            &["change", "contract", "memory", "transcript"],
+            &["evidence", "menu", "state"],
+            &["event", "gates", "prompt"],
             &["ports"],
             &["check", "script", "tools"],
             &["agent", "report"],
@@ -41,7 +41,7 @@ const ROOMS: &[Room] = &[
         folder: "agent/engine",
         imports: &["chargehand-grammar", "chargehand-core", "llama-sys", "llama-cpp-2"],
         layers: &[
-            &["ffi", "gbnf_text", "gguf", "log", "output", "sampler"],
+            &["ffi", "gguf", "log", "output", "sampler"],
             &["template", "vocab"],
             &["constraint", "engine", "prompt"],
             &["dry_run", "session"],

@@ -16,7 +16,8 @@ use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 
 use super::{ConstraintError, Matcher};
 use crate::output::Output;
-use crate::vocab::{Vocab, to_llama};
+use crate::sampler::to_llama;
+use crate::vocab::Vocab;
 
 /// llama.cpp's matcher and the text so far.
 #[derive(Debug)]

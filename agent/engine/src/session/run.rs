@@ -10,8 +10,8 @@ use super::timings::Timings;
 use super::{Ending, Observer, Progress, Session, SessionError, Wish};
 use crate::constraint::{ConstraintError, Matcher};
 use crate::output::Output;
-use crate::sampler::Sampler;
-use crate::vocab::{Vocab, to_llama};
+use crate::sampler::{Sampler, to_llama};
+use crate::vocab::Vocab;
 
 /// News about generated text come at most this often.
 const TELL_EVERY: Duration = Duration::from_millis(20);

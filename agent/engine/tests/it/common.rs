@@ -9,7 +9,9 @@ use chargehand_core::memory::{Budget, Footprint, LoadOptions, Plan, plan};
 use chargehand_core::tool::ToolSpec;
 use chargehand_core::transcript::Message;
 use chargehand_engine::engine::{Backend, Engine};
-use chargehand_engine::session::{Observer, Progress};
+use chargehand_engine::sampler::Sampling;
+use chargehand_engine::session::{Observer, Outcome, Progress, Session, Wish};
+use chargehand_engine::template::{Segment, SegmentKind};
 use serde_json::json;
 
 pub(crate) fn backend() -> &'static Backend {
@@ -101,4 +103,35 @@ impl Observer for Notes {
         let is_text = |progress: &&Progress| matches!(progress, Progress::Text { .. });
         self.seen.iter().filter(is_text).count() >= self.patience
     }
+}
+
+/// A call of `read_file` in the plain envelope with any path.
+pub(crate) const CALL: &str = r#"
+root ::= "{\"tool\":\"read_file\",\"args\":{\"path\":\"" char{1,12} "\"}}"
+char ::= [^"\\\x00-\x1F\x7F] | "\\" ["\\/bfnrt]
+"#;
+
+pub(crate) fn greedy(grammar: Option<&str>, max_tokens: u32) -> Wish<'_> {
+    Wish { grammar, sampling: Sampling::default(), max_tokens }
+}
+
+pub(crate) fn warm(grammar: Option<&str>, temperature: f32, seed: u32) -> Wish<'_> {
+    let sampling = Sampling { temperature, seed, ..Sampling::default() };
+    Wish { grammar, sampling, max_tokens: 64 }
+}
+
+pub(crate) fn prompt(engine: &Engine<'_>, user: &str) -> Vec<Segment> {
+    engine.template().render(&system_and(user), &tools()).unwrap()
+}
+
+pub(crate) fn ask(session: &mut Session<'_>, prompt: &[Segment], wish: &Wish<'_>) -> Outcome {
+    session.generate(prompt, wish, &mut Notes::patient()).unwrap()
+}
+
+pub(crate) fn template(text: &str) -> Segment {
+    Segment { text: text.to_owned(), kind: SegmentKind::Template }
+}
+
+pub(crate) fn data(text: &str) -> Segment {
+    Segment { text: text.to_owned(), kind: SegmentKind::Data }
 }

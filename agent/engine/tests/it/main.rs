@@ -9,6 +9,7 @@ mod corpus;
 mod dry_run;
 mod families;
 mod gguf;
+mod grammar;
 mod session;
 mod template;
 mod tokenizers;
