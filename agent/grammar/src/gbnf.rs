@@ -39,11 +39,14 @@
 //! | `!<tok>` | any other token, control tokens too | any other token of whole characters, no control token |
 //! | control tokens inside strings | allowed where their *text* fits | only where the grammar names them |
 //! | the bytes F5 to FF, and others that are never UTF-8 | allowed where a class is negated | never |
+//! | `#! bind NAME` behind a rule | a comment | a [`Bound`] rule, refused until its data are given |
+//! | `#!` elsewhere | a comment | refused: a binding that nobody reads would leave its rule open |
 //! | a token that ends inside a character, in `[^é]` | refused where it could become an excluded character | allowed where it can become another one |
 //!
 //! Only what every version of llama.cpp reads the same way is ever printed, and `parse(print(x)) == x` holds for
 //! every grammar that came from the parser.
 
+mod bound;
 mod class;
 mod error;
 mod parse;
@@ -55,6 +58,7 @@ use std::collections::HashMap;
 
 use crate::limits::Limits;
 
+pub use bound::Bound;
 pub use class::CharSet;
 pub use error::{GbnfError, Mistake};
 
@@ -138,12 +142,15 @@ pub(crate) struct Rule {
     pub(crate) body: Expr,
     /// The line of the text it was read from, from 1.
     pub(crate) line: Option<usize>,
+    /// What narrows it further.
+    pub(crate) bound: Option<Bound>,
 }
 
 impl PartialEq for Grammar {
     /// Where a rule stood in a text does not matter.
     fn eq(&self, other: &Self) -> bool {
-        let same = |(a, b): (&Rule, &Rule)| a.name == b.name && a.body == b.body;
+        let same =
+            |(a, b): (&Rule, &Rule)| a.name == b.name && a.body == b.body && a.bound == b.bound;
         self.rules.len() == other.rules.len() && self.rules.iter().zip(&other.rules).all(same)
     }
 }
@@ -203,6 +210,34 @@ impl Grammar {
         self.rules.iter().map(|rule| (rule.name.as_str(), &rule.body))
     }
 
+    /// Binds the rule `name`: a matcher allows of it only what the [binding](crate::bindings) does.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such rule, or it is bound already.
+    pub fn bind(&mut self, name: &str, bound: Bound) {
+        let place = self.place(name);
+        let rule = place.and_then(|place| self.rules.get_mut(place));
+        let Some(rule) = rule.filter(|rule| rule.bound.is_none()) else {
+            unreachable!("BUG: rule `{name}` is not there to be bound, or bound already");
+        };
+        rule.bound = Some(bound);
+    }
+
+    /// Returns what the rule `name` is bound to.
+    #[must_use]
+    pub fn bound(&self, name: &str) -> Option<&Bound> {
+        self.place(name).and_then(|place| self.rules[place].bound.as_ref())
+    }
+
+    /// Returns the same grammar without bindings: what llama.cpp reads.
+    #[must_use]
+    pub fn unbound(&self) -> Self {
+        let mut open = self.clone();
+        open.rules.iter_mut().for_each(|rule| rule.bound = None);
+        open
+    }
+
     /// Returns the line of the text from which the rule `name` was read.
     #[must_use]
     pub fn line(&self, name: &str) -> Option<usize> {
@@ -216,7 +251,7 @@ impl Grammar {
 
     fn push(&mut self, name: &str, body: Expr, line: Option<usize>) {
         self.places.insert(name.to_owned(), self.rules.len());
-        self.rules.push(Rule { name: name.to_owned(), body, line });
+        self.rules.push(Rule { name: name.to_owned(), body, line, bound: None });
     }
 }
 

@@ -1,6 +1,10 @@
 //! The rules of JSON values as a tool call needs them: compact, and never a text that a parser refuses.
 
-use crate::gbnf::{Expr, Grammar};
+mod between;
+
+use crate::gbnf::{CharSet, Expr, Grammar};
+
+pub use between::natural_between;
 
 /// The rule for a JSON string with any content.
 pub const STRING: &str = "json-string";
@@ -28,6 +32,40 @@ pub fn string(grammar: &mut Grammar) -> Expr {
     let body = Expr::Many(Box::new(Expr::rule("json-char")));
     grammar.add(STRING, Expr::Seq(vec![quote(), body, quote()]));
     Expr::rule(STRING)
+}
+
+/// Returns the expression for a JSON string with any content in the one spelling that [`quote`] gives it.
+#[must_use]
+pub fn quoted() -> Expr {
+    let mark = || Expr::literal("\"");
+    Expr::Seq(vec![mark(), Expr::Many(Box::new(quoted_char())), mark()])
+}
+
+/// Returns the expression for one character of such a string.
+pub(crate) fn quoted_char() -> Expr {
+    let code = Expr::Any(vec![
+        Expr::Seq(vec![Expr::literal("0"), Expr::Class("[0-7be-f]")]),
+        Expr::Seq(vec![Expr::literal("1"), Expr::Class("[0-9a-f]")]),
+        Expr::literal("7f"),
+    ]);
+    let long = Expr::Seq(vec![Expr::literal("u00"), code]);
+    let escape = Expr::Any(vec![Expr::Class("[\"\\\\bfnrt]"), long]);
+    Expr::Any(vec![
+        Expr::Class("[^\"\\\\\\x00-\\x1F\\x7F]"),
+        Expr::Seq(vec![Expr::literal("\\"), escape]),
+    ])
+}
+
+/// Returns the expression for one character of such a string that is not `c`.
+pub(crate) fn quoted_char_but(c: char) -> Expr {
+    let control = ('\0'..=' ').filter(|c| *c != ' ').chain(['\u{7F}']);
+    let escaped = control.chain(['"', '\\']);
+    let others = escaped.clone().filter(|other| *other != c).map(String::from);
+    let others: Vec<String> = others.map(|other| quote(&other)).collect();
+    let inner = others.iter().map(|other| &other[1..other.len() - 1]);
+    let plain = escaped.chain([c]).map(|c| (c, c));
+    let plain = CharSet::except(plain).map(Expr::Chars);
+    Expr::Any(plain.into_iter().chain([Expr::one_of(inner)]).collect())
 }
 
 /// Adds the rule [`NATURAL`], and returns a reference to it.

@@ -10,6 +10,10 @@
 //! branch looks at the next byte. Where all safe characters lead the same way, as in strings, only the tokens with
 //! other characters are looked at. And the tree of tokens is walked only where the grammar can go.
 //!
+//! A rule may be bound to data beside the text, a [binding](crate::bindings). What that allows is run natively, as
+//! places beyond the end of the program, or narrows what the program does: facts that were said earlier and still
+//! matter are part of a place, and are forgotten when they do not.
+//!
 //! It deliberately does not know models, logits, or tokenizers, and it never allows everything: what is too large,
 //! too ambiguous or wrong is an error.
 //!
@@ -28,17 +32,31 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod alive;
 mod analysis;
+mod bind;
+mod bound;
 mod choice;
 mod closure;
 mod completion;
 mod constraint;
+mod contexts;
+mod correct;
+mod distances;
 mod emit;
+mod emit_bound;
 mod error;
 mod explain;
+mod forbidden;
+mod include;
+mod inside;
+mod kept;
 mod mask;
+mod native;
+mod order;
 mod places;
 mod program;
+mod shortest;
 mod states;
 mod step;
 mod strings;
@@ -48,6 +66,6 @@ mod walk;
 
 pub use completion::Landing;
 pub use constraint::{Constraint, Forced, State};
-pub use error::{CompileError, MatchError, Place, TokenProblem};
+pub use error::{BindingProblem, CompileError, MatchError, Place, TokenProblem};
 pub use explain::{Expectation, Explanation, What};
 pub use mask::Mask;

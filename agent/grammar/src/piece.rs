@@ -16,7 +16,15 @@ pub const MAX_CHARS: usize = 8 * 1024;
 /// reference to them. Their names begin with `name`. A text that is too long gives nothing.
 #[must_use]
 pub fn unique(grammar: &mut Grammar, name: &str, text: &str) -> Option<Expr> {
-    if text.is_empty() || text.chars().count() > MAX_CHARS {
+    if text.chars().count() > MAX_CHARS {
+        return None;
+    }
+    rules(grammar, name, text)
+}
+
+/// The same for a text of any length; an empty one gives nothing.
+pub(crate) fn rules(grammar: &mut Grammar, name: &str, text: &str) -> Option<Expr> {
+    if text.is_empty() {
         return None;
     }
     let automaton = Automaton::new(text);

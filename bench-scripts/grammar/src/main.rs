@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chargehand_grammar::{Constraint, Grammar, TokenId, Vocabulary};
+use chargehand_grammar::{Constraint, Grammar, Limits, TokenId, Vocabulary};
 use rustix::time::{ClockId, clock_gettime};
 use tokenizer::Tokenizer;
 use workloads::Workload;
@@ -107,7 +107,9 @@ fn round(
     let grammar = Grammar::parse(&workload.gbnf)?;
     round.parse = clock.since(begun);
     let begun = clock.now();
-    let mut constraint = Constraint::new(&grammar, Arc::clone(vocabulary))?;
+    let limits = Limits::default();
+    let mut constraint =
+        Constraint::bound(&grammar, &workload.bindings, Arc::clone(vocabulary), &limits)?;
     round.compile = clock.since(begun);
     for (text, tokens) in workload.texts.iter().zip(texts) {
         let mut state = constraint.start();
@@ -144,7 +146,8 @@ fn row(
     let advances = medians(rounds, |round| &round.advances);
     let mean =
         |times: &[Duration]| micros(times.iter().sum::<Duration>()) / times.len().max(1) as f64;
-    let first: Duration = masks[..texts[0].len()].iter().sum();
+    let first: Duration =
+        masks.iter().zip(&advances).take(texts[0].len()).map(|(a, b)| *a + *b).sum();
     let mut sorted = masks.clone();
     sorted.sort_unstable();
     let at = |share: usize| micros(sorted[(sorted.len() - 1) * share / 1_000]);

@@ -2,23 +2,42 @@
 //!
 //! Written by rule and the same each time. The texts are plausible calls; no model said them.
 
-use chargehand_grammar::{Expr, Grammar, json};
+use chargehand_grammar::{Binding, Bindings, Bound, Expr, Grammar, json};
 use serde_json::{Value, json};
 
 /// A grammar, and texts under it.
 pub(crate) struct Workload {
     pub(crate) name: &'static str,
     pub(crate) gbnf: String,
+    pub(crate) bindings: Bindings,
     pub(crate) texts: Vec<String>,
+}
+
+impl Workload {
+    fn plain(name: &'static str, gbnf: String, texts: Vec<String>) -> Self {
+        Self { name, gbnf, bindings: Bindings::new(), texts }
+    }
 }
 
 /// Returns all workloads.
 pub(crate) fn all() -> Vec<Workload> {
-    vec![tools(), functions(), paths(), free_json(), short_strings()]
+    let mut all = vec![tools(), functions(), paths(), free_json(), short_strings()];
+    all.extend([piece(), edit(), without_words()].into_iter().flatten());
+    all
 }
 
 /// A file of this crate, as a model would copy or write it.
 const CODE: &str = include_str!("tokenizer.rs");
+
+/// Code of this project, as a file in which something is to be changed.
+const FILES: [&str; 4] = [
+    include_str!("../../../agent/grammar/src/schema/compiler.rs"),
+    include_str!("../../../agent/grammar/src/schema/emit.rs"),
+    include_str!("../../../agent/grammar/src/schema/emit_object.rs"),
+    include_str!("../../../agent/grammar/src/schema/dfa.rs"),
+];
+/// The length of that file.
+const FILE_BYTES: usize = 50_000;
 
 /// The type of an argument.
 enum Type {
@@ -59,7 +78,7 @@ fn tools() -> Workload {
             json!({"tool": "finish", "args": {"summary": "The tokenizer reads both forms now; 漢字 pass too.", "success": true}}),
         ]);
     }
-    Workload { name: "a", gbnf: calls_of("tool", "args", &tools), texts: printed(&calls) }
+    Workload::plain("a", calls_of("tool", "args", &tools), printed(&calls))
 }
 
 /// Thirty functions with arguments of many names and types.
@@ -94,7 +113,7 @@ fn functions() -> Workload {
         .collect();
     let functions: Vec<(&str, &[(&str, Type)])> =
         functions.iter().map(|(name, arguments)| (*name, arguments.as_slice())).collect();
-    Workload { name: "b", gbnf: calls_of("name", "arguments", &functions), texts: printed(&calls) }
+    Workload::plain("b", calls_of("name", "arguments", &functions), printed(&calls))
 }
 
 /// A path out of 5,000.
@@ -140,7 +159,7 @@ fn paths() -> Workload {
     let chosen = all.iter().step_by(83);
     let calls: Vec<Value> =
         chosen.map(|path| json!({"tool": "read_file", "args": {"path": path}})).collect();
-    Workload { name: "c", gbnf: grammar.to_string(), texts: printed(&calls) }
+    Workload::plain("c", grammar.to_string(), printed(&calls))
 }
 
 /// Any JSON.
@@ -163,7 +182,7 @@ fn free_json() -> Workload {
             })
         })
         .collect();
-    Workload { name: "e", gbnf, texts: printed(&documents) }
+    Workload::plain("e", gbnf, printed(&documents))
 }
 
 /// Strings of limited length, where each character is a state of its own.
@@ -176,7 +195,88 @@ fn short_strings() -> Workload {
     let texts: Vec<Value> = (0..10)
         .map(|at| json!({"name": format!("Straße {at}, 漢字 \"x\""), "about": code[at * 9..at * 9 + 8].join("\n")}))
         .collect();
-    Workload { name: "s", gbnf: rules, texts: printed(&texts) }
+    Workload::plain("s", rules, printed(&texts))
+}
+
+/// A piece of a file of 50 kB that occurs in it once.
+fn piece() -> Option<Workload> {
+    let file = file();
+    let bindings = Bindings::new().with("old", Binding::piece(file.as_str()));
+    edits("d", &file, bindings, &["old"])
+}
+
+/// The same for one of 100 files, with a new text that differs.
+fn edit() -> Option<Workload> {
+    let file = file();
+    let paths: Vec<String> = (0..100).map(|at| format!("src/part_{at}/code.rs")).collect();
+    let each = paths.iter().map(|path| (path.as_str(), Binding::piece(file.as_str())));
+    let bindings = Bindings::new()
+        .with("old", Binding::by("path", each))
+        .with("path", Binding::one_of(paths.iter().map(String::as_str)))
+        .with("new", Binding::other_than_said("old"));
+    edits("f", &file, bindings, &["path", "old", "new"])
+}
+
+/// A description without words of judgement.
+fn without_words() -> Option<Workload> {
+    let words = [
+        "pass", "fail", "correct", "wrong", "good", "bad", "success", "error", "approve", "reject",
+    ];
+    let mut grammar = Grammar::new(Expr::Seq(vec![
+        Expr::literal("{\"description\":"),
+        Expr::rule("description"),
+        Expr::literal("}"),
+    ]));
+    let string = json::string(&mut grammar);
+    grammar.add("description", string);
+    grammar.bind("description", Bound::to("words")?);
+    let bindings = Bindings::new().with("words", Binding::without_in_any_case(words));
+    let lines = CODE.lines().filter(|line| {
+        let line = line.to_lowercase();
+        words.iter().all(|word| !line.contains(word))
+    });
+    let lines: Vec<&str> = lines.collect();
+    let texts = lines.chunks(9).map(|lines| json!({"description": lines.join("\n")}));
+    let texts: Vec<Value> = texts.collect();
+    Some(Workload { name: "w", gbnf: grammar.to_string(), bindings, texts: printed(&texts) })
+}
+
+fn file() -> String {
+    let mut file = FILES.concat();
+    file.truncate(file.floor_char_boundary(FILE_BYTES));
+    file
+}
+
+fn edits(name: &'static str, file: &str, bindings: Bindings, bound: &[&str]) -> Option<Workload> {
+    let mut grammar = Grammar::new(Expr::Seq(vec![
+        Expr::literal("{\"tool\":\"edit\",\"args\":{\"path\":"),
+        Expr::rule("path"),
+        Expr::literal(",\"old\":"),
+        Expr::rule("old"),
+        Expr::literal(",\"new\":"),
+        Expr::rule("new"),
+        Expr::literal("}}"),
+    ]));
+    let string = json::string(&mut grammar);
+    for rule in ["path", "old", "new"] {
+        grammar.add(rule, string.clone());
+    }
+    for rule in bound {
+        grammar.bind(rule, Bound::to(rule)?);
+    }
+    let lines: Vec<&str> = file.lines().collect();
+    let pieces = (0..lines.len()).step_by(37).map(|at| {
+        let length = 2 + at % 5;
+        lines[at..(at + length).min(lines.len())].join("\n")
+    });
+    let once = |piece: &String| file.matches(piece.as_str()).count() == 1;
+    let calls = pieces.filter(once).enumerate().map(|(at, old)| {
+        let new = old.replace("self", "this").replace("let ", "let mut ") + "\n";
+        let path = format!("src/part_{at}/code.rs");
+        json!({"tool": "edit", "args": {"path": path, "old": old, "new": new}})
+    });
+    let calls: Vec<Value> = calls.collect();
+    Some(Workload { name, gbnf: grammar.to_string(), bindings, texts: printed(&calls) })
 }
 
 /// Returns the grammar of a call of one of `tools`, its arguments in their order.

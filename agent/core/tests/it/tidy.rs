@@ -22,7 +22,15 @@ const ROOMS: &[Room] = &[
     Room {
         folder: "agent/grammar",
         imports: &[],
-        layers: &[&["limits"], &["gbnf", "vocabulary"], &["json", "matcher"], &["piece", "schema"]],
+        layers: &[
+            &["limits"],
+            &["gbnf", "vocabulary"],
+            &["json"],
+            &["piece"],
+            &["bindings"],
+            &["matcher"],
+            &["schema"],
+        ],
     },
     Room {
         folder: "agent/core",

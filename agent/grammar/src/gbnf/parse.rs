@@ -5,7 +5,7 @@ mod terminal;
 
 use std::collections::HashMap;
 
-use super::{Expr, GbnfError, Grammar, Mistake};
+use super::{Bound, Expr, GbnfError, Grammar, Mistake};
 use crate::limits::Limits;
 use scan::Scanner;
 pub(super) use terminal::char_set;
@@ -110,6 +110,7 @@ impl Group {
 
 impl<'t> Parser<'t> {
     fn rule(&mut self) -> Result<(), GbnfError> {
+        self.no_mark()?;
         let at = self.scanner.at();
         let Some(name) = self.scanner.word() else {
             return self.fail(at, Mistake::Syntax, self.no_name());
@@ -158,6 +159,9 @@ impl<'t> Parser<'t> {
     /// Reads the next part of a body, and returns whether there was one.
     fn part(&mut self, name: &'t str, body: &mut Body) -> Result<bool, GbnfError> {
         let at = self.scanner.at();
+        if !self.scanner.is_at_end() && !self.scanner.is_at_newline() {
+            self.no_mark()?;
+        }
         match self.scanner.peek() {
             Some(b'(') => {
                 if body.open.len() == self.limits.nesting {
@@ -278,11 +282,33 @@ impl<'t> Parser<'t> {
             let message = format!("{} is no part of rule `{name}`", self.found());
             return self.fail(self.scanner.at(), Mistake::Syntax, message);
         }
+        if let Some(at) = self.scanner.mark()
+            && let Some(comment) = self.scanner.take_mark()
+        {
+            let Some(bound) = Bound::parse(comment) else {
+                let message =
+                    "`#!` binds the rule before it: `#! bind NAME` or `#! bind NAME sha256:DIGITS`";
+                return self.fail(at, Mistake::Syntax, message.to_owned());
+            };
+            self.grammar.bind(name, bound);
+        }
         self.scanner.space(true);
         Ok(())
     }
 
+    /// A binding that nobody reads would leave its rule open.
+    fn no_mark(&self) -> Result<(), GbnfError> {
+        match self.scanner.mark() {
+            None => Ok(()),
+            Some(at) => {
+                let message = "`#!` stands at the end of the line with which a rule ends";
+                self.fail(at, Mistake::Trap, message.to_owned())
+            }
+        }
+    }
+
     fn finish(self) -> Result<Grammar, GbnfError> {
+        self.no_mark()?;
         if self.grammar.rules.is_empty() {
             let message =
                 "the grammar has no rule; to llama.cpp's sampler that means \"everything\"";

@@ -6,9 +6,12 @@ use super::{Expr, Grammar, TokenName, class};
 
 impl Display for Grammar {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        for (name, body) in self.rules() {
-            write!(f, "{name} ::= ")?;
-            write_expr(f, body, Place::Rule)?;
+        for rule in &self.rules {
+            write!(f, "{} ::= ", rule.name)?;
+            write_expr(f, &rule.body, Place::Rule)?;
+            if let Some(bound) = &rule.bound {
+                write!(f, " #! {bound}")?;
+            }
             f.write_char('\n')?;
         }
         Ok(())

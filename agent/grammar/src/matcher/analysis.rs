@@ -2,6 +2,7 @@
 //!
 //! Nothing here calls itself, and each step is looked at once a question: a chain of 100,000 rules is no danger.
 
+use super::bound::Bind;
 use super::program::{Op, Position, Program, RuleId};
 
 /// Which steps are walked through.
@@ -61,18 +62,28 @@ fn walk(program: &Program, through: Through) -> Walk {
             Op::Table(table) if takes => {
                 open.extend(program.spans_of(table).iter().map(|span| (span.target, routine)));
             }
-            Op::Byte(_) | Op::Token(_) | Op::Table(_) => {}
+            Op::Byte(_) | Op::Token(_) | Op::Table(_) | Op::Native => {}
+            Op::Bind(bind) => match program.binds[bind as usize] {
+                // A native automaton takes bytes.
+                Bind::Native(_) if !takes => {}
+                Bind::By(_, branches) => {
+                    for called in program.branches[branches as usize].values() {
+                        walk.meet(*called, (at + 1, routine), takes, &mut waiting, &mut open);
+                    }
+                }
+                Bind::Leave(_) if !takes && program.is_empty_excluded(bind) => {}
+                Bind::Native(_)
+                | Bind::Saying(_)
+                | Bind::Said(..)
+                | Bind::Forget(_)
+                | Bind::Watch(..)
+                | Bind::WatchSaid(..)
+                | Bind::Leave(_) => open.push((at + 1, routine)),
+            },
             Op::Jump(target) => open.push((target, routine)),
             Op::Split(target) => open.extend([(at + 1, routine), (target, routine)]),
             Op::Call(called) | Op::Last(called) => {
-                if !takes {
-                    walk.calls.push((routine, called));
-                }
-                if walk.ends[called as usize] {
-                    open.push((at + 1, routine));
-                } else {
-                    waiting[called as usize].push((at + 1, routine));
-                }
+                walk.meet(called, (at + 1, routine), takes, &mut waiting, &mut open);
             }
             Op::End => {
                 walk.ends[routine as usize] = true;
@@ -81,6 +92,27 @@ fn walk(program: &Program, through: Through) -> Walk {
         }
     }
     walk
+}
+
+impl Walk {
+    /// Notes a call, and goes on behind it at once or when the routine is known to end.
+    fn meet(
+        &mut self,
+        called: RuleId,
+        behind: (Position, RuleId),
+        takes: bool,
+        waiting: &mut [Vec<(Position, RuleId)>],
+        open: &mut Vec<(Position, RuleId)>,
+    ) {
+        if !takes {
+            self.calls.push((behind.1, called));
+        }
+        if self.ends[called as usize] {
+            open.push(behind);
+        } else {
+            waiting[called as usize].push(behind);
+        }
+    }
 }
 
 /// Returns a rank for each routine, so that a call leads to a higher one; or a circle of calls.

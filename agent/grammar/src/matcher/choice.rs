@@ -14,8 +14,10 @@ const MAX_DEPTH: usize = 200;
 /// An alternative: the text it begins with, and what follows.
 #[derive(Clone, Copy)]
 pub(super) struct Alternative<'g> {
-    head: &'g [u8],
-    rest: &'g [Expr],
+    pub(super) head: &'g [u8],
+    pub(super) rest: &'g [Expr],
+    /// What a binding asks for at the end.
+    pub(super) last: Option<u32>,
 }
 
 impl<'g> Emitter<'g> {
@@ -32,7 +34,7 @@ impl<'g> Emitter<'g> {
     }
 
     /// Writes alternatives whose heads are sorted, those without a head first.
-    fn alternatives(
+    pub(super) fn alternatives(
         &mut self,
         alternatives: &[Alternative<'g>],
         depth: usize,
@@ -50,7 +52,7 @@ impl<'g> Emitter<'g> {
             for byte in alternative.head {
                 self.push(Op::Byte(*byte))?;
             }
-            alternative.rest.iter().try_for_each(|part| self.expr(part, depth + 1))?;
+            self.rest(alternative, depth)?;
             if let Some(split) = split {
                 exits.push(self.push(Op::Jump(0))?);
                 self.land(&[split]);
@@ -99,6 +101,15 @@ impl<'g> Emitter<'g> {
         Ok(())
     }
 
+    /// Writes what follows the head of an alternative.
+    fn rest(&mut self, alternative: &Alternative<'g>, depth: usize) -> Result<(), CompileError> {
+        alternative.rest.iter().try_for_each(|part| self.expr(part, depth + 1))?;
+        match alternative.last {
+            Some(bind) => self.push(Op::Bind(bind)).map(drop),
+            None => Ok(()),
+        }
+    }
+
     /// Writes alternatives that begin with the same byte, after that byte.
     fn group(
         &mut self,
@@ -113,11 +124,11 @@ impl<'g> Emitter<'g> {
             self.push(Op::Byte(*byte))?;
         }
         if let [only] = group {
-            return only.rest.iter().try_for_each(|part| self.expr(part, depth + 1));
+            return self.rest(only, depth);
         }
         let cut = |alternative: &Alternative<'g>| Alternative {
             head: &alternative.head[common..],
-            rest: alternative.rest,
+            ..*alternative
         };
         let cut: Vec<Alternative<'g>> = group.iter().map(cut).collect();
         self.alternatives(&cut, depth, shared + 1)
@@ -132,15 +143,17 @@ fn flatten<'g>(parts: &'g [Expr], alternatives: &mut Vec<Alternative<'g>>) {
             None => drop(open.pop()),
             Some(Expr::Any(inner)) => open.push(inner.iter()),
             Some(Expr::Literal(text)) => {
-                alternatives.push(Alternative { head: text.as_bytes(), rest: &[] });
+                alternatives.push(Alternative { head: text.as_bytes(), rest: &[], last: None });
             }
             Some(Expr::Seq(parts)) => alternatives.push(match parts.split_first() {
-                Some((Expr::Literal(text), rest)) => Alternative { head: text.as_bytes(), rest },
-                Some(_) | None => Alternative { head: &[], rest: parts },
+                Some((Expr::Literal(text), rest)) => {
+                    Alternative { head: text.as_bytes(), rest, last: None }
+                }
+                Some(_) | None => Alternative { head: &[], rest: parts, last: None },
             }),
             Some(other) => {
                 let rest = std::slice::from_ref(other);
-                alternatives.push(Alternative { head: &[], rest });
+                alternatives.push(Alternative { head: &[], rest, last: None });
             }
         }
     }

@@ -7,6 +7,8 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 
+use super::bound::Bound;
+use super::contexts::{ContextId, NOTHING};
 use super::error::MatchError;
 use super::places::{Place, PlaceSets, WHOLE};
 use super::program::{Op, Program, RuleId};
@@ -26,9 +28,12 @@ pub(super) struct Closure {
     seen: Vec<Place>,
     seen_many: HashSet<Place, Mixing>,
     /// Calls by the rank of the routine: where each goes on.
-    calls: BinaryHeap<Reverse<(u32, RuleId, Place)>>,
+    calls: BinaryHeap<Reverse<Call>>,
     callers: Vec<Place>,
 }
+
+/// The rank of a routine, the routine, what was said before, and where a caller goes on.
+type Call = (u32, RuleId, ContextId, Place);
 
 /// What a closure may use up.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +44,7 @@ pub(super) struct Fuel {
 }
 
 impl Fuel {
-    fn take(&mut self, steps: usize) -> Result<(), MatchError> {
+    pub(super) fn take(&mut self, steps: usize) -> Result<(), MatchError> {
         self.left = self.left.checked_sub(steps).ok_or(MatchError::Work(self.work))?;
         Ok(())
     }
@@ -51,19 +56,20 @@ impl Closure {
         &mut self,
         program: &Program,
         stacks: &mut PlaceSets,
+        bound: &mut Bound,
         seeds: impl IntoIterator<Item = Place>,
         fuel: &mut Fuel,
     ) -> Result<(), MatchError> {
         self.clear();
         self.open.extend(seeds);
         while let Some(place) = self.open.pop() {
-            self.step(program, stacks, place, Entered::Before, fuel)?;
+            self.step(program, stacks, bound, place, Entered::Before, fuel)?;
         }
-        while let Some(Reverse((_, routine, first))) = self.calls.pop() {
+        while let Some(Reverse((_, routine, context, first))) = self.calls.pop() {
             self.callers.clear();
             self.callers.push(first);
-            while let Some(Reverse((_, same, caller))) = self.calls.peek()
-                && *same == routine
+            while let Some(Reverse((_, same, with, caller))) = self.calls.peek()
+                && (*same, *with) == (routine, context)
             {
                 if self.callers.last() != Some(caller) {
                     self.callers.push(*caller);
@@ -72,9 +78,9 @@ impl Closure {
             }
             let (stack, _) = stacks.intern(&self.callers);
             let start = program.routines[routine as usize].start;
-            self.open.push(Place { at: start, stack });
+            self.open.push(Place { at: start, stack, context });
             while let Some(place) = self.open.pop() {
-                self.step(program, stacks, place, Entered::Now, fuel)?;
+                self.step(program, stacks, bound, place, Entered::Now, fuel)?;
             }
         }
         self.found.sort_unstable();
@@ -98,6 +104,7 @@ impl Closure {
         &mut self,
         program: &Program,
         stacks: &PlaceSets,
+        bound: &mut Bound,
         place: Place,
         entered: Entered,
         fuel: &mut Fuel,
@@ -107,9 +114,9 @@ impl Closure {
             self.whole = true;
             return Ok(());
         }
-        let Place { at, stack } = place;
+        let Place { at, stack, context } = place;
         let op = program.op(at);
-        if let Op::Byte(_) | Op::Table(_) | Op::Token(_) = op {
+        if let Op::Byte(_) | Op::Table(_) | Op::Token(_) | Op::Native = op {
             self.found.push(place);
             return if self.found.len() > fuel.width {
                 Err(MatchError::Width(fuel.width))
@@ -120,19 +127,26 @@ impl Closure {
         if self.is_seen(place) {
             return Ok(());
         }
-        let back = Place { at: at + 1, stack };
+        let back = Place { at: at + 1, ..place };
         match op {
-            Op::Byte(_) | Op::Table(_) | Op::Token(_) => {}
-            Op::Jump(target) => self.open.push(Place { at: target, stack }),
-            Op::Split(target) => self.open.extend([Place { at: target, stack }, back]),
-            Op::Call(routine) => self.call(program, routine, &[back], back),
+            Op::Byte(_) | Op::Table(_) | Op::Token(_) | Op::Native => {}
+            Op::Jump(target) => self.open.push(Place { at: target, ..place }),
+            Op::Split(target) => self.open.extend([Place { at: target, ..place }, back]),
+            Op::Bind(bind) => self.open.extend(bound.enter(program, bind, place)?),
+            Op::Call(routine) => {
+                self.call(program, routine, &[Place { context: NOTHING, ..back }], back);
+            }
             Op::Last(routine) => {
                 let callers = stacks.get(stack);
                 fuel.take(callers.len())?;
                 self.call(program, routine, callers, back);
             }
             Op::End if entered == Entered::Before => {
-                self.open.extend_from_slice(stacks.get(stack));
+                let callers = stacks.get(stack).iter().copied();
+                self.open.extend(callers.map(|caller| match caller {
+                    WHOLE => WHOLE,
+                    caller => Place { context, ..caller },
+                }));
             }
             // Whoever calls a routine that can be empty goes on at once.
             Op::End => {}
@@ -142,7 +156,8 @@ impl Closure {
 
     fn call(&mut self, program: &Program, routine: RuleId, callers: &[Place], next: Place) {
         let rank = program.ranks[routine as usize];
-        self.calls.extend(callers.iter().map(|caller| Reverse((rank, routine, *caller))));
+        let call = |caller: &Place| Reverse((rank, routine, next.context, *caller));
+        self.calls.extend(callers.iter().map(call));
         if program.nullable[routine as usize] {
             self.open.push(next);
         }

@@ -1,15 +1,19 @@
 //! A compiled grammar, and what can be asked of it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::completion::Distances;
+use super::bind::Given;
+use super::distances::Distances;
 use super::emit;
 use super::error::{CompileError, MatchError};
+use super::kept::Kept;
 use super::mask::Mask;
 use super::places::{Place, WHOLE};
 use super::program::{Op, TokenSet};
-use super::states::{Cursor, Row, StateId, States};
+use super::states::{Cursor, DEAD, Row, StateId, States};
 use super::walk::Walk;
+use crate::bindings::Bindings;
 use crate::gbnf::Grammar;
 use crate::limits::Limits;
 use crate::vocabulary::{Kind, TokenId, Vocabulary};
@@ -24,6 +28,10 @@ pub struct State(StateId);
 impl State {
     pub(super) fn id(self) -> StateId {
         self.0
+    }
+
+    pub(super) fn of(id: StateId) -> Self {
+        Self(id)
     }
 }
 
@@ -52,18 +60,13 @@ pub struct Constraint {
     pub(super) rules: Vec<(String, Option<usize>)>,
     /// Found out when they are first asked for.
     pub(super) distances: Option<Distances>,
+    /// The names of the bindings, by rule.
+    pub(super) bindings: HashMap<usize, String>,
     start: State,
-    masks: Vec<Kept>,
+    pub(super) masks: Vec<Kept>,
     /// Masks that were asked for since the last time some were forgotten have this mark.
-    epoch: u32,
-    walk: Walk,
-}
-
-#[derive(Debug)]
-struct Kept {
-    mask: Mask,
-    state: StateId,
-    epoch: u32,
+    pub(super) epoch: u32,
+    pub(super) walk: Walk,
 }
 
 impl Constraint {
@@ -87,15 +90,39 @@ impl Constraint {
         vocabulary: Arc<Vocabulary>,
         limits: &Limits,
     ) -> Result<Self, CompileError> {
-        let program = emit::program(grammar, &vocabulary, limits)?;
+        Self::bound(grammar, &Bindings::new(), vocabulary, limits)
+    }
+
+    /// Compiles a grammar with the data of its bindings under `limits`.
+    ///
+    /// What is allowed is always a part of what the grammar allows without its bindings.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Constraint::new`]; and when a binding that a rule asks for is not given, is given and not asked
+    /// for, has other data than the text says, or could say something that the rule's own text does not allow.
+    pub fn bound(
+        grammar: &Grammar,
+        bindings: &Bindings,
+        vocabulary: Arc<Vocabulary>,
+        limits: &Limits,
+    ) -> Result<Self, CompileError> {
+        let given = Given::new(grammar, bindings)?;
+        let (program, bodies) = emit::program(grammar, &given, &vocabulary, limits)?;
         let mut states = States::new(program, limits);
         let start = State(states.start().map_err(CompileError::Start)?);
+        given.check(grammar, &mut states, &bodies)?;
         let rules = grammar.rules.iter().map(|rule| (rule.name.clone(), rule.line)).collect();
+        let names = grammar.rules.iter().enumerate();
+        let names =
+            names.filter_map(|(at, rule)| Some((at, rule.bound.as_ref()?.name().to_owned())));
+        let bindings = names.collect();
         Ok(Self {
             states,
             vocabulary,
             rules,
             distances: None,
+            bindings,
             start,
             masks: Vec::new(),
             epoch: 0,
@@ -188,7 +215,7 @@ impl Constraint {
             Some(Cursor::State(other)) => seeds.extend(self.states.sets.get(other)),
         }
         let to = self.states.close(&seeds)?;
-        self.settle(Some(to))
+        self.settle(Some(to).filter(|to| *to != DEAD))
     }
 
     /// Returns the tokens that are allowed: exactly those for which [`Constraint::advance`] gives a state.
@@ -197,10 +224,7 @@ impl Constraint {
     ///
     /// As for [`Constraint::advance_byte`].
     pub fn mask(&mut self, state: State) -> Result<&Mask, MatchError> {
-        let kept = match self.states.facts[state.0 as usize].mask {
-            Some(kept) => kept as usize,
-            None => self.make_mask(state.0)?,
-        };
+        let kept = self.kept(state.0)?;
         self.masks[kept].epoch = self.epoch;
         Ok(&self.masks[kept].mask)
     }
@@ -256,7 +280,7 @@ impl Constraint {
     }
 
     /// Returns where the places that take `token` by name go on.
-    fn after_token(&self, state: State, token: TokenId) -> Vec<Place> {
+    fn after_token(&mut self, state: State, token: TokenId) -> Vec<Place> {
         let is_whole = self.vocabulary.is_whole(token);
         let takes = |place: &&Place| {
             let Op::Token(set) = self.states.program.op(place.at) else { return false };
@@ -266,11 +290,24 @@ impl Constraint {
             }
         };
         let places = self.places(state).iter().filter(|place| **place != WHOLE).filter(takes);
-        places.map(|place| Place { at: place.at + 1, stack: place.stack }).collect()
+        let places = places.map(|place| Place { at: place.at + 1, ..*place });
+        let mut places: Vec<Place> = places.collect();
+        for place in &mut places {
+            // A token is no text: what is watched cannot come out any more.
+            place.context = self.states.bound.contexts.unwatched(place.context);
+        }
+        places
     }
 
     /// Returns the byte that must follow.
     fn only_byte(&mut self, cursor: Cursor) -> Result<Option<u8>, MatchError> {
+        let cursor = match cursor {
+            // Where texts are watched, not all that a step takes is allowed.
+            Cursor::One(place) if self.states.is_watched(place) => {
+                Cursor::State(self.states.settle(cursor)?)
+            }
+            cursor => cursor,
+        };
         let span = match cursor {
             Cursor::One(place) => match self.states.program.op(place.at) {
                 Op::Byte(byte) => Some((byte, byte)),
@@ -278,9 +315,20 @@ impl Constraint {
                     [only] => Some((only.low, only.high)),
                     _ => None,
                 },
-                Op::Token(_) | Op::Jump(_) | Op::Split(_) | Op::Call(_) | Op::Last(_) | Op::End => {
-                    None
+                Op::Native => {
+                    let made = self.states.bound.natives.at(place.at);
+                    let mut bytes =
+                        (0..=u8::MAX).filter(|byte| made.next(place.at, *byte).is_some());
+                    let only = bytes.next().filter(|_| bytes.next().is_none());
+                    only.map(|byte| (byte, byte))
                 }
+                Op::Token(_)
+                | Op::Jump(_)
+                | Op::Split(_)
+                | Op::Call(_)
+                | Op::Last(_)
+                | Op::End
+                | Op::Bind(_) => None,
             },
             Cursor::State(state) => {
                 let facts = self.states.facts[state as usize];
@@ -296,41 +344,5 @@ impl Constraint {
             }
         };
         Ok(span.filter(|(low, high)| low == high).map(|(low, _)| low))
-    }
-
-    fn make_mask(&mut self, state: StateId) -> Result<usize, MatchError> {
-        self.states.refuel();
-        if self.states.is_crowded() {
-            self.forget();
-        }
-        let mask = self.walk.mask(&mut self.states, &self.vocabulary, state)?;
-        self.states.kept_outside += mask.bytes();
-        self.states.check_memory()?;
-        let at = self.masks.len();
-        self.masks.push(Kept { mask, state, epoch: self.epoch });
-        self.states.facts[state as usize].mask = u32::try_from(at).ok();
-        Ok(at)
-    }
-
-    /// Forgets the masks that were not asked for lately; where that is not enough, all, and all rows too.
-    fn forget(&mut self) {
-        let epoch = self.epoch;
-        self.keep_masks(|kept| kept.epoch == epoch);
-        self.epoch += 1;
-        if self.states.is_crowded() {
-            self.keep_masks(|_| false);
-            self.states.forget_rows();
-        }
-    }
-
-    fn keep_masks(&mut self, keep: impl Fn(&Kept) -> bool) {
-        for kept in &self.masks {
-            self.states.facts[kept.state as usize].mask = None;
-        }
-        self.masks.retain(keep);
-        self.states.kept_outside = self.masks.iter().map(|kept| kept.mask.bytes()).sum();
-        for (at, kept) in (0..).zip(&self.masks) {
-            self.states.facts[kept.state as usize].mask = Some(at);
-        }
     }
 }

@@ -3,6 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::analysis::{self, Flaw};
+use super::bind::{Given, Ready};
+use super::contexts::Slot;
+use super::emit_bound::Bodies;
 use super::error::{CompileError, Place, TokenProblem};
 use super::program::{Op, Position, Program, Routine, RuleId, Span, TokenSet};
 use super::utf8::{CharMachine, Next};
@@ -13,18 +16,21 @@ use crate::vocabulary::{Kind, Vocabulary};
 /// Parentheses give up to four levels of the tree: a choice, a sequence, and repetitions in a row.
 const LEVELS_PER_PARENTHESIS: usize = 8;
 
-/// Returns the program of a grammar.
+/// Returns the program of a grammar, and the routines of its rules' own texts that bindings stand for.
 pub(super) fn program(
     grammar: &Grammar,
+    given: &Given,
     vocabulary: &Vocabulary,
     limits: &Limits,
-) -> Result<Program, CompileError> {
+) -> Result<(Program, Bodies), CompileError> {
     let root = grammar.place("root").ok_or(CompileError::NoRoot(grammar.rules.len()))?;
     let mut emitter = Emitter {
         grammar,
+        given,
         vocabulary,
         limits,
         program: Program::default(),
+        bodies: Vec::new(),
         queue: VecDeque::new(),
         routines: grammar.rules.len(),
         classes: HashMap::new(),
@@ -34,27 +40,41 @@ pub(super) fn program(
     if grammar.rules.len() > limits.rules {
         return Err(emitter.too_large("rules", limits.rules));
     }
-    for (rule, written) in grammar.rules.iter().enumerate() {
-        emitter.routine(rule, &written.body)?;
+    for rule in 0..grammar.rules.len() {
+        emitter.routine(rule, Part::Rule)?;
     }
-    while let Some((rule, body)) = emitter.queue.pop_front() {
-        emitter.routine(rule, body)?;
+    while let Some((rule, part)) = emitter.queue.pop_front() {
+        emitter.routine(rule, part)?;
     }
-    let mut program = emitter.program;
+    let (mut program, bodies) = (emitter.program, emitter.bodies);
+    program.names.clone_from(&given.names);
     program.root = RuleId::try_from(root).unwrap_or(RuleId::MAX);
     name_last_calls(&mut program);
     analysis::complete(&mut program).map_err(|flaw| named(flaw, grammar, &program))?;
-    Ok(program)
+    Ok((program, bodies))
+}
+
+/// What a routine is written from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part<'g> {
+    /// From a rule.
+    Rule,
+    /// From the body of a repetition, or from a rule's own text.
+    Body(&'g Expr),
+    /// From a binding, what is said being kept in the slot.
+    Bound(&'g Ready, Option<Slot>, &'g Expr),
 }
 
 /// What is on the way from a grammar to a program.
 pub(super) struct Emitter<'g> {
-    grammar: &'g Grammar,
+    pub(super) grammar: &'g Grammar,
+    pub(super) given: &'g Given,
     vocabulary: &'g Vocabulary,
     limits: &'g Limits,
-    program: Program,
-    /// Bodies of repetitions that are called, with the rules that they stand in.
-    queue: VecDeque<(usize, &'g Expr)>,
+    pub(super) program: Program,
+    pub(super) bodies: Bodies,
+    /// Routines to be written, with the rules that they belong to.
+    queue: VecDeque<(usize, Part<'g>)>,
     /// How many routines there are, those in the queue too.
     routines: usize,
     classes: HashMap<Vec<(char, char)>, CharMachine>,
@@ -64,11 +84,15 @@ pub(super) struct Emitter<'g> {
 }
 
 impl<'g> Emitter<'g> {
-    fn routine(&mut self, rule: usize, body: &'g Expr) -> Result<(), CompileError> {
+    fn routine(&mut self, rule: usize, part: Part<'g>) -> Result<(), CompileError> {
         self.rule = rule;
         let start = self.here();
         self.program.routines.push(Routine { start, rule });
-        self.expr(body, 0)?;
+        match part {
+            Part::Body(body) => self.expr(body, 0)?,
+            Part::Bound(ready, slot, body) => self.ready(ready, slot, body)?,
+            Part::Rule => self.rule(rule)?,
+        }
         self.push(Op::End)?;
         Ok(())
     }
@@ -121,7 +145,7 @@ impl<'g> Emitter<'g> {
     ) -> Result<(), CompileError> {
         let copies = max.unwrap_or(min.max(1));
         // What is repeated often is written once and called: a copy is then one step or two.
-        let called = (copies > 1 && !is_one_step(inner)).then(|| self.defer(inner));
+        let called = (copies > 1 && !is_one_step(inner)).then(|| self.defer(Part::Body(inner)));
         let copy = |emitter: &mut Self| match called {
             Some(routine) => emitter.push(Op::Call(routine)).map(drop),
             None => emitter.expr(inner, depth + 1),
@@ -156,10 +180,10 @@ impl<'g> Emitter<'g> {
         Ok(())
     }
 
-    fn defer(&mut self, body: &'g Expr) -> RuleId {
+    pub(super) fn defer(&mut self, part: Part<'g>) -> RuleId {
         let routine = self.routines;
         self.routines += 1;
-        self.queue.push_back((self.rule, body));
+        self.queue.push_back((self.rule, part));
         RuleId::try_from(routine).unwrap_or(RuleId::MAX)
     }
 
@@ -345,7 +369,7 @@ fn named(flaw: Flaw, grammar: &Grammar, program: &Program) -> CompileError {
     }
 }
 
-fn place_of(grammar: &Grammar, rule: usize) -> Place {
+pub(super) fn place_of(grammar: &Grammar, rule: usize) -> Place {
     let rule = grammar.rules.get(rule).or(grammar.rules.first());
     Place {
         rule: rule.map_or_else(String::new, |rule| rule.name.clone()),
@@ -353,6 +377,6 @@ fn place_of(grammar: &Grammar, rule: usize) -> Place {
     }
 }
 
-fn position(at: usize) -> u32 {
+pub(super) fn position(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }

@@ -55,6 +55,19 @@ pub enum CompileError {
         /// What is wrong with it.
         problem: TokenProblem,
     },
+    /// A rule is bound, and cannot be so.
+    #[error("{place} is bound to `{name}`, {problem}")]
+    Binding {
+        /// The rule.
+        place: Place,
+        /// The name of the binding.
+        name: String,
+        /// What is wrong with it.
+        problem: BindingProblem,
+    },
+    /// A binding is given that no rule asks for.
+    #[error("the binding `{0}` is given, and no rule is bound to it")]
+    UnusedBinding(String),
     /// The grammar is too ambiguous at its very beginning.
     #[error(transparent)]
     Start(MatchError),
@@ -68,6 +81,67 @@ pub enum CompileError {
         /// How much there may be.
         limit: usize,
     },
+}
+
+/// What is wrong with a binding.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum BindingProblem {
+    /// It is not there.
+    #[error("which is not given")]
+    Missing,
+    /// Its data are others.
+    #[error("and what is given for it has the digest {0}")]
+    Digest(String),
+    /// There is nothing in it.
+    #[error("which has no text, no name, no word, or an empty word")]
+    Empty,
+    /// There is too much in it.
+    #[error("which has {found} {what}, {limit} at most")]
+    TooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much there is.
+        found: usize,
+        /// How much there may be.
+        limit: usize,
+    },
+    /// A word has too many letters of which case is more than a bit.
+    #[error("in which a word has more than six letters outside ASCII: write its cases out")]
+    Cases,
+    /// It could say what the rule's own text does not allow.
+    #[error("which could say {0}, and the text of the rule does not allow that")]
+    Wider(String),
+    /// It takes all away.
+    #[error("which leaves nothing of what the rule can say")]
+    NothingLeft,
+    /// It excludes texts of a rule that is part of itself.
+    #[error("which excludes texts, and the rule is part of itself")]
+    InsideItself,
+    /// It excludes texts for one name.
+    #[error("in which `Not` stands behind a name: bind the rule itself")]
+    NotInside,
+    /// It needs a rule that is not there.
+    #[error("which needs what `{0}` says, and there is no such rule")]
+    NoRule(String),
+    /// It needs a rule that cannot tell.
+    #[error(
+        "which needs what `{0}` says, and that rule is not bound to names, or to pieces of texts"
+    )]
+    Unsayable(String),
+    /// It needs a rule that comes too late.
+    #[error("which needs what `{needs}` says, and rule `{of}` does not have that before it")]
+    Early {
+        /// The rule that names the bound one.
+        of: String,
+        /// The rule that must come first.
+        needs: String,
+    },
+    /// It has nothing for a name.
+    #[error("which has nothing for the name {0:?}")]
+    NoBranch(String),
+    /// It has a name more than once.
+    #[error("which has the name {0:?} twice")]
+    Twice(String),
 }
 
 /// What is wrong with a token that a grammar names.
@@ -116,6 +190,9 @@ pub enum MatchError {
     /// One call took too many steps.
     #[error("more than {0} steps in one call: the grammar is too ambiguous here")]
     Work(usize),
+    /// The native automata of all bindings have more states than there are numbers.
+    #[error("the bindings that were used need more than 2,147,483,647 states")]
+    Positions,
     /// The states of the matcher are too many.
     #[error("the matcher needs {needed} bytes, {limit} at most")]
     Memory {

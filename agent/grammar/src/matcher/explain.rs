@@ -49,6 +49,8 @@ pub enum What {
     Token(TokenId),
     /// Any token of whole characters but this one.
     TokenBut(TokenId),
+    /// What the binding of this name allows: one of these bytes, as ranges.
+    Bound(String, Vec<(u8, u8)>),
 }
 
 impl Constraint {
@@ -78,18 +80,31 @@ impl Constraint {
             }
             stack = caller.stack;
         }
-        Expectation { what: self.what(place.at), rule, line, within }
+        Expectation { what: self.what(place), rule, line, within }
     }
 
-    fn what(&self, at: Position) -> What {
+    fn what(&self, place: places::Place) -> What {
         let program = &self.states.program;
+        let at = place.at;
         match program.op(at) {
             Op::Table(table) => What::Bytes(merged(program.spans_of(table))),
             Op::Token(set) => match program.tokens[set as usize] {
                 TokenSet::One(token) => What::Token(token),
                 TokenSet::Except(token) => What::TokenBut(token),
             },
-            Op::Byte(_) | Op::Jump(_) | Op::Split(_) | Op::Call(_) | Op::Last(_) | Op::End => {
+            Op::Native => {
+                let made = self.states.bound.natives.at(at);
+                let bytes = (0..=u8::MAX).filter(|byte| made.next(at, *byte).is_some());
+                let rule = program.routine_at(made.exit).rule;
+                What::Bound(self.bindings.get(&rule).cloned().unwrap_or_default(), ranges(bytes))
+            }
+            Op::Byte(_)
+            | Op::Jump(_)
+            | Op::Split(_)
+            | Op::Call(_)
+            | Op::Last(_)
+            | Op::End
+            | Op::Bind(_) => {
                 let ops = &program.ops[at as usize..];
                 let bytes = ops.iter().map_while(|op| match op {
                     Op::Byte(byte) => Some(*byte),
@@ -99,7 +114,9 @@ impl Constraint {
                     | Op::Split(_)
                     | Op::Call(_)
                     | Op::Last(_)
-                    | Op::End => None,
+                    | Op::End
+                    | Op::Bind(_)
+                    | Op::Native => None,
                 });
                 What::Text(bytes.take(MAX_TEXT).collect())
             }
@@ -107,6 +124,10 @@ impl Constraint {
     }
 
     fn rule_at(&self, at: Position) -> (String, Option<usize>) {
+        let at = match self.states.program.op(at) {
+            Op::Native => self.states.bound.natives.at(at).exit,
+            _ => at,
+        };
         let rule = self.states.program.routine_at(at).rule;
         self.rules.get(rule).cloned().unwrap_or_default()
     }
@@ -144,6 +165,10 @@ impl Display for What {
             Self::Bytes(ranges) => write_bytes(f, ranges),
             Self::Token(token) => write!(f, "token {token}"),
             Self::TokenBut(token) => write!(f, "any token but {token}"),
+            Self::Bound(name, ranges) => {
+                write_bytes(f, ranges)?;
+                write!(f, " as `{name}` allows")
+            }
         }
     }
 }
@@ -162,6 +187,11 @@ fn write_bytes(f: &mut Formatter<'_>, ranges: &[(u8, u8)]) -> fmt::Result {
     ];
     let words: Vec<String> = words.into_iter().flatten().collect();
     f.write_str(&words.join(" or "))
+}
+
+fn ranges(bytes: impl Iterator<Item = u8>) -> Vec<(u8, u8)> {
+    let spans: Vec<Span> = bytes.map(|byte| Span { low: byte, high: byte, target: 0 }).collect();
+    merged(&spans)
 }
 
 fn merged(spans: &[Span]) -> Vec<(u8, u8)> {

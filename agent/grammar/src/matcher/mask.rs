@@ -57,6 +57,31 @@ impl Mask {
         Self::of_bits(bits, tokens)
     }
 
+    /// Returns the mask that allows the same but these, out of `tokens`.
+    pub(super) fn except(&self, mut denied: Vec<TokenId>, tokens: usize) -> Self {
+        denied.sort_unstable();
+        denied.dedup();
+        if denied.is_empty() {
+            return self.clone();
+        }
+        match self {
+            Self::Allow(allowed) => {
+                let is_left = |token: &TokenId| denied.binary_search(token).is_err();
+                Self::Allow(allowed.iter().copied().filter(is_left).collect())
+            }
+            Self::Deny(others) => {
+                denied.extend_from_slice(others);
+                denied.sort_unstable();
+                denied.dedup();
+                if denied.len() * 32 <= tokens {
+                    return Self::Deny(denied.into());
+                }
+                cleared(vec![u64::MAX; tokens.div_ceil(64)], &denied, tokens)
+            }
+            Self::Bits(bits) => cleared(bits.to_vec(), &denied, tokens),
+        }
+    }
+
     /// Returns the mask of these bits.
     pub(super) fn of_bits(bits: Vec<u64>, tokens: usize) -> Self {
         let allowed: usize = bits.iter().map(|word| word.count_ones() as usize).sum();
@@ -68,6 +93,15 @@ impl Mask {
         }
         Self::Bits(bits.into())
     }
+}
+
+/// Returns the mask of the bits of the first `tokens` tokens, without some of them.
+fn cleared(mut bits: Vec<u64>, denied: &[TokenId], tokens: usize) -> Mask {
+    denied.iter().for_each(|token| bits[*token as usize / 64] &= !(1 << (token % 64)));
+    if let Some(last) = bits.last_mut().filter(|_| !tokens.is_multiple_of(64)) {
+        *last &= (1 << (tokens % 64)) - 1;
+    }
+    Mask::of_bits(bits, tokens)
 }
 
 pub(super) fn set(bits: &mut [u64], token: TokenId) {

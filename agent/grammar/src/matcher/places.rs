@@ -4,21 +4,25 @@
 //! parsers, so that 2^n ways to the same place take n sets. Sets are hash-consed, so equal ones have one number,
 //! and an old number stays good: that makes rollback free.
 
+use super::contexts::{ContextId, NOTHING};
 use super::program::Position;
 use super::table::{IdTable, Mixer};
 
 /// Where all callers of a rule go on.
 pub(super) type StackId = u32;
 
-/// A place: a step of the program, and where to go on at the end of its routine.
+/// A place: a step of the program, where to go on at the end of its routine, and what was said that matters.
+///
+/// In a stack, the context means nothing: who comes back keeps his own.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(super) struct Place {
     pub(super) at: Position,
     pub(super) stack: StackId,
+    pub(super) context: ContextId,
 }
 
 /// Coming back to this place, the text is whole.
-pub(super) const WHOLE: Place = Place { at: u32::MAX, stack: 0 };
+pub(super) const WHOLE: Place = Place { at: u32::MAX, stack: 0, context: NOTHING };
 
 /// Sets of places, each known by a number.
 #[derive(Debug, Default)]
@@ -65,10 +69,13 @@ fn slice<'p>(places: &'p [Place], ends: &[usize], id: u32) -> &'p [Place] {
     &places[start..ends[at]]
 }
 
-fn hash(set: &[Place]) -> u64 {
+pub(super) fn hash(set: &[Place]) -> u64 {
     let mut mixer = Mixer::default();
     for place in set {
         mixer.mix(u64::from(place.at) << 32 | u64::from(place.stack));
+        if place.context != NOTHING {
+            mixer.mix(u64::from(place.context));
+        }
     }
     std::hash::Hasher::finish(&mixer)
 }

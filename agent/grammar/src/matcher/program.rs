@@ -1,5 +1,7 @@
 //! A grammar as a list of byte-level steps: what the matcher runs.
 
+use super::bound::{Bind, Branches};
+use super::native::Recipe;
 use crate::vocabulary::TokenId;
 
 /// A place in a [`Program`].
@@ -26,6 +28,10 @@ pub(super) enum Op {
     Last(RuleId),
     /// The rule is at its end.
     End,
+    /// Does what a binding asks for, and takes nothing.
+    Bind(u32),
+    /// Takes a byte as a native automaton says. Such positions lie beyond the program.
+    Native,
 }
 
 /// Bytes that lead to the same place.
@@ -68,11 +74,36 @@ pub(super) struct Program {
     /// The rank of each routine; one that another can begin with has a higher rank.
     pub(super) ranks: Vec<u32>,
     pub(super) root: RuleId,
+    pub(super) binds: Vec<Bind>,
+    /// What native automata are made of, and where each is left to.
+    pub(super) recipes: Vec<(Recipe, Position)>,
+    /// Texts that must not come out, sorted.
+    pub(super) lists: Vec<Vec<Box<[u8]>>>,
+    /// Names that later rules depend on, as JSON strings.
+    pub(super) names: Vec<Box<[u8]>>,
+    pub(super) branches: Vec<Branches>,
 }
 
 impl Program {
     pub(super) fn op(&self, at: Position) -> Op {
-        self.ops[at as usize]
+        self.ops.get(at as usize).copied().unwrap_or(Op::Native)
+    }
+
+    /// Returns whether the empty text is among those that must not have come out at a [`Bind::Leave`].
+    pub(super) fn is_empty_excluded(&self, bind: u32) -> bool {
+        let Bind::Leave(key) = self.binds[bind as usize] else { return false };
+        let mut lists = self.binds.iter().filter_map(|bind| match bind {
+            Bind::Watch(own, list) if *own == key => self.lists.get(*list as usize),
+            Bind::Watch(..)
+            | Bind::Native(_)
+            | Bind::By(..)
+            | Bind::Saying(_)
+            | Bind::Said(..)
+            | Bind::Forget(_)
+            | Bind::WatchSaid(..)
+            | Bind::Leave(_) => None,
+        });
+        lists.any(|list| list.iter().any(|text| text.is_empty()))
     }
 
     /// Returns where the spans of a table lie.

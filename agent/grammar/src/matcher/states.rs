@@ -1,10 +1,12 @@
 //! The states of the matcher: sets of places, found out byte by byte and kept.
 
+use super::bound::Bound;
 use super::closure::{Closure, Fuel};
+use super::contexts::NOTHING;
 use super::error::MatchError;
-use super::places::{Place, PlaceSets, StackId, WHOLE};
-use super::program::{Op, Position, Program};
-use super::table::{IdTable, Mixer};
+use super::places::{self, Place, PlaceSets, WHOLE};
+use super::program::{Op, Program};
+use super::table::IdTable;
 use crate::limits::Limits;
 
 /// The number of a state.
@@ -65,6 +67,9 @@ pub(super) enum Safe {
     Mixed,
 }
 
+/// Where no place is left: as after the end of a text.
+pub(super) const DEAD: Cursor = Cursor::State(0);
+
 /// In a [`Row::Wide`], a byte that leads nowhere.
 pub(super) const NOWHERE: StateId = StateId::MAX;
 
@@ -81,6 +86,9 @@ pub(super) struct States {
     closed: Vec<(Place, Cursor)>,
     closed_at: IdTable,
     closure: Closure,
+    /// Room for another closure while the places of one are looked at.
+    pub(super) ahead: Closure,
+    pub(super) bound: Bound,
     pub(super) fuel: Fuel,
     memory_limit: usize,
     /// What others keep for these states, in bytes.
@@ -89,10 +97,13 @@ pub(super) struct States {
 
 impl States {
     /// Returns the states of a program, without any yet but the one after the end.
-    pub(super) fn new(program: Program, limits: &Limits) -> Self {
+    pub(super) fn new(mut program: Program, limits: &Limits) -> Self {
         let fuel = Fuel { left: limits.work, work: limits.work, width: limits.width };
+        let bound = Bound::new(&mut program);
         let mut states = Self {
             program,
+            bound,
+            ahead: Closure::default(),
             stacks: PlaceSets::default(),
             sets: PlaceSets::default(),
             facts: Vec::new(),
@@ -113,7 +124,7 @@ impl States {
     /// Returns the state before any text.
     pub(super) fn start(&mut self) -> Result<StateId, MatchError> {
         let root = self.program.routines[self.program.root as usize].start;
-        let cursor = self.close(&[Place { at: root, stack: 0 }])?;
+        let cursor = self.close(&[Place { at: root, stack: 0, context: NOTHING }])?;
         self.settle(cursor)
     }
 
@@ -129,7 +140,11 @@ impl States {
 
     /// Returns the bytes of what is never forgotten.
     fn fixed_bytes(&self) -> usize {
-        self.program.bytes() + self.stacks.bytes() + self.sets.bytes() + size_of_val(&*self.facts)
+        self.program.bytes()
+            + self.bound.bytes()
+            + self.stacks.bytes()
+            + self.sets.bytes()
+            + size_of_val(&*self.facts)
     }
 
     /// Returns the bytes of what can be forgotten.
@@ -152,9 +167,9 @@ impl States {
     }
 
     /// Returns where a single place leads before the next byte.
-    pub(super) fn follow(&mut self, at: Position, stack: StackId) -> Result<Cursor, MatchError> {
-        let place = Place { at: self.program.settled(at), stack };
-        if takes_bytes(self.program.op(place.at)) {
+    pub(super) fn follow(&mut self, place: Place) -> Result<Cursor, MatchError> {
+        let place = Place { at: self.program.settled(place.at), ..place };
+        if takes_bytes(self.program.op(place.at)) && !self.is_watched(place) {
             return Ok(Cursor::One(place));
         }
         let known = |id: u32| self.closed[id as usize].0 == place;
@@ -172,7 +187,16 @@ impl States {
     /// Returns where some places lead before the next byte.
     pub(super) fn close(&mut self, seeds: &[Place]) -> Result<Cursor, MatchError> {
         let seeds = seeds.iter().copied();
-        self.closure.run(&self.program, &mut self.stacks, seeds, &mut self.fuel)?;
+        self.closure.run(
+            &self.program,
+            &mut self.stacks,
+            &mut self.bound,
+            seeds,
+            &mut self.fuel,
+        )?;
+        if self.closure.found.iter().any(|place| self.is_watched(*place)) {
+            self.drop_dead()?;
+        }
         if self.closure.whole {
             self.closure.found.push(WHOLE);
         }
@@ -187,6 +211,25 @@ impl States {
         self.closure.found = found;
         self.check_memory()?;
         Ok(Cursor::State(state))
+    }
+
+    /// Drops the places from which only texts can come that must not come out.
+    fn drop_dead(&mut self) -> Result<(), MatchError> {
+        let mut found = std::mem::take(&mut self.closure.found);
+        let mut living = Vec::with_capacity(found.len());
+        for place in &found {
+            if self.is_alive(*place)? {
+                living.push(*place);
+            }
+        }
+        std::mem::swap(&mut found, &mut living);
+        self.closure.found = found;
+        Ok(())
+    }
+
+    /// Returns whether texts are watched at a place that must not come out.
+    pub(super) fn is_watched(&self, place: Place) -> bool {
+        self.bound.contexts.is_watched(place.context)
     }
 
     /// Returns the state for a cursor.
@@ -209,7 +252,7 @@ impl States {
         }
     }
 
-    fn intern_set(&mut self, set: &[Place]) -> StateId {
+    pub(super) fn intern_set(&mut self, set: &[Place]) -> StateId {
         let (id, is_new) = self.sets.intern(set);
         if is_new {
             let token = |place: &Place| {
@@ -242,13 +285,17 @@ impl States {
 
 fn takes_bytes(op: Op) -> bool {
     match op {
-        Op::Byte(_) | Op::Table(_) => true,
-        Op::Token(_) | Op::Jump(_) | Op::Split(_) | Op::Call(_) | Op::Last(_) | Op::End => false,
+        Op::Byte(_) | Op::Table(_) | Op::Native => true,
+        Op::Token(_)
+        | Op::Jump(_)
+        | Op::Split(_)
+        | Op::Call(_)
+        | Op::Last(_)
+        | Op::End
+        | Op::Bind(_) => false,
     }
 }
 
 fn hash(place: Place) -> u64 {
-    let mut mixer = Mixer::default();
-    mixer.mix(u64::from(place.at) << 32 | u64::from(place.stack));
-    std::hash::Hasher::finish(&mixer)
+    places::hash(&[place])
 }

@@ -1,38 +1,24 @@
 //! One byte further.
 
+use super::contexts::NOTHING;
 use super::error::MatchError;
 use super::places::{Place, WHOLE};
 use super::program::{Op, Span};
-use super::states::{Cursor, NOWHERE, Row, StateId, States, Step};
+use super::states::{Cursor, DEAD, NOWHERE, Row, StateId, States, Step};
 
 /// From this many bytes on that lead somewhere, a row is a table.
 const WIDE: usize = 64;
 
 /// Some bytes that a place takes, and where it goes on.
-type Edge = (u8, u8, Place);
+pub(super) type Edge = (u8, u8, Place);
 
 impl States {
     /// Returns where `byte` leads; nothing when it leads nowhere.
     pub(super) fn step(&mut self, from: Cursor, byte: u8) -> Result<Option<Cursor>, MatchError> {
         match from {
-            Cursor::One(place) => match self.program.op(place.at) {
-                Op::Byte(expected) if byte == expected => {
-                    self.follow(place.at + 1, place.stack).map(Some)
-                }
-                Op::Table(table) => {
-                    let spans = self.program.spans_of(table);
-                    match find(spans, byte) {
-                        Some(span) => self.follow(span.target, place.stack).map(Some),
-                        None => Ok(None),
-                    }
-                }
-                Op::Byte(_)
-                | Op::Token(_)
-                | Op::Jump(_)
-                | Op::Split(_)
-                | Op::Call(_)
-                | Op::Last(_)
-                | Op::End => Ok(None),
+            Cursor::One(place) => match self.target(place, byte) {
+                Some(target) => Ok(Some(self.follow(target)?).filter(|to| *to != DEAD)),
+                None => Ok(None),
             },
             Cursor::State(state) => Ok(match self.row(state)? {
                 Row::Unknown => None,
@@ -49,6 +35,27 @@ impl States {
         }
     }
 
+    /// Returns the place to which `byte` leads.
+    fn target(&mut self, place: Place, byte: u8) -> Option<Place> {
+        let at = match self.program.op(place.at) {
+            Op::Byte(expected) if byte == expected => place.at + 1,
+            Op::Table(table) => find(self.program.spans_of(table), byte)?.target,
+            Op::Native => return self.bound.step(place, byte),
+            Op::Byte(_)
+            | Op::Token(_)
+            | Op::Jump(_)
+            | Op::Split(_)
+            | Op::Call(_)
+            | Op::Last(_)
+            | Op::End
+            | Op::Bind(_) => return None,
+        };
+        match place.context {
+            NOTHING => Some(Place { at, ..place }),
+            _ => Some(self.bound.moved(place, byte, at)),
+        }
+    }
+
     /// Returns where all bytes of a span lead, if that is known to be one place.
     pub(super) fn across(
         &mut self,
@@ -57,14 +64,19 @@ impl States {
         high: u8,
     ) -> Result<Option<Cursor>, MatchError> {
         let is_one = match from {
+            Cursor::One(place) if self.is_watched(place) => low == high,
             Cursor::One(place) => match self.program.op(place.at) {
                 Op::Table(table) => {
                     find(self.program.spans_of(table), low).is_some_and(|span| high <= span.high)
                 }
-                Op::Byte(_) => low == high,
-                Op::Token(_) | Op::Jump(_) | Op::Split(_) | Op::Call(_) | Op::Last(_) | Op::End => {
-                    false
-                }
+                Op::Byte(_) | Op::Native => low == high,
+                Op::Token(_)
+                | Op::Jump(_)
+                | Op::Split(_)
+                | Op::Call(_)
+                | Op::Last(_)
+                | Op::End
+                | Op::Bind(_) => false,
             },
             Cursor::State(state) => match self.row(state)? {
                 Row::Unknown => false,
@@ -97,7 +109,7 @@ impl States {
         let mut steps = Vec::with_capacity(edges.len());
         if edges.windows(2).all(|pair| pair[0].1 < pair[1].0) {
             for (low, high, place) in edges {
-                let to = self.follow(place.at, place.stack)?;
+                let to = self.follow(place)?;
                 append(&mut steps, Step { low, high, to });
             }
         } else {
@@ -124,21 +136,67 @@ impl States {
     }
 
     /// Returns all bytes that the places of a state take.
-    fn edges(&self, state: StateId) -> Vec<Edge> {
+    fn edges(&mut self, state: StateId) -> Vec<Edge> {
         let mut edges = Vec::new();
-        for place in self.sets.get(state).iter().filter(|place| **place != WHOLE) {
-            let to = |at| Place { at, stack: place.stack };
-            match self.program.op(place.at) {
-                Op::Byte(byte) => edges.push((byte, byte, to(place.at + 1))),
-                Op::Table(table) => {
-                    let spans = self.program.spans_of(table);
-                    edges.extend(spans.iter().map(|span| (span.low, span.high, to(span.target))));
-                }
-                Op::Token(_) | Op::Jump(_) | Op::Split(_) | Op::Call(_) | Op::Last(_) | Op::End => {
-                }
+        for at in 0..self.sets.get(state).len() {
+            let place = self.sets.get(state)[at];
+            if place != WHOLE {
+                self.edges_of(place, &mut edges);
             }
         }
         edges
+    }
+
+    /// Appends all bytes that a place takes.
+    pub(super) fn edges_of(&mut self, place: Place, edges: &mut Vec<Edge>) {
+        let start = edges.len();
+        match self.program.op(place.at) {
+            Op::Byte(byte) => edges.push((byte, byte, Place { at: place.at + 1, ..place })),
+            Op::Table(table) => {
+                let spans = self.program.spans_of(table).iter();
+                let to = |span: &Span| Place { at: span.target, ..place };
+                edges.extend(spans.map(|span| (span.low, span.high, to(span))));
+            }
+            Op::Native => {
+                let bytes = 0..=u8::MAX;
+                let to = |byte| Some((byte, byte, self.bound.step(place, byte)?));
+                edges.extend(bytes.filter_map(to));
+                return;
+            }
+            Op::Token(_)
+            | Op::Jump(_)
+            | Op::Split(_)
+            | Op::Call(_)
+            | Op::Last(_)
+            | Op::End
+            | Op::Bind(_) => {}
+        }
+        if self.is_watched(place) {
+            let whole: Vec<Edge> = edges.drain(start..).collect();
+            let watched = self.bound.contexts.watched_bytes(place.context);
+            for edge in whole {
+                self.cut(edge, &watched, edges);
+            }
+        }
+    }
+
+    /// Appends an edge in pieces: each watched byte is one of its own.
+    fn cut(&mut self, (low, high, to): Edge, watched: &[u8], edges: &mut Vec<Edge>) {
+        let mut next = u16::from(low);
+        let inside = watched.iter().filter(|byte| (low..=high).contains(byte));
+        let pieces = inside.map(|byte| (u16::from(*byte), *byte)).chain([(u16::from(high) + 1, 0)]);
+        for (end, byte) in pieces {
+            let before = (u8::try_from(next), u8::try_from(end.saturating_sub(1)));
+            if let (Ok(first), Ok(last)) = before
+                && next < end
+            {
+                edges.push((first, last, self.bound.moved(to, first, to.at)));
+            }
+            if end <= u16::from(high) {
+                edges.push((byte, byte, self.bound.moved(to, byte, to.at)));
+            }
+            next = end + 1;
+        }
     }
 
     /// Finds the steps where several places take the same byte. `edges` are sorted.
@@ -167,7 +225,7 @@ impl States {
             seeds.sort_unstable();
             seeds.dedup();
             let to = match seeds.as_slice() {
-                [only] => self.follow(only.at, only.stack)?,
+                [only] => self.follow(*only)?,
                 several => self.close(several)?,
             };
             append(steps, Step { low, high, to });
@@ -178,6 +236,9 @@ impl States {
 
 /// Appends a step; one that goes on with the step before it is part of that.
 fn append(steps: &mut Vec<Step>, step: Step) {
+    if step.to == DEAD {
+        return;
+    }
     match steps.last_mut() {
         Some(last) if last.to == step.to && u16::from(last.high) + 1 == u16::from(step.low) => {
             last.high = step.high;

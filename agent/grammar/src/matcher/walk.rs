@@ -1,8 +1,10 @@
 //! From a state to its mask: a walk through the tree of all tokens.
 
+use std::collections::HashMap;
+
 use super::error::MatchError;
 use super::mask::{self, Mask};
-use super::places::WHOLE;
+use super::places::{Place, WHOLE};
 use super::program::{Op, TokenSet};
 use super::states::{Cursor, NOWHERE, Row, Safe, StateId, States};
 use crate::vocabulary::{NodeId, TokenId, Trie, Vocabulary};
@@ -11,7 +13,11 @@ use crate::vocabulary::{NodeId, TokenId, Trie, Vocabulary};
 #[derive(Debug, Default)]
 pub(super) struct Walk {
     pub(super) found: Vec<TokenId>,
-    open: Vec<(NodeId, Cursor)>,
+    pub(super) open: Vec<(NodeId, Cursor)>,
+    /// Room for the walk through a native automaton.
+    pub(super) inside: Vec<(NodeId, u32, usize)>,
+    /// Tokens with a whole word in them that must not be said, by the number of the native automaton.
+    pub(super) whole_words: HashMap<u32, Vec<TokenId>>,
 }
 
 impl Walk {
@@ -24,6 +30,7 @@ impl Walk {
     ) -> Result<Mask, MatchError> {
         let facts = states.facts[state as usize];
         if !facts.takes_token
+            && !states.is_native(state)
             && let Some(mask) = self.string(states, vocabulary, state)?
         {
             return Ok(mask);
@@ -66,17 +73,32 @@ impl Walk {
         trie: &Trie,
         start: Cursor,
     ) -> Result<(), MatchError> {
+        self.run_below(states, trie, Trie::ROOT, start)
+    }
+
+    /// Finds the tokens that go on from a node and can be taken from there, its own too.
+    pub(super) fn run_below(
+        &mut self,
+        states: &mut States,
+        trie: &Trie,
+        node: NodeId,
+        start: Cursor,
+    ) -> Result<(), MatchError> {
         self.open.clear();
-        self.found.extend(trie.tokens(Trie::ROOT));
-        self.open.push((Trie::ROOT, start));
+        self.found.extend(trie.tokens(node));
+        self.open.push((node, start));
         while let Some((node, cursor)) = self.open.pop() {
             match cursor {
+                Cursor::One(place) if states.is_watched(place) => {
+                    self.each(states, trie, node, cursor)?;
+                }
                 Cursor::One(place) => match states.program.op(place.at) {
+                    Op::Native => self.native(states, trie, node, place)?,
                     Op::Byte(byte) => {
                         if let Some(child) = trie.child(node, byte) {
                             self.enter(trie, child);
                             if trie.has_children(child) {
-                                let to = states.follow(place.at + 1, place.stack)?;
+                                let to = states.follow(Place { at: place.at + 1, ..place })?;
                                 self.open.push((child, to));
                             }
                         }
@@ -84,7 +106,8 @@ impl Walk {
                     Op::Table(table) => {
                         for at in states.program.table(table) {
                             let span = states.program.spans[at];
-                            let go = |states: &mut States| states.follow(span.target, place.stack);
+                            let to = Place { at: span.target, ..place };
+                            let go = |states: &mut States| states.follow(to);
                             self.enter_all(states, trie, node, (span.low, span.high), go)?;
                         }
                     }
@@ -93,7 +116,8 @@ impl Walk {
                     | Op::Split(_)
                     | Op::Call(_)
                     | Op::Last(_)
-                    | Op::End => {}
+                    | Op::End
+                    | Op::Bind(_) => {}
                 },
                 Cursor::State(state) if self.take_below(states, trie, node, state)? => {}
                 Cursor::State(state) => match states.row(state)? {
@@ -120,6 +144,26 @@ impl Walk {
                         }
                     }
                 },
+            }
+        }
+        Ok(())
+    }
+
+    /// Enters the children of a node one by one.
+    fn each(
+        &mut self,
+        states: &mut States,
+        trie: &Trie,
+        node: NodeId,
+        cursor: Cursor,
+    ) -> Result<(), MatchError> {
+        let (first, labels) = trie.children(node);
+        for (child, label) in (first..).zip(labels) {
+            if let Some(to) = states.step(cursor, *label)? {
+                self.enter(trie, child);
+                if trie.has_children(child) {
+                    self.open.push((child, to));
+                }
             }
         }
         Ok(())
@@ -168,7 +212,7 @@ impl Walk {
         Ok(next == state)
     }
 
-    fn enter(&mut self, trie: &Trie, node: NodeId) {
+    pub(super) fn enter(&mut self, trie: &Trie, node: NodeId) {
         self.found.extend_from_slice(trie.tokens(node));
     }
 }

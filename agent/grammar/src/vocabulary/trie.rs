@@ -122,6 +122,12 @@ impl Trie {
         found
     }
 
+    /// Returns the tokens whose text ends at a node or goes on after it.
+    pub(crate) fn all(&self, node: NodeId) -> &[TokenId] {
+        let node = self.nodes[node as usize];
+        &self.tokens[node.tokens_at as usize..node.below_end as usize]
+    }
+
     /// Returns the tokens whose text ends at a node.
     pub(crate) fn tokens(&self, node: NodeId) -> &[TokenId] {
         let node = self.nodes[node as usize];

@@ -7,11 +7,13 @@ use crate::gbnf::{GbnfError, Mistake, is_word};
 pub(super) struct Scanner<'t> {
     text: &'t str,
     at: usize,
+    /// Where a comment begins that says `#!` and that nobody took yet.
+    mark: Option<usize>,
 }
 
 impl<'t> Scanner<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self { text, at: 0 }
+        Self { text, at: 0, mark: None }
     }
 
     pub(super) fn at(&self) -> usize {
@@ -76,6 +78,17 @@ impl<'t> Scanner<'t> {
         (digits > 0).then(|| rest[..digits].parse().unwrap_or(u32::MAX))
     }
 
+    /// Returns where a comment begins that says `#!` and that nobody took yet.
+    pub(super) fn mark(&self) -> Option<usize> {
+        self.mark
+    }
+
+    /// Takes the comment that says `#!`, and returns what follows that.
+    pub(super) fn take_mark(&mut self) -> Option<&'t str> {
+        let rest = &self.text[self.mark.take()? + "#!".len()..];
+        rest.split(['\r', '\n']).next()
+    }
+
     /// Takes spaces, tabs and comments, and line breaks where they mean nothing.
     pub(super) fn space(&mut self, newlines: bool) {
         let bytes = self.text.as_bytes();
@@ -84,6 +97,9 @@ impl<'t> Scanner<'t> {
                 b' ' | b'\t' => self.at += 1,
                 b'\r' | b'\n' if newlines => self.at += 1,
                 b'#' => {
+                    if bytes.get(self.at + 1) == Some(&b'!') {
+                        self.mark.get_or_insert(self.at);
+                    }
                     let ends =
                         bytes[self.at..].iter().position(|byte| matches!(byte, b'\r' | b'\n'));
                     self.at = ends.map_or(bytes.len(), |length| self.at + length);

@@ -1,0 +1,56 @@
+//! Bindings as plain GBNF: what a log shows when somebody asks.
+
+use super::{Binding, Bindings};
+use crate::gbnf::{Expr, Grammar};
+use crate::{json, piece};
+
+impl Bindings {
+    /// Returns a binding as a grammar without bindings, whose `root` is what may be said: exactly for pieces,
+    /// names and a text that must not be said.
+    ///
+    /// Nothing comes back for a name that is not there, and for bindings that need more than their own data: what
+    /// another rule said, or the rule's own text. The grammar of a piece has up to two rules a character.
+    #[must_use]
+    pub fn expand(&self, name: &str) -> Option<Grammar> {
+        let binding = self.get(name)?;
+        let mut grammar = Grammar::new(Expr::rule("bound"));
+        let body = match binding {
+            Binding::Piece(text) => piece::rules(&mut grammar, "piece", text)?,
+            Binding::PieceOrEmpty(text) => {
+                let empty = Expr::literal("\"\"");
+                let piece = piece::rules(&mut grammar, "piece", text);
+                Expr::Any(std::iter::once(empty).chain(piece).collect())
+            }
+            Binding::OneOf(names) => {
+                let quoted: Vec<String> = names.iter().map(|name| json::quote(name)).collect();
+                Expr::one_of(quoted.iter().map(String::as_str))
+            }
+            Binding::OtherThan(text) => other_than(&mut grammar, text),
+            Binding::Without(_)
+            | Binding::WithoutInAnyCase(_)
+            | Binding::Not(_)
+            | Binding::By { .. }
+            | Binding::OtherThanSaid { .. } => return None,
+        };
+        grammar.add("bound", body);
+        Some(grammar)
+    }
+}
+
+/// Adds rules for all strings but one: a rule for each of its characters, from which another one is the way out.
+fn other_than(grammar: &mut Grammar, text: &str) -> Expr {
+    let rest = Expr::Many(Box::new(json::quoted_char()));
+    grammar.add("rest", Expr::Seq(vec![rest, Expr::literal("\"")]));
+    let length = text.chars().count();
+    for (at, c) in text.chars().enumerate() {
+        let quoted = json::quote(c.encode_utf8(&mut [0; 4]));
+        let same = Expr::literal(&quoted[1..quoted.len() - 1]);
+        let next = Expr::rule(format!("after-{}", at + 1));
+        let other = Expr::Seq(vec![json::quoted_char_but(c), Expr::rule("rest")]);
+        let body = vec![Expr::literal("\""), other, Expr::Seq(vec![same, next])];
+        grammar.add(&format!("after-{at}"), Expr::Any(body));
+    }
+    let longer = Expr::Seq(vec![json::quoted_char(), Expr::rule("rest")]);
+    grammar.add(&format!("after-{length}"), longer);
+    Expr::Seq(vec![Expr::literal("\""), Expr::rule("after-0")])
+}

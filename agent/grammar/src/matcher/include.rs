@@ -1,0 +1,60 @@
+//! Whether a rule's own text allows what its binding does: a binding narrows, and never widens.
+
+use std::collections::HashSet;
+
+use super::error::MatchError;
+use super::native::{PLAIN, Spelt, spelt};
+use super::states::{Cursor, StateId, States};
+use super::table::Mixing;
+
+/// More pairs than any rule for strings has.
+const MAX_PAIRS: usize = 20_000;
+
+impl States {
+    /// Returns the beginning of a JSON string that is not allowed from `start` on; nothing when all are.
+    pub(super) fn missing_string(&mut self, start: Cursor) -> Result<Option<Vec<u8>>, MatchError> {
+        let Some(inside) = self.step(start, b'"')? else { return Ok(Some(vec![b'"'])) };
+        let inside = self.settle(inside)?;
+        let mut seen: HashSet<u64, Mixing> = HashSet::default();
+        let mut open: Vec<(u32, StateId, Vec<u8>)> = vec![(PLAIN, inside, vec![b'"'])];
+        while let Some((stage, state, text)) = open.pop() {
+            if !seen.insert(u64::from(stage) << 32 | u64::from(state)) {
+                continue;
+            }
+            if seen.len() > MAX_PAIRS {
+                return Err(MatchError::Width(MAX_PAIRS));
+            }
+            for byte in 0..=u8::MAX {
+                let Some(spelt) = spelt(stage, byte) else { continue };
+                let longer = || [text.as_slice(), &[byte]].concat();
+                let Some(to) = self.step(self.cursor(state), byte)? else {
+                    return Ok(Some(longer()));
+                };
+                let to = self.settle(to)?;
+                match spelt {
+                    Spelt::End if self.facts[to as usize].accepting => {}
+                    Spelt::End => return Ok(Some(longer())),
+                    Spelt::Part(stage) | Spelt::Byte(_, stage) => {
+                        if !seen.contains(&(u64::from(stage) << 32 | u64::from(to))) {
+                            open.push((stage, to, longer()));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns whether exactly this text is allowed from `start` on.
+    pub(super) fn allows(&mut self, start: Cursor, text: &[u8]) -> Result<bool, MatchError> {
+        let mut at = start;
+        for byte in text {
+            match self.step(at, *byte)? {
+                Some(next) => at = next,
+                None => return Ok(false),
+            }
+        }
+        let end = self.settle(at)?;
+        Ok(self.facts[end as usize].accepting)
+    }
+}
