@@ -1,6 +1,8 @@
 //! The calls that are possible in one turn, and the grammar that allows exactly these.
 
-use chargehand_grammar::{Expr, Grammar, json, piece};
+use chargehand_grammar::bindings::{MAX_NAMES, MAX_TEXT};
+use chargehand_grammar::gbnf::Bound;
+use chargehand_grammar::{Binding, Bindings, Expr, Grammar, json};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -21,6 +23,8 @@ pub enum Values {
     OneOf(Vec<String>),
     /// Nothing, or a piece of this text that occurs in it exactly once.
     PieceOf(String),
+    /// Any text but what this argument says, which stands before it.
+    OtherThan(&'static str),
 }
 
 /// One argument of an entry.
@@ -68,20 +72,21 @@ pub struct Menu {
 }
 
 impl Menu {
-    /// Returns the GBNF of one whole answer in the given envelope.
+    /// Returns the GBNF of one whole answer in the given envelope, and what its rules are bound to. The text alone
+    /// allows more: any text where a piece of a file is meant.
     #[must_use]
-    pub fn grammar(&self, envelope: &Envelope) -> String {
-        let mut grammar = Grammar::new(Expr::rule("call"));
-        let calls = self.entries.iter().enumerate().map(|(at, entry)| {
-            let arguments = arguments(&mut grammar, &entry.arguments, &format!("entry-{at}"));
+    pub fn grammar(&self, envelope: &Envelope) -> (String, Bindings) {
+        let grammar = Grammar::new(Expr::rule("call"));
+        let mut rules = Rules { grammar, bindings: Bindings::new() };
+        let calls = self.entries.iter().zip(0..).map(|(entry, at)| {
             let head = envelope.rule(&format!("{}{}", entry.tool, envelope.between));
-            Expr::Seq(vec![head, arguments])
+            Expr::Seq(vec![head, rules.entry(entry, at)])
         });
         let calls = Expr::Any(calls.collect());
         let pieces = [envelope.rule(&envelope.before), calls, envelope.rule(&envelope.after)];
         let pieces = pieces.into_iter().filter(|piece| *piece != Expr::literal(""));
-        grammar.add("call", Expr::Seq(pieces.collect()));
-        grammar.to_string()
+        rules.grammar.add("call", Expr::Seq(pieces.collect()));
+        (rules.grammar.to_string(), rules.bindings)
     }
 
     /// Returns the ways in which `tool` may be called.
@@ -101,6 +106,8 @@ impl Values {
             Self::OneOf(choices) => {
                 text.is_some_and(|text| choices.iter().any(|choice| choice == text))
             }
+            // Which text that is, only the call as a whole tells; the tool refuses it.
+            Self::OtherThan(_) => text.is_some(),
             Self::PieceOf(whole) => {
                 text.is_some_and(|text| text.is_empty() || whole.matches(text).count() == 1)
             }
@@ -139,33 +146,70 @@ pub fn canonical<'n>(
     format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
 }
 
-/// Returns the arguments object; rules that only this entry needs begin with `own`.
-fn arguments(grammar: &mut Grammar, arguments: &[Argument], own: &str) -> Expr {
-    let mut parts = Vec::new();
-    for (at, argument) in arguments.iter().enumerate() {
-        let lead = if at == 0 { "{" } else { "," };
-        let key = format!("{lead}{}:", json::quote(argument.name));
-        let pair = Expr::Seq(vec![Expr::literal(key), values(grammar, &argument.values, own)]);
-        parts.push(if argument.optional { Expr::Optional(Box::new(pair)) } else { pair });
-    }
-    let close = if arguments.is_empty() { "{}" } else { "}" };
-    parts.push(Expr::literal(close));
-    Expr::Seq(parts)
+/// The rules of the arguments, and what they are bound to.
+struct Rules {
+    grammar: Grammar,
+    bindings: Bindings,
 }
 
-fn values(grammar: &mut Grammar, values: &Values, own: &str) -> Expr {
-    match values {
-        Values::Text => json::string(grammar),
-        Values::Natural => json::natural(grammar),
-        Values::PieceOf(text) => match piece::unique(grammar, own, text) {
-            Some(piece) => Expr::Any(vec![Expr::literal("\"\""), piece]),
-            None => json::string(grammar),
-        },
-        Values::OneOf(choices) if choices.len() > MAX_CHOICES => json::string(grammar),
-        Values::OneOf(choices) => {
-            let quoted: Vec<String> = choices.iter().map(|choice| json::quote(choice)).collect();
-            Expr::one_of(quoted.iter().map(String::as_str))
+impl Rules {
+    /// Returns what the arguments of the entry number `at` may be.
+    fn entry(&mut self, entry: &Entry, at: usize) -> Expr {
+        let object = self.arguments(&entry.arguments, &format!("entry-{at}"));
+        if entry.not.is_empty() {
+            return object;
         }
+        let not = entry.not.iter().map(|arguments| arguments.as_bytes());
+        self.bound(format!("entry-{at}"), object, Binding::not(not))
+    }
+
+    fn arguments(&mut self, arguments: &[Argument], own: &str) -> Expr {
+        let mut parts = Vec::new();
+        for (at, argument) in arguments.iter().enumerate() {
+            let lead = if at == 0 { "{" } else { "," };
+            let key = Expr::literal(format!("{lead}{}:", json::quote(argument.name)));
+            let pair = Expr::Seq(vec![key, self.values(argument, own)]);
+            parts.push(if argument.optional { Expr::Optional(Box::new(pair)) } else { pair });
+        }
+        let close = if arguments.is_empty() { "{}" } else { "}" };
+        parts.push(Expr::literal(close));
+        Expr::Seq(parts)
+    }
+
+    fn values(&mut self, argument: &Argument, own: &str) -> Expr {
+        let rule = |name: &str| format!("{own}-{name}");
+        let binding = match &argument.values {
+            Values::Text => None,
+            Values::Natural => return json::natural(&mut self.grammar),
+            Values::OneOf(choices) if choices.len() > MAX_CHOICES => {
+                (choices.len() <= MAX_NAMES).then(|| Binding::one_of(choices))
+            }
+            Values::OneOf(choices) => {
+                let quoted: Vec<String> = choices.iter().map(|name| json::quote(name)).collect();
+                return Expr::one_of(quoted.iter().map(String::as_str));
+            }
+            Values::PieceOf(text) => {
+                (text.len() <= MAX_TEXT).then(|| Binding::piece_or_empty(text.as_str()))
+            }
+            Values::OtherThan(other) => {
+                let is_bound = self.bindings.get(&rule(other)).is_some();
+                is_bound.then(|| Binding::other_than_said(rule(other)))
+            }
+        };
+        let string = json::string(&mut self.grammar);
+        match binding {
+            Some(binding) => self.bound(rule(argument.name), string, binding),
+            None => string,
+        }
+    }
+
+    /// Adds the rule `name`, bound, and returns a reference to it.
+    fn bound(&mut self, name: String, body: Expr, binding: Binding) -> Expr {
+        let bound = Bound::to(&name).expect("BUG: arguments have names of letters and `_`");
+        self.grammar.add(&name, body);
+        self.grammar.bind(&name, bound);
+        self.bindings.insert(&name, binding);
+        Expr::rule(name)
     }
 }
 

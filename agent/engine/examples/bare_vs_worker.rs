@@ -21,6 +21,7 @@ use chargehand_engine::sampler::Sampling;
 use chargehand_engine::serve::serve;
 use chargehand_engine::session::Session;
 use chargehand_engine::wire::{Ask, Chat, Event};
+use chargehand_grammar::Bindings;
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_backend::LlamaBackend;
@@ -191,20 +192,22 @@ fn by_worker(
     round: u32,
     grammar: Option<String>,
 ) -> Result<Rates> {
-    let (chat, sampling) = (chat(round), sampling(round));
+    let (chat, bindings, sampling) = (chat(round), Bindings::new(), sampling(round));
     // Tokenises, which the bare loop has behind it as well.
     client.render(chat.clone())?;
     let start = cpu_seconds(pid);
     let mut begun = Instant::now();
     let mut middle = start;
-    let answer =
-        client.generate(Ask { chat, grammar, sampling, max_tokens: PREDICT }, |event| {
+    let answer = client.generate(
+        Ask { chat, grammar, bindings, sampling, max_tokens: PREDICT },
+        |event| {
             if let Event::Prompt { .. } = event {
                 begun = Instant::now();
                 middle = cpu_seconds(pid);
             }
             ControlFlow::Continue(())
-        })?;
+        },
+    )?;
     let timings = answer.timings;
     let count = f64::from(u32::try_from(timings.predicted_n)?);
     let prompt = f64::from(u32::try_from(timings.prompt_n)?);

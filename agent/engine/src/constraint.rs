@@ -12,7 +12,8 @@ use std::borrow::Cow;
 use std::fmt::Debug;
 
 use chargehand_grammar::matcher::{CompileError, MatchError};
-use chargehand_grammar::{Mask, vocabulary::TokenId};
+use chargehand_grammar::vocabulary::TokenId;
+use chargehand_grammar::{Bindings, Mask};
 use llama_cpp_2::model::LlamaModel;
 use thiserror::Error;
 
@@ -140,7 +141,8 @@ pub trait Matcher: Debug {
     }
 }
 
-/// Compiles `gbnf`, whose rule `root` is one whole output, for a matcher.
+/// Compiles `gbnf`, whose rule `root` is one whole output, for a matcher. llama.cpp's knows no bindings and allows
+/// what the text alone does.
 ///
 /// # Errors
 ///
@@ -150,8 +152,9 @@ pub(crate) fn open<'m>(
     model: &'m LlamaModel,
     vocab: &'m Vocab,
     gbnf: &str,
+    bindings: &Bindings,
 ) -> Result<Box<dyn Matcher + 'm>, ConstraintError> {
-    let own = || Own::new(&vocab.vocabulary, gbnf).map(Box::new);
+    let own = || Own::new(&vocab.vocabulary, gbnf, bindings).map(Box::new);
     let llama = || Llama::new(model, vocab, gbnf).map(Box::new);
     Ok(match kind {
         MatcherKind::Own => own()?,
@@ -159,7 +162,8 @@ pub(crate) fn open<'m>(
         MatcherKind::Lockstep => {
             let (one, other): (Named<'_>, Named<'_>) =
                 (("chargehand", own()?), ("llama.cpp", llama()?));
-            Box::new(Lockstep::new(&vocab.vocabulary, one, other))
+            let may_be_less = !bindings.is_empty();
+            Box::new(Lockstep::new(&vocab.vocabulary, one, other, may_be_less))
         }
     })
 }

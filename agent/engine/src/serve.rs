@@ -227,7 +227,8 @@ fn answer(
 ) -> Result<Answer, Failure> {
     let prompt = prompt(engine, &ask.chat)?;
     let (grammar, max_tokens) = (ask.grammar.as_deref(), ask.max_tokens);
-    let wish = Wish { grammar, sampling: ask.sampling, max_tokens };
+    let bindings = &ask.bindings;
+    let wish = Wish { grammar, bindings, sampling: ask.sampling, max_tokens };
     let outcome = session.generate(&prompt, &wish, observer).map_err(session_failure)?;
     Ok(Answer { text: outcome.text, ending: outcome.ending, timings: outcome.timings })
 }

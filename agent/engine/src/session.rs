@@ -7,6 +7,7 @@ mod timings;
 
 use std::time::Instant;
 
+use chargehand_grammar::Bindings;
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::token::LlamaToken;
@@ -26,6 +27,8 @@ use crate::template::Segment;
 pub struct Wish<'w> {
     /// The grammar of the whole output, or none: any text.
     pub grammar: Option<&'w str>,
+    /// What rules of the grammar are bound to.
+    pub bindings: &'w Bindings,
     /// How to sample.
     pub sampling: Sampling,
     /// After this many tokens it ends.
@@ -168,7 +171,8 @@ impl<'e> Session<'e> {
         let Engine { model, vocab, .. } = self.engine;
         // The grammar first: a wish that cannot be granted costs no evaluation.
         let gbnf = wish.grammar.unwrap_or(constraint::ANYTHING);
-        let mut matcher = constraint::open(wish.sampling.matcher, model, vocab, gbnf)?;
+        let mut matcher =
+            constraint::open(wish.sampling.matcher, model, vocab, gbnf, wish.bindings)?;
         let tokens = self.tokenize(prompt);
         let begun = Instant::now();
         let kept = self.keep(&tokens)?;

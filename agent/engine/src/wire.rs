@@ -7,6 +7,7 @@ use std::io::{self, BufRead, Read as _, Write};
 use chargehand_core::memory::LoadOptions;
 use chargehand_core::tool::{Envelope, ToolSpec};
 use chargehand_core::transcript::Message;
+use chargehand_grammar::Bindings;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -67,6 +68,9 @@ pub struct Ask {
     pub chat: Chat,
     /// GBNF of one whole answer, its envelope included; `None` lets the model say anything.
     pub grammar: Option<String>,
+    /// What rules of the grammar are bound to.
+    #[serde(default)]
+    pub bindings: Bindings,
     /// How to sample.
     pub sampling: Sampling,
     /// After this many tokens it ends.

@@ -54,6 +54,8 @@ pub(crate) mod words;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// The longest text of which a piece may be bound, in bytes. Its automaton takes up to 40 bytes a byte of text.
 pub const MAX_TEXT: usize = 1 << 20;
 /// The most names of one binding.
@@ -62,7 +64,8 @@ pub const MAX_NAMES: usize = 100_000;
 pub const MAX_WORDS: usize = 1 << 16;
 
 /// What a bound rule may say.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Binding {
     /// A JSON string whose value occurs in this text exactly once.
     Piece(Arc<str>),
@@ -163,7 +166,8 @@ impl Binding {
 /// The bindings of a grammar, by the names under which its rules ask for them.
 ///
 /// Several rules may ask for one.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
 pub struct Bindings {
     by_name: BTreeMap<String, Binding>,
 }

@@ -170,9 +170,11 @@ impl Model for ModelWorker {
         watch: &mut dyn Watch,
     ) -> Result<Reply, ModelError> {
         let envelope = self.loaded.model.envelope.clone();
+        let (grammar, bindings) = request.menu.grammar(&envelope);
         let ask = Ask {
             chat: self.chat(request),
-            grammar: Some(request.menu.grammar(&envelope)),
+            grammar: Some(grammar),
+            bindings,
             sampling: self.sampling,
             max_tokens: request.max_tokens,
         };

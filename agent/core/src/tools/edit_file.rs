@@ -26,8 +26,12 @@ fn ways(tool: &Tool, state: &State<'_>, paths: Values) -> Vec<Vec<Argument>> {
     let way = |path: String| {
         let text = RelPath::parse(&path).ok().and_then(|path| state.known.get(&path));
         let mut way = tool.arguments(Values::OneOf(vec![path]));
-        for argument in way.iter_mut().filter(|argument| argument.name == "old") {
-            argument.values = text.map_or(Values::Text, |text| Values::PieceOf(text.clone()));
+        for argument in &mut way {
+            match (argument.name, text) {
+                ("old", Some(text)) => argument.values = Values::PieceOf(text.clone()),
+                ("new", Some(_)) => argument.values = Values::OtherThan("old"),
+                _ => {}
+            }
         }
         way
     };

@@ -2,6 +2,7 @@
 
 use chargehand_core::menu::{Argument, Entry, MAX_CHOICES, Menu, Values};
 use chargehand_core::tool::{ControlToken, Envelope};
+use chargehand_grammar::{Binding, Bindings};
 
 /// An argument: its name, what it may be, and whether it may be left out.
 type Row = (&'static str, Values, bool);
@@ -22,7 +23,7 @@ fn menu(entries: &[(&'static str, &[Row])]) -> Menu {
 
 #[track_caller]
 fn check(menu: &Menu, expect: &str) {
-    let grammar = menu.grammar(&Envelope::plain());
+    let grammar = menu.grammar(&Envelope::plain()).0;
     let call = grammar.lines().find(|line| line.starts_with("call ::= ")).unwrap();
     assert_eq!(call, format!("call ::= {expect}"));
 }
@@ -51,7 +52,8 @@ fn an_optional_argument_may_be_left_out() {
 fn several_tools_are_a_choice() {
     let finish: &[Row] = &[("summary", Values::Text, false)];
     let grammar = menu(&[("finish", finish), ("ask", &[("question", Values::Text, false)])])
-        .grammar(&Envelope::plain());
+        .grammar(&Envelope::plain())
+        .0;
     assert!(grammar.contains("(\"finish"), "{grammar}");
     assert!(grammar.contains(" | \"ask"), "{grammar}");
     assert!(grammar.contains("json-string ::= \"\\\"\" json-char* \"\\\"\""), "{grammar}");
@@ -61,7 +63,7 @@ fn several_tools_are_a_choice() {
 fn too_many_choices_become_any_text() {
     let paths = |count: usize| Values::OneOf((0..count).map(|at| format!("f{at}")).collect());
     let grammar =
-        |count| menu(&[("r", &[("path", paths(count), false)])]).grammar(&Envelope::plain());
+        |count| menu(&[("r", &[("path", paths(count), false)])]).grammar(&Envelope::plain()).0;
     assert!(!grammar(MAX_CHOICES).contains("json-string"));
     assert!(grammar(MAX_CHOICES + 1).contains("json-string"));
 }
@@ -69,7 +71,7 @@ fn too_many_choices_become_any_text() {
 #[test]
 fn an_empty_end_of_an_envelope_is_left_out() {
     let envelope = Envelope::new("[TOOL_CALLS]", "[ARGS]", "");
-    let grammar = menu(&[("f", &[])]).grammar(&envelope);
+    let grammar = menu(&[("f", &[])]).grammar(&envelope).0;
     assert_eq!(grammar, "root ::= call\ncall ::= \"[TOOL_CALLS]\" \"f[ARGS]\" \"{}\"\n");
 }
 
@@ -78,19 +80,41 @@ fn control_tokens_are_said_and_not_spelt() {
     let control = [(5, "[TOOL_CALLS]"), (32, "[ARGS]"), (6, "[AR")];
     let control = control.map(|(id, text)| ControlToken { id, text: text.to_owned() }).to_vec();
     let envelope = Envelope { control, ..Envelope::new("[TOOL_CALLS]\n", "[ARGS]", "") };
-    let grammar = menu(&[("f", &[])]).grammar(&envelope);
+    let grammar = menu(&[("f", &[])]).grammar(&envelope).0;
     assert_eq!(grammar, "root ::= call\ncall ::= <[5]> \"\\n\" \"f\" <[32]> \"{}\"\n");
     // A value that looks like one stays text.
     let values = Values::OneOf(vec!["[TOOL_CALLS]".to_owned()]);
-    let grammar = menu(&[("f", &[("path", values, false)])]).grammar(&envelope);
+    let grammar = menu(&[("f", &[("path", values, false)])]).grammar(&envelope).0;
     assert!(grammar.contains(r#""\"[TOOL_CALLS]\"""#), "{grammar}");
 }
 
 #[test]
 fn a_piece_of_a_file_is_one_that_occurs_once_or_nothing() {
-    let values = Values::PieceOf("aab".to_owned());
-    let grammar = menu(&[("edit", &[("old", values, false)])]).grammar(&Envelope::plain());
-    assert!(grammar.contains(r#""{\"old\":" ("\"\"" | "\"" entry-0-0) "}""#), "{grammar}");
-    // `a` occurs twice: only what follows may end.
-    assert!(grammar.contains("\nentry-0-0 ::= \"a\" entry-0-"), "{grammar}");
+    let arguments = [
+        ("old", Values::PieceOf("aab".to_owned()), false),
+        ("new", Values::OtherThan("old"), false),
+    ];
+    let (grammar, bindings) = menu(&[("edit", &arguments)]).grammar(&Envelope::plain());
+    let call = r#""{\"old\":" entry-0-old ",\"new\":" entry-0-new "}""#;
+    assert!(grammar.contains(call), "{grammar}");
+    assert!(grammar.contains("entry-0-old ::= json-string #! bind entry-0-old\n"), "{grammar}");
+    let expect = Bindings::new()
+        .with("entry-0-old", Binding::piece_or_empty("aab"))
+        .with("entry-0-new", Binding::other_than_said("entry-0-old"));
+    assert_eq!(bindings, expect);
+    // Where any text may be replaced, there is nothing to compare with.
+    let arguments = [("old", Values::Text, false), ("new", Values::OtherThan("old"), false)];
+    assert!(menu(&[("edit", &arguments)]).grammar(&Envelope::plain()).1.is_empty());
+}
+
+#[test]
+fn what_failed_is_not_sayable_again() {
+    let mut menu = menu(&[("search", &[("query", Values::Text, false)])]);
+    menu.entries[0].not = vec![r#"{"query":"x"}"#.to_owned()];
+    let (grammar, bindings) = menu.grammar(&Envelope::plain());
+    assert!(
+        grammar.contains("entry-0 ::= \"{\\\"query\\\":\" json-string \"}\" #! bind entry-0\n"),
+        "{grammar}"
+    );
+    assert_eq!(bindings.get("entry-0"), Some(&Binding::not([r#"{"query":"x"}"#])));
 }

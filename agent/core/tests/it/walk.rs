@@ -81,7 +81,7 @@ impl Dice<'_> {
 
     fn value(&mut self, values: &Values) -> Value {
         match values {
-            Values::Text => {
+            Values::Text | Values::OtherThan(_) => {
                 Value::from(*self.pick(&["", "one", "two", "new", "a", "d/e", "x/y", "../a"]))
             }
             Values::Natural => Value::from(self.below(3) + 1),
@@ -130,7 +130,7 @@ fn is_reachable(path: &RelPath, state: &State<'_>, menu: &Menu, world: &World) -
         menu.entries_of(tool).any(|entry| match &entry.arguments[0].values {
             Values::OneOf(paths) => paths.iter().any(|known| known == path.as_str()),
             Values::Text => true,
-            Values::Natural | Values::PieceOf(_) => false,
+            Values::Natural | Values::PieceOf(_) | Values::OtherThan(_) => false,
         })
     };
     !state.may_change(path)

@@ -17,12 +17,19 @@ pub(super) struct Lockstep<'m> {
     vocabulary: Arc<Vocabulary>,
     one: Named<'m>,
     other: Named<'m>,
+    /// Whether the first may allow less: the other does not know what its rules are bound to.
+    may_be_less: bool,
     said: usize,
 }
 
 impl<'m> Lockstep<'m> {
-    pub(super) fn new(vocabulary: &Arc<Vocabulary>, one: Named<'m>, other: Named<'m>) -> Self {
-        Self { vocabulary: Arc::clone(vocabulary), one, other, said: 0 }
+    pub(super) fn new(
+        vocabulary: &Arc<Vocabulary>,
+        one: Named<'m>,
+        other: Named<'m>,
+        may_be_less: bool,
+    ) -> Self {
+        Self { vocabulary: Arc::clone(vocabulary), one, other, may_be_less, said: 0 }
     }
 
     fn differ(&self, token: TokenId, only: &'static str) -> ConstraintError {
@@ -38,8 +45,10 @@ impl Matcher for Lockstep<'_> {
         for token in (0..).take(self.vocabulary.len()) {
             match (one.allows(token), other.allows(token)) {
                 (true, false) => return Err(self.differ(token, self.one.0)),
-                (false, true) => return Err(self.differ(token, self.other.0)),
-                (true, true) | (false, false) => {}
+                (false, true) if !self.may_be_less => {
+                    return Err(self.differ(token, self.other.0));
+                }
+                (true, true) | (false, _) => {}
             }
         }
         Ok(Cow::Owned(one))
@@ -69,8 +78,8 @@ impl Matcher for Lockstep<'_> {
 mod tests {
     use std::sync::Arc;
 
-    use chargehand_grammar::Vocabulary;
     use chargehand_grammar::vocabulary::Kind;
+    use chargehand_grammar::{Bindings, Vocabulary};
 
     use super::Lockstep;
     use crate::constraint::Matcher;
@@ -80,8 +89,8 @@ mod tests {
     fn check(one: &str, other: &str, expect: &str) {
         let tokens = [(Kind::Text, "a"), (Kind::Text, "b"), (Kind::End, "</s>")];
         let vocabulary = Arc::new(Vocabulary::new(tokens).unwrap());
-        let own = |gbnf| Box::new(Own::new(&vocabulary, gbnf).unwrap());
-        let mut both = Lockstep::new(&vocabulary, ("one", own(one)), ("other", own(other)));
+        let own = |gbnf| Box::new(Own::new(&vocabulary, gbnf, &Bindings::new()).unwrap());
+        let mut both = Lockstep::new(&vocabulary, ("one", own(one)), ("other", own(other)), false);
         assert!(both.mask().unwrap().allows(0));
         both.accept(0).unwrap();
         let said = both.mask().map(|mask| mask.count(3)).map_err(|error| error.to_string());

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use chargehand_grammar::matcher::Landing;
+use chargehand_grammar::matcher::{CompileError, Landing};
 use chargehand_grammar::vocabulary::TokenId;
-use chargehand_grammar::{Constraint, Limits, Mask, State, Vocabulary};
+use chargehand_grammar::{Bindings, Constraint, Grammar, Limits, Mask, State, Vocabulary};
 
 use super::{ConstraintError, Matcher};
 
@@ -18,9 +18,14 @@ pub(super) struct Own {
 }
 
 impl Own {
-    pub(super) fn new(vocabulary: &Arc<Vocabulary>, gbnf: &str) -> Result<Self, ConstraintError> {
+    pub(super) fn new(
+        vocabulary: &Arc<Vocabulary>,
+        gbnf: &str,
+        bindings: &Bindings,
+    ) -> Result<Self, ConstraintError> {
         let limits = Limits::default();
-        let constraint = Constraint::from_text(gbnf, Arc::clone(vocabulary), &limits)?;
+        let grammar = Grammar::parse_within(gbnf, &limits).map_err(CompileError::from)?;
+        let constraint = Constraint::bound(&grammar, bindings, Arc::clone(vocabulary), &limits)?;
         let state = constraint.start();
         Ok(Self { constraint, state, landing: None })
     }

@@ -12,6 +12,7 @@ use chargehand_engine::engine::{Backend, Engine};
 use chargehand_engine::sampler::Sampling;
 use chargehand_engine::session::{Observer, Outcome, Progress, Session, Wish};
 use chargehand_engine::template::{Segment, SegmentKind};
+use chargehand_grammar::Bindings;
 use serde_json::json;
 
 pub(crate) fn backend() -> &'static Backend {
@@ -111,13 +112,18 @@ root ::= "{\"tool\":\"read_file\",\"args\":{\"path\":\"" char{1,12} "\"}}"
 char ::= [^"\\\x00-\x1F\x7F] | "\\" ["\\/bfnrt]
 "#;
 
+fn unbound() -> &'static Bindings {
+    static NONE: OnceLock<Bindings> = OnceLock::new();
+    NONE.get_or_init(Bindings::new)
+}
+
 pub(crate) fn greedy(grammar: Option<&str>, max_tokens: u32) -> Wish<'_> {
-    Wish { grammar, sampling: Sampling::default(), max_tokens }
+    Wish { grammar, bindings: unbound(), sampling: Sampling::default(), max_tokens }
 }
 
 pub(crate) fn warm(grammar: Option<&str>, temperature: f32, seed: u32) -> Wish<'_> {
     let sampling = Sampling { temperature, seed, ..Sampling::default() };
-    Wish { grammar, sampling, max_tokens: 64 }
+    Wish { grammar, bindings: unbound(), sampling, max_tokens: 64 }
 }
 
 pub(crate) fn prompt(engine: &Engine<'_>, user: &str) -> Vec<Segment> {

@@ -65,7 +65,7 @@ fn talk(engine: &Engine<'_>, envelope: &Envelope) -> u32 {
     let files: Vec<RelPath> = FILES.iter().map(|path| RelPath::parse(path).unwrap()).collect();
     let state = State::new(&contract, files);
     let menu = tools::menu(&state);
-    let grammar = menu.grammar(envelope);
+    let (grammar, bindings) = menu.grammar(envelope);
     let mut messages = prompt::opening(&contract, &state.files, None);
     let mut session = Session::new(engine).unwrap();
     let mut calls = 0;
@@ -73,7 +73,12 @@ fn talk(engine: &Engine<'_>, envelope: &Envelope) -> u32 {
     for seed in 0..TURNS {
         let segments = engine.template().render(&messages, &menu.specs).unwrap();
         let sampling = Sampling { temperature: 1.0, seed, ..Sampling::default() };
-        let wish = Wish { grammar: Some(&grammar), sampling, max_tokens: TURN_TOKENS };
+        let wish = Wish {
+            grammar: Some(&grammar),
+            bindings: &bindings,
+            sampling,
+            max_tokens: TURN_TOKENS,
+        };
         let outcome = session.generate(&segments, &wish, &mut Notes::patient()).unwrap();
         assert!(
             outcome.timings.cache_n >= evaluated,
@@ -129,6 +134,7 @@ fn is_one_of(value: &Value, values: &Values) -> bool {
         Values::Text => value.is_string(),
         Values::Natural => value.as_u64().is_some_and(|number| (1..=999_999).contains(&number)),
         Values::OneOf(choices) => choices.iter().any(|choice| value == choice),
+        Values::OtherThan(_) => value.is_string(),
         Values::PieceOf(text) => value.as_str().is_some_and(|piece| text.contains(piece)),
     }
 }

@@ -12,6 +12,7 @@ use chargehand_engine::sampler::Sampling;
 use chargehand_engine::serve::{ServeError, serve};
 use chargehand_engine::session::Ending;
 use chargehand_engine::wire::{Ask, Chat, Event, Failure, Request, read_message, write_message};
+use chargehand_grammar::Bindings;
 
 use crate::common::{backend, model, options, planned, system_and, tools};
 
@@ -40,7 +41,8 @@ fn chat(user: &str) -> Chat {
 
 fn ask(grammar: &str, max_tokens: u32) -> Ask {
     let (grammar, sampling) = (Some(grammar.to_owned()), Sampling::default());
-    Ask { chat: chat("Read the file docs/guide.md."), grammar, sampling, max_tokens }
+    let (chat, bindings) = (chat("Read the file docs/guide.md."), Bindings::new());
+    Ask { chat, grammar, bindings, sampling, max_tokens }
 }
 
 #[test]

@@ -5,14 +5,14 @@
 
 use crate::words::{Split, Words, capitalised};
 
-const TRAIN: &str = include_str!("../phrases/train.txt");
+pub(crate) const TRAIN: &str = include_str!("../phrases/train.txt");
 const TEST: &str = include_str!("../phrases/eval.txt");
 const BLIND: &str = include_str!("../phrases/blind.txt");
 /// Of a hundred training tasks, so many are noise; of those that replace a text, more.
-const NOISE_PERCENT: usize = 25;
+const NOISE_PERCENT: usize = 30;
 const NOISE_PERCENT_REPLACE: usize = 40;
 /// Of a hundred constructions that training uses, in so many some words are exchanged for any others.
-const BLURRED_PERCENT: usize = 20;
+const BLURRED_PERCENT: usize = 30;
 const PREFIXES: &[&str] = &[
     "Please ",
     "please ",
@@ -92,7 +92,8 @@ pub(crate) fn goal(words: &mut Words, family: &str, facts: &Facts) -> String {
     let mut text = expand(words, constructions[at]);
     let last_is_text = text.ends_with("{t}");
     let first_is_slot = text.starts_with('{');
-    if training && share > 0 && words.rng.chance(BLURRED_PERCENT) {
+    let blur = training && share > 0 && words.rng.chance(BLURRED_PERCENT);
+    if blur {
         text = blurred(words, &text);
     }
     if training && words.rng.chance(25) {
@@ -111,7 +112,7 @@ pub(crate) fn goal(words: &mut Words, family: &str, facts: &Facts) -> String {
             text += &suffix;
         }
     }
-    fill(words, &text, facts)
+    fill(words, &text, facts, !blur)
 }
 
 /// Returns the facts, quoted, between words that mean nothing. What follows the last colon needs no quotes.
@@ -132,13 +133,13 @@ fn noise(words: &mut Words, facts: &Facts) -> String {
     let mut parts = Vec::new();
     while !slots.is_empty() {
         for _ in 0..words.rng.below(4) {
-            parts.push(words.english().to_owned());
+            parts.push(words.lower());
         }
         let at = words.rng.below(slots.len());
         parts.push(slots.swap_remove(at));
     }
     for _ in 0..words.rng.below(3) + usize::from(parts.is_empty()) * 3 {
-        parts.push(words.english().to_owned());
+        parts.push(words.lower());
     }
     let mut noise = parts.join(" ");
     if bare_end {
@@ -162,7 +163,7 @@ fn blurred(words: &mut Words, text: &str) -> String {
         .split(' ')
         .map(|part| match part.contains('{') || !words.rng.chance(33) {
             true => part.to_owned(),
-            false => words.english().to_owned(),
+            false => words.lower(),
         })
         .collect();
     parts.join(" ")
@@ -186,7 +187,8 @@ fn expand(words: &mut Words, pattern: &str) -> String {
     single
 }
 
-fn fill(words: &mut Words, text: &str, facts: &Facts) -> String {
+/// Puts the facts into the slots; `bare` lets them stand without quotes where the construction's words tell what they are.
+fn fill(words: &mut Words, text: &str, facts: &Facts, bare: bool) -> String {
     let mut filled = String::new();
     let mut rest = text;
     while let Some(at) = rest.find('{') {
@@ -195,9 +197,9 @@ fn fill(words: &mut Words, text: &str, facts: &Facts) -> String {
             "{F}" => quoted_file(words, &facts.file),
             "{T}" => quote(words, &facts.text, false),
             "{t}" => facts.text.clone(),
-            "{A}" => quote(words, &facts.old, true),
-            "{B}" => quote(words, &facts.new, true),
-            "{K}" => quote(words, &facts.key, true),
+            "{A}" => quote(words, &facts.old, bare),
+            "{B}" => quote(words, &facts.new, bare),
+            "{K}" => quote(words, &facts.key, bare),
             other => panic!("BUG: {other} is no slot"),
         };
         filled.push_str(&value);

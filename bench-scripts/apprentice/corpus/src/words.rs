@@ -7,6 +7,12 @@ const ONSET: &str =
     "b c d f g h j k l m n p r s t v w z br cl cr dr fl gr kr pl pr qu sh sk sl sp st th tr ch y x";
 const NUCLEUS: &str = "a e i o u ai ea ee io oa ou au y ie";
 const CODA: &str = "n r s t l m k x nd rt ck sh ng st p d g";
+/// What prompts and programs say besides the words of the tasks.
+const SAID: &str = "Task File Files Change Checks Create changed create created user assistant exit expected got passed \
+    running offline python unittest example editorconfig gitignore CODEOWNERS AUTHORS CHANGELOG COPYING LICENSE VERSION \
+    NOTICE NEWS Dockerfile Makefile Justfile SELECT FROM INSERT VALUES https include return const export static";
+const FOREIGN: &str = "äöüßÄÖÜéèêëáàâãåçñóòôõíìîïúùûøæœÉÀÇÑØÅłżźćńśşğıčřžěőűαβγδλμπσωДЖЯабвгдежия日本語中文字한국あいうえお\
+    €£¥§°±×÷µ½¿¡«»„…–—•→←✓✗★😀🚀";
 const EXTENSIONS: &[&str] = &[
     "md", "txt", "py", "rs", "js", "ts", "toml", "json", "yaml", "yml", "cfg", "ini", "html",
     "css", "sh", "go", "c", "h", "rb", "sql", "csv", "log", "conf", "env", "rst",
@@ -51,6 +57,8 @@ pub struct Words {
     pub(crate) rng: Rng,
     pub(crate) split: Split,
     english: Vec<&'static str>,
+    /// Words whose parts make words that no list has.
+    sources: Vec<&'static str>,
 }
 
 impl Words {
@@ -58,8 +66,14 @@ impl Words {
     #[must_use]
     pub fn new(seed: u64, split: Split) -> Self {
         let wanted = |word: &&str| is_test_word(word) == (split != Split::Train);
-        let english = WORDS.split_whitespace().filter(wanted).collect();
-        Self { rng: Rng::new(seed), split, english }
+        let english: Vec<_> = WORDS.split_whitespace().filter(wanted).collect();
+        let phrases = crate::phrasing::TRAIN.split(|c: char| !c.is_ascii_alphabetic());
+        let mut sources: Vec<_> = phrases.filter(|word| word.len() > 2).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        sources.extend(SAID.split_whitespace().cycle().take(200));
+        sources.extend(&english);
+        Self { rng: Rng::new(seed), split, english, sources }
     }
 
     /// Returns an English word of this half.
@@ -79,8 +93,35 @@ impl Words {
         text
     }
 
+    /// Returns parts of one to three words in a row: the tokenizer's pieces occur in places where no word has them.
+    fn pieces(&mut self) -> String {
+        loop {
+            let mut text = String::new();
+            for _ in 0..self.rng.between(1, 3) {
+                let source = self.sources[self.rng.below(self.sources.len())];
+                let from = self.rng.below(source.len() - 1) * usize::from(self.rng.chance(60));
+                let to = match self.rng.chance(50) {
+                    true => source.len(),
+                    false => self.rng.between(from + 1, source.len()),
+                };
+                text += &source[from..to];
+            }
+            let lower = text.to_lowercase();
+            if !WORDS.split_whitespace().any(|word| word == lower && is_test_word(word)) {
+                return text;
+            }
+        }
+    }
+
+    fn foreign(&mut self) -> char {
+        FOREIGN.chars().nth(self.rng.below(FOREIGN.chars().count())).expect("it is below the count")
+    }
+
     /// Returns a word in small letters: English, invented, or mere letters.
     pub(crate) fn lower(&mut self) -> String {
+        if self.split == Split::Train && self.rng.chance(14) {
+            return self.pieces().to_lowercase();
+        }
         match self.rng.below(100) {
             0..45 => self.english().to_owned(),
             45..82 => {
@@ -96,7 +137,17 @@ impl Words {
 
     /// Returns a word with any capitals.
     pub(crate) fn word(&mut self) -> String {
-        let word = self.lower();
+        if self.split == Split::Train && self.rng.chance(6) {
+            return self.pieces();
+        }
+        let mut word = self.lower();
+        if self.split == Split::Train && self.rng.chance(4) {
+            for _ in 0..self.rng.between(1, 3) {
+                let at = self.rng.below(word.chars().count() + 1);
+                let at = word.char_indices().nth(at).map_or(word.len(), |(at, _)| at);
+                word.insert(at, self.foreign());
+            }
+        }
         match self.rng.below(100) {
             0..55 => word,
             55..75 => capitalised(&word),

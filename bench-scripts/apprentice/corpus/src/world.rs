@@ -151,7 +151,7 @@ fn assert_on_menu(state: &State<'_>, call: &ToolCall) {
             said.map_or(argument.optional, |said| match &argument.values {
                 Values::OneOf(choices) => choices.iter().any(|choice| choice == said),
                 Values::PieceOf(text) => said.is_empty() || text.matches(said).count() == 1,
-                Values::Text | Values::Natural => true,
+                Values::Text | Values::Natural | Values::OtherThan(_) => true,
             })
         })
     });
