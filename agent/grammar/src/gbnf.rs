@@ -27,7 +27,7 @@
 //! | `(x{0,50}){0,50}` | refused, as the product is above 2,000 | means what it says, within `Limits::positions` |
 //! | `{3,2}` | takes all memory, then ends | refused |
 //! | `""*` | refused | refused |
-//! | `a**` | refused as left recursion | `(a*)*`, and so printed |
+//! | `a**`, and `x*` with `x ::= "" \| "a"` | refused as left recursion | `(a*)*`, and so printed; means what it says |
 //! | left recursion | refused; hidden behind a rule that can be empty it takes all memory | refused, with the way round |
 //! | a rule that never ends, `a ::= "x" a` | taken; a model can only be cut off | refused |
 //! | 30,000 parentheses, chains of 100,000 rules | ends the process | refused above `Limits::nesting`; chains are fine |
@@ -35,16 +35,17 @@
 //! | 5,000 alternatives | 3 s a mask | a tree of prefixes |
 //! | `<[id]>` that is no token | taken | refused when compiled |
 //! | `<text>` that is not one token | refused | refused when compiled |
+//! | a token by name without text, or with a piece of a character | never matches, or only before the rest of it | refused when compiled |
 //! | a token that ends the output, `<[2]>` for `</s>` | never matches; the end is allowed where the text is whole | refused when compiled |
 //! | `!<tok>` | any other token, control tokens too | any other token of whole characters, no control token |
 //! | control tokens inside strings | allowed where their *text* fits | only where the grammar names them |
 //! | the bytes F5 to FF, and others that are never UTF-8 | allowed where a class is negated | never |
 //! | `#! bind NAME` behind a rule | a comment | a [`Bound`] rule, refused until its data are given |
 //! | `#!` elsewhere | a comment | refused: a binding that nobody reads would leave its rule open |
-//! | a token that ends inside a character, in `[^é]` | refused where it could become an excluded character | allowed where it can become another one |
+//! | a token that ends inside a character, in `[^é]` | refused where it could become an excluded character | the same |
 //!
-//! Only what every version of llama.cpp reads the same way is ever printed, and `parse(print(x)) == x` holds for
-//! every grammar that came from the parser.
+//! `parse(print(x)) == x` holds for every grammar that came from the parser. The printed form of `a**` has
+//! parentheses, which count as nesting where it is read again.
 
 mod bound;
 mod class;
@@ -63,7 +64,7 @@ pub use class::CharSet;
 pub use error::{GbnfError, Mistake};
 
 /// What a rule may expand to.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Expr {
     /// Exactly this text.
     Literal(String),
@@ -112,7 +113,8 @@ impl Expr {
         Self::Rule(name.into())
     }
 
-    /// Returns the choice between exactly these texts, as a tree of shared prefixes.
+    /// Returns the choice between exactly these texts, as a tree of shared prefixes. Without any text it is the
+    /// choice of nothing, with which a grammar is refused.
     ///
     /// A flat list of 5,000 texts costs llama.cpp's sampler seconds a token, because each alternative is a
     /// stack of its own; a tree keeps one stack for each text that is still possible.

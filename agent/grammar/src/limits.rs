@@ -9,16 +9,17 @@ pub struct Limits {
     pub text_bytes: usize,
     /// Rules of a grammar.
     pub rules: usize,
-    /// Parentheses and repetitions inside each other. llama.cpp ends the process at about 30,000.
+    /// Parentheses inside each other. llama.cpp ends the process at about 30,000; what compiles a grammar calls
+    /// itself too, and stays within a stack of 2 MB at the default.
     pub nesting: usize,
     /// The largest number in `{m,n}`. llama.cpp refuses an `m` above 2,000 and reads an `n` above it as
     /// "any number"; a higher limit here means what is written, but no longer the same to llama.cpp.
     pub repetition: u32,
-    /// Positions of the compiled grammar, 8 bytes each, repetitions written out.
+    /// Positions of the compiled grammar and the ranges of bytes in them, 8 bytes each, repetitions written out.
     pub positions: usize,
     /// Positions that the matcher may stand in at once, ambiguity and alternatives together.
     pub width: usize,
-    /// Steps of the matcher in one call; a step takes 5 to 50 ns.
+    /// Steps of the matcher in one call, or in 4,096 bytes of a long one; a step takes 5 to 50 ns.
     pub work: usize,
     /// Bytes of the matcher's states, rows and masks. Rows and masks are forgotten and made again; states stay.
     pub memory_bytes: usize,

@@ -33,11 +33,17 @@ pub enum VocabularyError {
     /// The texts of all tokens are too long together.
     #[error("the tokens have {0} bytes together, {max} at most", max = MAX_BYTES)]
     TooLong(usize),
+    /// The text of this token is too long.
+    #[error("token {0} has {1} bytes, {max} at most", max = MAX_TOKEN)]
+    LongToken(usize, usize),
 }
 
 /// More tokens than any model has, and few enough that nothing here can overflow.
 const MAX_TOKENS: usize = 1 << 24;
 const MAX_BYTES: usize = 1 << 30;
+/// The longest tokens of real models have some hundred bytes. What is known beforehand about strings has a tree
+/// for each number of characters that a token has.
+const MAX_TOKEN: usize = 1 << 16;
 
 /// The tokens of a model.
 ///
@@ -63,7 +69,7 @@ impl Vocabulary {
     ///
     /// # Errors
     ///
-    /// When there are more than 16 million tokens, or more than 1 GiB of bytes.
+    /// When there are more than 16 million tokens, more than 1 GiB of bytes, or more than 64 KiB in one token.
     pub fn new<B: AsRef<[u8]>>(
         tokens: impl IntoIterator<Item = (Kind, B)>,
     ) -> Result<Self, VocabularyError> {
@@ -171,6 +177,9 @@ impl Vocabulary {
     fn push(&mut self, kind: Kind, bytes: &[u8]) -> Result<(), VocabularyError> {
         if self.len() == MAX_TOKENS {
             return Err(VocabularyError::TooMany(self.len() + 1));
+        }
+        if bytes.len() > MAX_TOKEN {
+            return Err(VocabularyError::LongToken(self.len(), bytes.len()));
         }
         let total = self.bytes.len() + bytes.len();
         if total > MAX_BYTES {

@@ -163,9 +163,7 @@ fn check(group: &Group, flags: &Flags, tally: &mut Tally) {
             let kind = match &error {
                 SchemaError::Unsupported { keyword, .. } => format!("cannot enforce {keyword}"),
                 SchemaError::Malformed { keyword, .. } => format!("malformed {keyword}"),
-                SchemaError::TooLarge { keyword, what, .. } => {
-                    format!("too large {keyword}: {what}")
-                }
+                SchemaError::TooLarge { what, .. } => format!("too large: {what}"),
                 SchemaError::Unsatisfiable { .. } => "unsatisfiable".to_owned(),
             };
             *tally.reasons.entry(kind).or_insert(0) += 1;

@@ -6,10 +6,13 @@
 
 mod common;
 mod corpus;
+#[path = "../../../grammar/tests/it/dice.rs"]
+mod dice;
 mod dry_run;
 mod families;
 mod gguf;
 mod grammar;
+mod llama_grammar;
 mod session;
 mod template;
 mod tokenizers;

@@ -44,6 +44,11 @@ impl CharSet {
         Self { negated: true, ranges: Vec::new() }
     }
 
+    /// Returns whether the set is written as what it excludes, `[^a]` or `.`.
+    pub(crate) fn is_negated(&self) -> bool {
+        self.negated
+    }
+
     /// Returns the characters of the set as sorted ranges that lie apart.
     #[must_use]
     pub fn resolved(&self) -> Vec<(char, char)> {

@@ -19,7 +19,7 @@ pub struct GbnfError {
 /// What sort of mistake a text makes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Mistake {
-    /// It is not GBNF; llama.cpp refuses it too.
+    /// It is not GBNF; llama.cpp refuses it too, but for an empty group that is repeated, `(){2}`.
     Syntax,
     /// llama.cpp takes it and then does something else than the text seems to say.
     Trap,

@@ -6,7 +6,7 @@ use super::Expr;
 /// would nest as deep as there are texts.
 const MAX_DEPTH: usize = 64;
 
-/// Returns the choice between exactly `texts`.
+/// Returns the choice between exactly `texts`; without any, what matches nothing.
 pub(super) fn one_of(mut texts: Vec<&str>) -> Expr {
     texts.sort_unstable();
     texts.dedup();
@@ -15,8 +15,10 @@ pub(super) fn one_of(mut texts: Vec<&str>) -> Expr {
 
 /// Returns the tree of `texts`, which are sorted and distinct, without their first `skip` bytes.
 fn prefix_tree(texts: &[&str], skip: usize, depth: usize) -> Expr {
-    let [first, .., last] = texts else {
-        return Expr::literal(texts.first().map_or("", |text| &text[skip..]));
+    let (first, last) = match texts {
+        [] => return Expr::Any(Vec::new()),
+        [only] => return Expr::literal(&only[skip..]),
+        [first, .., last] => (first, last),
     };
     if depth == 0 {
         return Expr::Any(texts.iter().map(|text| Expr::literal(&text[skip..])).collect());

@@ -3,7 +3,13 @@
 //! Nothing here calls itself, and each step is looked at once a question: a chain of 100,000 rules is no danger.
 
 use super::bound::Bind;
+use super::emit::place_of;
+use super::error::CompileError;
 use super::program::{Op, Position, Program, RuleId};
+use crate::gbnf::Grammar;
+
+/// Of a longer way round than this only the first rules are named.
+const MAX_NAMED: usize = 10;
 
 /// Which steps are walked through.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -165,4 +171,24 @@ enum Visit {
     Never,
     Open,
     Done,
+}
+
+/// Says in the words of the grammar why it does not run.
+pub(super) fn named(flaw: Flaw, grammar: &Grammar, program: &Program) -> CompileError {
+    let rule = |routine: RuleId| program.routines[routine as usize].rule;
+    match flaw {
+        Flaw::Endless(routine) => CompileError::Endless(place_of(grammar, rule(routine))),
+        Flaw::Circle(circle) => {
+            let mut rules: Vec<usize> = circle.into_iter().map(rule).collect();
+            rules.dedup();
+            let first = rules.first().copied().unwrap_or_default();
+            let names = rules.iter().map(|rule| &*grammar.rules[*rule].name);
+            let mut way: Vec<&str> = names.take(MAX_NAMED).collect();
+            if rules.len() > MAX_NAMED {
+                way.push("...");
+            }
+            way.push(&grammar.rules[first].name);
+            CompileError::LeftRecursion { place: place_of(grammar, first), way: way.join(" -> ") }
+        }
+    }
 }

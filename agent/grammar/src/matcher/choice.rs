@@ -8,7 +8,8 @@ use super::error::CompileError;
 use super::program::{Op, Position, Span};
 use crate::gbnf::Expr;
 
-/// Beginnings that are nested deeper than this are not shared any more.
+/// Beginnings that are nested deeper than this, those of the groups around included, are not shared any more:
+/// this calls itself for each.
 const MAX_DEPTH: usize = 200;
 
 /// An alternative: the text it begins with, and what follows.
@@ -30,7 +31,7 @@ impl<'g> Emitter<'g> {
             return self.table(&[]).map(drop);
         }
         alternatives.sort_by_key(|alternative| alternative.head);
-        self.alternatives(&alternatives, depth, 0)
+        self.alternatives(&alternatives, depth)
     }
 
     /// Writes alternatives whose heads are sorted, those without a head first.
@@ -38,10 +39,9 @@ impl<'g> Emitter<'g> {
         &mut self,
         alternatives: &[Alternative<'g>],
         depth: usize,
-        shared: usize,
     ) -> Result<(), CompileError> {
         let mut exits = Vec::new();
-        let headless = if shared < MAX_DEPTH {
+        let headless = if self.shared < MAX_DEPTH {
             alternatives.partition_point(|alternative| alternative.head.is_empty())
         } else {
             alternatives.len()
@@ -59,7 +59,7 @@ impl<'g> Emitter<'g> {
             }
         }
         if headless < alternatives.len() {
-            self.branches(&alternatives[headless..], depth, shared, &mut exits)?;
+            self.branches(&alternatives[headless..], depth, &mut exits)?;
         }
         self.land(&exits);
         Ok(())
@@ -70,7 +70,6 @@ impl<'g> Emitter<'g> {
         &mut self,
         alternatives: &[Alternative<'g>],
         depth: usize,
-        shared: usize,
         exits: &mut Vec<Position>,
     ) -> Result<(), CompileError> {
         let mut groups = alternatives.chunk_by(|a, b| a.head[0] == b.head[0]).peekable();
@@ -92,7 +91,7 @@ impl<'g> Emitter<'g> {
             if let Some(table) = table {
                 self.land_span(table, place);
             }
-            self.group(group, depth, shared)?;
+            self.group(group, depth)?;
             if groups.peek().is_some() {
                 exits.push(self.push(Op::Jump(0))?);
             }
@@ -111,12 +110,7 @@ impl<'g> Emitter<'g> {
     }
 
     /// Writes alternatives that begin with the same byte, after that byte.
-    fn group(
-        &mut self,
-        group: &[Alternative<'g>],
-        depth: usize,
-        shared: usize,
-    ) -> Result<(), CompileError> {
+    fn group(&mut self, group: &[Alternative<'g>], depth: usize) -> Result<(), CompileError> {
         let (first, last) = (group[0].head, group[group.len() - 1].head);
         // The heads are sorted: what the first and the last share, all share.
         let common = first.iter().zip(last).take_while(|(a, b)| a == b).count();
@@ -131,7 +125,10 @@ impl<'g> Emitter<'g> {
             ..*alternative
         };
         let cut: Vec<Alternative<'g>> = group.iter().map(cut).collect();
-        self.alternatives(&cut, depth, shared + 1)
+        self.shared += 1;
+        self.alternatives(&cut, depth)?;
+        self.shared -= 1;
+        Ok(())
     }
 }
 

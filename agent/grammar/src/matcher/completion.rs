@@ -28,16 +28,41 @@ impl Constraint {
                 }
             }
         }
-        Ok(spell(&self.vocabulary, &bytes, &mut tokens).then_some(tokens))
+        let spelt = spell(&self.vocabulary, &bytes, &mut tokens);
+        Ok((spelt && self.can_say(state, &tokens)?).then_some(tokens))
     }
 
-    /// Returns whether a text can be made whole from here with `left` more tokens.
-    fn can_land(&mut self, state: State, left: usize) -> Result<bool, MatchError> {
-        if self.vocabulary.spells_every_byte() && self.distance(state) <= left {
+    /// Returns whether each of these tokens, whose bytes are allowed, may end where it does.
+    fn can_say(&mut self, start: State, tokens: &[TokenId]) -> Result<bool, MatchError> {
+        if self.states.program.no_rest.is_empty() {
             return Ok(true);
         }
-        Ok(self.completion(state)?.is_some_and(|tokens| tokens.len() <= left))
+        let mut state = start;
+        for token in tokens {
+            match self.advance(state, *token)? {
+                Some(next) => state = next,
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
     }
+
+    /// Returns how a text can be made whole from here with `left` more tokens, if it can.
+    fn way_within(&mut self, state: State, left: usize) -> Result<Option<Way>, MatchError> {
+        if self.vocabulary.spells_every_byte() && self.distance(state) <= left {
+            return Ok(Some(Way::ByteByByte));
+        }
+        let tokens = self.completion(state)?.filter(|tokens| tokens.len() <= left);
+        Ok(tokens.map(Way::These))
+    }
+}
+
+/// How a text can be made whole.
+enum Way {
+    /// Even when each byte takes a token.
+    ByteByByte,
+    /// With these tokens.
+    These(Vec<TokenId>),
 }
 
 /// Appends the tokens of `bytes`, the longest first; returns whether there are some.
@@ -78,8 +103,9 @@ fn spell(vocabulary: &Vocabulary, bytes: &[u8], tokens: &mut Vec<TokenId>) -> bo
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Landing {
-    /// A completion that was begun: where it goes on, and with what, backwards.
-    begun: Option<(State, Vec<TokenId>)>,
+    /// The completion that is known to be short enough: where it goes on, and with what, backwards. Another search
+    /// may find one that is as short in bytes and longer in tokens.
+    plan: Option<(State, Vec<TokenId>)>,
 }
 
 impl Landing {
@@ -89,7 +115,9 @@ impl Landing {
     ///
     /// As for [`Constraint::advance_byte`].
     pub fn new(constraint: &mut Constraint, left: usize) -> Result<Option<Self>, MatchError> {
-        Ok(constraint.can_land(constraint.start(), left)?.then(Self::default))
+        let start = constraint.start();
+        let mut landing = Self::default();
+        Ok(landing.is_near(constraint, start, left)?.then_some(landing))
     }
 
     /// Returns `token`, which is allowed in `state`, or what must be said instead where `left` tokens may still be
@@ -107,21 +135,38 @@ impl Landing {
     ) -> Result<Option<TokenId>, MatchError> {
         if left > 0
             && let Some(next) = constraint.advance(state, token)?
-            && constraint.can_land(next, left - 1)?
+            && self.is_near(constraint, next, left - 1)?
         {
             return Ok(Some(token));
         }
-        let mut rest = constraint.completion(state)?.unwrap_or_default();
-        rest.reverse();
-        // What was begun may be shorter in tokens than what is shortest in bytes.
-        if let Some((at, begun)) = self.begun.take()
-            && at == state
-            && begun.len() < rest.len()
-        {
-            rest = begun;
-        }
+        let mut rest = match self.plan.take() {
+            Some((at, rest)) if at == state => rest,
+            Some(_) | None => {
+                let mut rest = constraint.completion(state)?.unwrap_or_default();
+                rest.reverse();
+                rest
+            }
+        };
         let Some(token) = rest.pop() else { return Ok(None) };
-        self.begun = constraint.advance(state, token)?.map(|next| (next, rest));
+        self.plan = constraint.advance(state, token)?.map(|next| (next, rest));
         Ok(Some(token))
+    }
+
+    /// Returns whether the end can be reached from `state`, and if so, keeps the way.
+    fn is_near(
+        &mut self,
+        constraint: &mut Constraint,
+        state: State,
+        left: usize,
+    ) -> Result<bool, MatchError> {
+        let Some(way) = constraint.way_within(state, left)? else { return Ok(false) };
+        self.plan = match way {
+            Way::ByteByByte => None,
+            Way::These(mut tokens) => {
+                tokens.reverse();
+                Some((state, tokens))
+            }
+        };
+        Ok(true)
     }
 }

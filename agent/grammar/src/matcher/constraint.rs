@@ -44,8 +44,8 @@ pub struct Forced {
     pub state: State,
 }
 
-/// Forced text is given out in pieces of at most this many bytes.
-const MAX_FORCED: usize = 4096;
+/// Forced text is given out in pieces of at most this many bytes, and a long text is read in such pieces.
+const PIECE: usize = 4096;
 
 /// After the end of a text, nothing follows.
 const ENDED: State = State(0);
@@ -167,7 +167,7 @@ impl Constraint {
     ///
     /// When the grammar is too ambiguous here for the limits, or the matcher has no memory left.
     pub fn advance_byte(&mut self, state: State, byte: u8) -> Result<Option<State>, MatchError> {
-        self.states.refuel();
+        self.begin();
         let to = self.states.step(self.states.cursor(state.0), byte)?;
         self.settle(to)
     }
@@ -182,9 +182,13 @@ impl Constraint {
         state: State,
         bytes: &[u8],
     ) -> Result<Option<State>, MatchError> {
-        self.states.refuel();
-        let to = self.run(state, bytes)?;
-        self.settle(to)
+        let mut cursor = self.states.cursor(state.0);
+        for piece in bytes.chunks(PIECE) {
+            self.begin();
+            let Some(next) = self.run(cursor, piece)? else { return Ok(None) };
+            cursor = next;
+        }
+        self.settle(Some(cursor))
     }
 
     /// Returns the state after one more token; nothing when that token is not allowed, or is none.
@@ -193,15 +197,16 @@ impl Constraint {
     ///
     /// As for [`Constraint::advance_byte`].
     pub fn advance(&mut self, state: State, token: TokenId) -> Result<Option<State>, MatchError> {
-        self.states.refuel();
+        self.begin();
         if self.vocabulary.kind(token) == Some(Kind::End) {
             return Ok(self.accepting(state).then_some(ENDED));
         }
         let vocabulary = Arc::clone(&self.vocabulary);
         let by_text = match vocabulary.text(token) {
-            Some(bytes) => self.run(state, bytes)?,
+            Some(bytes) => self.run(self.states.cursor(state.0), bytes)?,
             None => None,
         };
+        let by_text = by_text.filter(|cursor| self.states.may_rest(*cursor));
         if !self.states.facts[state.0 as usize].takes_token {
             return self.settle(by_text);
         }
@@ -235,10 +240,10 @@ impl Constraint {
     ///
     /// As for [`Constraint::advance_byte`].
     pub fn forced_bytes(&mut self, state: State) -> Result<Forced, MatchError> {
-        self.states.refuel();
+        self.begin();
         let mut bytes = Vec::new();
         let mut cursor = self.states.cursor(state.0);
-        while bytes.len() < MAX_FORCED
+        while bytes.len() < PIECE
             && let Some(byte) = self.only_byte(cursor)?
             && let Some(next) = self.states.step(cursor, byte)?
         {
@@ -264,8 +269,7 @@ impl Constraint {
         self.states.sets.get(state.0)
     }
 
-    fn run(&mut self, state: State, bytes: &[u8]) -> Result<Option<Cursor>, MatchError> {
-        let mut cursor = self.states.cursor(state.0);
+    fn run(&mut self, mut cursor: Cursor, bytes: &[u8]) -> Result<Option<Cursor>, MatchError> {
         for byte in bytes {
             match self.states.step(cursor, *byte)? {
                 Some(next) => cursor = next,

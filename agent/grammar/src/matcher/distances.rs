@@ -11,6 +11,9 @@ use super::table::Mixing;
 
 /// No way to the end is known.
 pub(super) const FAR: u32 = u32::MAX;
+/// A piece of a character after which no token may end counts as so many bytes: a way with one is taken only where
+/// there is no other, and is found to be impossible when its tokens are tried.
+const DETOUR: u32 = 1 << 20;
 
 /// How many bytes and named tokens the end is away.
 #[derive(Debug)]
@@ -136,12 +139,13 @@ impl Search {
     /// Returns the distance of a position by way of those that are known so far.
     fn through(&self, program: &Program, at: Position) -> u32 {
         let of = |at: Position| self.found[at as usize];
+        let then = |at: Position| of(at).saturating_add(1 + detour(program, at));
         let routine = |id: u32| of(program.routines[id as usize].start);
         match program.op(at) {
-            Op::Byte(_) | Op::Token(_) => of(at + 1).saturating_add(1),
+            Op::Byte(_) | Op::Token(_) => then(at + 1),
             Op::Table(table) => {
                 let spans = program.spans_of(table).iter();
-                spans.map(|span| of(span.target)).min().unwrap_or(FAR).saturating_add(1)
+                spans.map(|span| then(span.target)).min().unwrap_or(FAR)
             }
             Op::Jump(target) => of(target),
             Op::Split(target) => of(target).min(of(at + 1)),
@@ -216,4 +220,9 @@ fn each_edge(program: &Program, mut each: impl FnMut(Position, Position)) {
             Op::End | Op::Native => {}
         }
     }
+}
+
+/// Returns what it costs beyond its byte to stand at a position.
+pub(super) fn detour(program: &Program, at: Position) -> u32 {
+    if program.may_rest(at) { 0 } else { DETOUR }
 }

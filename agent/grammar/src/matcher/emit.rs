@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::analysis::{self, Flaw};
+use super::analysis;
 use super::bind::{Given, Ready};
 use super::contexts::Slot;
 use super::emit_bound::Bodies;
@@ -36,6 +36,7 @@ pub(super) fn program(
         classes: HashMap::new(),
         tokens: HashMap::new(),
         rule: 0,
+        shared: 0,
     };
     if grammar.rules.len() > limits.rules {
         return Err(emitter.too_large("rules", limits.rules));
@@ -50,7 +51,7 @@ pub(super) fn program(
     program.names.clone_from(&given.names);
     program.root = RuleId::try_from(root).unwrap_or(RuleId::MAX);
     name_last_calls(&mut program);
-    analysis::complete(&mut program).map_err(|flaw| named(flaw, grammar, &program))?;
+    analysis::complete(&mut program).map_err(|flaw| analysis::named(flaw, grammar, &program))?;
     Ok((program, bodies))
 }
 
@@ -77,10 +78,12 @@ pub(super) struct Emitter<'g> {
     queue: VecDeque<(usize, Part<'g>)>,
     /// How many routines there are, those in the queue too.
     routines: usize,
-    classes: HashMap<Vec<(char, char)>, CharMachine>,
+    classes: HashMap<CharSet, CharMachine>,
     tokens: HashMap<(bool, &'g TokenName), u32>,
     /// The rule that is being written.
     rule: usize,
+    /// How many shared beginnings of alternatives are open inside each other.
+    pub(super) shared: usize,
 }
 
 impl<'g> Emitter<'g> {
@@ -143,6 +146,9 @@ impl<'g> Emitter<'g> {
         max: Option<u32>,
         depth: usize,
     ) -> Result<(), CompileError> {
+        if let Some(max) = max.filter(|max| *max < min) {
+            return Err(CompileError::Repetition { place: self.place(), min, max });
+        }
         let copies = max.unwrap_or(min.max(1));
         // What is repeated often is written once and called: a copy is then one step or two.
         let called = (copies > 1 && !is_one_step(inner)).then(|| self.defer(Part::Body(inner)));
@@ -188,13 +194,12 @@ impl<'g> Emitter<'g> {
     }
 
     fn class(&mut self, set: &CharSet) -> Result<(), CompileError> {
-        let ranges = set.resolved();
-        let machine = match self.classes.remove(&ranges) {
-            Some(machine) => machine,
-            None => CharMachine::new(&ranges),
+        let (set, machine) = match self.classes.remove_entry(set) {
+            Some(known) => known,
+            None => (set.clone(), CharMachine::new(set)),
         };
         let result = self.char_machine(&machine);
-        self.classes.insert(ranges, machine);
+        self.classes.insert(set, machine);
         result
     }
 
@@ -204,12 +209,16 @@ impl<'g> Emitter<'g> {
         let count = position(machine.nodes.len());
         // The nodes are written backwards: the start is the last one.
         let place = |node: usize| start + count - 1 - position(node);
-        for edges in machine.nodes.iter().rev() {
+        for node in machine.nodes.iter().rev() {
+            if !node.may_rest {
+                let here = self.here();
+                self.program.no_rest.push(here);
+            }
             let target = |next| match next {
                 Next::Done => start + count,
                 Next::Node(node) => place(node),
             };
-            let spans = edges.iter().map(|(low, high, next)| Span {
+            let spans = node.edges.iter().map(|(low, high, next)| Span {
                 low: *low,
                 high: *high,
                 target: target(*next),
@@ -241,6 +250,7 @@ impl<'g> Emitter<'g> {
         };
         let token = match name {
             TokenName::Id(id) => *id,
+            TokenName::Text(text) if !is_token_text(text) => return fail(TokenProblem::Notation),
             TokenName::Text(text) => {
                 let all: Vec<_> = vocabulary.spelling(text.as_bytes()).collect();
                 let is_text = |token: &u32| vocabulary.kind(*token) == Some(Kind::Text);
@@ -257,7 +267,12 @@ impl<'g> Emitter<'g> {
             Some(Kind::Text | Kind::Control) => {}
         }
         if !except {
-            return Ok(TokenSet::One(token));
+            let is_whole = vocabulary.bytes(token).is_some_and(is_whole_text);
+            return if is_whole {
+                Ok(TokenSet::One(token))
+            } else {
+                fail(TokenProblem::NoText(token))
+            };
         }
         let whole: u32 = vocabulary.whole().iter().map(|word| word.count_ones()).sum();
         if whole == u32::from(vocabulary.is_whole(token)) {
@@ -271,7 +286,7 @@ impl<'g> Emitter<'g> {
     }
 
     pub(super) fn push(&mut self, op: Op) -> Result<Position, CompileError> {
-        if self.program.ops.len() >= self.limits.positions {
+        if self.program.ops.len() + self.program.spans.len() >= self.limits.positions {
             return Err(self.too_large("positions", self.limits.positions));
         }
         self.program.ops.push(op);
@@ -343,6 +358,17 @@ fn is_ascii(set: &CharSet) -> bool {
     set.resolved().last().is_some_and(|(_, high)| high.is_ascii())
 }
 
+/// Returns whether a token is one that llama.cpp takes by name and after which it goes on with the next character.
+fn is_whole_text(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && !bytes.contains(&0) && str::from_utf8(bytes).is_ok()
+}
+
+/// Returns whether a grammar can name a token by this text.
+fn is_token_text(text: &str) -> bool {
+    let inner = text.strip_prefix('<').and_then(|rest| rest.strip_suffix('>'));
+    inner.is_some_and(|inner| !inner.starts_with('[') && !inner.contains(['>', '\n', '\r', '\0']))
+}
+
 /// Marks the calls after which a routine ends.
 fn name_last_calls(program: &mut Program) {
     for at in 0..program.ops.len() {
@@ -350,21 +376,6 @@ fn name_last_calls(program: &mut Program) {
             && program.op(program.settled(position(at + 1))) == Op::End
         {
             program.ops[at] = Op::Last(routine);
-        }
-    }
-}
-
-fn named(flaw: Flaw, grammar: &Grammar, program: &Program) -> CompileError {
-    let rule = |routine: RuleId| program.routines[routine as usize].rule;
-    match flaw {
-        Flaw::Endless(routine) => CompileError::Endless(place_of(grammar, rule(routine))),
-        Flaw::Circle(circle) => {
-            let mut rules: Vec<usize> = circle.into_iter().map(rule).collect();
-            rules.dedup();
-            let first = rules.first().copied().unwrap_or_default();
-            let names = rules.iter().chain([&first]).map(|rule| &*grammar.rules[*rule].name);
-            let way = names.collect::<Vec<_>>().join(" -> ");
-            CompileError::LeftRecursion { place: place_of(grammar, first), way }
         }
     }
 }

@@ -105,7 +105,7 @@ impl<'g> Emitter<'g> {
             let last = slot.map(|slot| self.add_bind(Bind::Said(slot, *number)));
             alternatives.push(Alternative { head: name.as_bytes(), rest: &[], last });
         }
-        self.alternatives(&alternatives, 0, 0)
+        self.alternatives(&alternatives, 0)
     }
 
     /// Returns the number of a step that a binding asks for.

@@ -45,6 +45,16 @@ pub enum CompileError {
         /// What is wrong with it.
         error: String,
     },
+    /// A repetition ends before it begins.
+    #[error("{place} repeats something {min} to {max} times")]
+    Repetition {
+        /// Where it stands.
+        place: Place,
+        /// How often at least.
+        min: u32,
+        /// How often at most.
+        max: u32,
+    },
     /// A token that is named is not one that can be.
     #[error("{place} names the token {token}, {problem}")]
     Token {
@@ -158,6 +168,14 @@ pub enum TokenProblem {
         "token {0}, which ends the output: leave it out, the end is allowed where the text is whole"
     )]
     Ends(TokenId),
+    /// It has no text, or a piece of a character, or a NUL in it.
+    #[error(
+        "token {0}, which is no text of whole characters: llama.cpp refuses it, or what comes after it"
+    )]
+    NoText(TokenId),
+    /// A grammar cannot write this name.
+    #[error("but a token is named `<text>` or `<[id]>`")]
+    Notation,
     /// Nothing is left after its exclusion.
     #[error("besides which there is no token of whole characters")]
     Alone,

@@ -25,10 +25,7 @@ impl Constraint {
     }
 
     fn make_mask(&mut self, state: StateId) -> Result<usize, MatchError> {
-        self.states.refuel();
-        if self.states.is_crowded() {
-            self.forget();
-        }
+        self.begin();
         let near = match self.near(state)? {
             Some((base, denied)) if denied.is_empty() => {
                 // Most often nothing that is watched can come out with the next token: one mask for both.
@@ -67,6 +64,14 @@ impl Constraint {
         let base = self.kept(free)?;
         let denied = self.walk.denied(&mut self.states, &self.vocabulary, (state, free))?;
         Ok(Some((base, denied)))
+    }
+
+    /// Begins a call: with its full work, and with room for what it finds out.
+    pub(super) fn begin(&mut self) {
+        self.states.refuel();
+        if self.states.is_crowded() {
+            self.forget();
+        }
     }
 
     /// Forgets the masks that were not asked for lately; where that is not enough, all, and all rows too.

@@ -69,6 +69,8 @@ pub(super) struct Program {
     pub(super) tokens: Vec<TokenSet>,
     /// In the order of their positions, the first ones being the rules of the grammar in its order.
     pub(super) routines: Vec<Routine>,
+    /// The positions inside a character where no token may end, in ascending order.
+    pub(super) no_rest: Vec<Position>,
     /// Whether a routine can be empty.
     pub(super) nullable: Vec<bool>,
     /// The rank of each routine; one that another can begin with has a higher rank.
@@ -117,6 +119,11 @@ impl Program {
         &self.spans[self.table(table)]
     }
 
+    /// Returns whether a token may end at a position.
+    pub(super) fn may_rest(&self, at: Position) -> bool {
+        self.no_rest.is_empty() || self.no_rest.binary_search(&at).is_err()
+    }
+
     /// Returns where a position stands after all jumps.
     pub(super) fn settled(&self, mut at: Position) -> Position {
         // Jumps lead to the end of a choice or back to a repetition, which is no jump: no circle.
@@ -137,6 +144,7 @@ impl Program {
         size_of_val(&*self.ops)
             + size_of_val(&*self.tables)
             + size_of_val(&*self.spans)
+            + size_of_val(&*self.no_rest)
             + size_of_val(&*self.routines)
     }
 }

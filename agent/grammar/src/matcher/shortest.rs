@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 use super::constraint::{Constraint, State};
-use super::distances::{Distances, FAR};
+use super::distances::{Distances, FAR, detour};
 use super::error::MatchError;
 use super::places::{Place, WHOLE};
 use super::program::{Op, TokenSet};
@@ -99,7 +99,10 @@ impl Constraint {
             Op::Byte(byte) => Some(Part::Byte(byte)),
             Op::Table(table) => {
                 let spans = states.program.spans_of(table).iter();
-                let span = spans.min_by_key(|span| distances.of_position(span.target))?;
+                let span = spans.min_by_key(|span| {
+                    let detour = detour(&states.program, span.target);
+                    distances.of_position(span.target).saturating_add(detour)
+                })?;
                 Some(Part::Byte(readable(span.low, span.high)))
             }
             Op::Token(set) => self.token(set).map(Part::Token),

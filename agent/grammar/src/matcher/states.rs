@@ -48,6 +48,8 @@ pub(super) struct StateFacts {
     pub(super) accepting: bool,
     /// A token may be named here.
     pub(super) takes_token: bool,
+    /// A token may end here.
+    pub(super) may_rest: bool,
     pub(super) row: Row,
     /// Where all safe characters lead.
     pub(super) safe: Safe,
@@ -244,6 +246,14 @@ impl States {
         }
     }
 
+    /// Returns whether a token may end at a cursor.
+    pub(super) fn may_rest(&self, cursor: Cursor) -> bool {
+        match cursor {
+            Cursor::One(place) => self.program.may_rest(place.at),
+            Cursor::State(state) => self.facts[state as usize].may_rest,
+        }
+    }
+
     /// Returns the shortest description of where a state stands.
     pub(super) fn cursor(&self, state: StateId) -> Cursor {
         match self.sets.get(state) {
@@ -261,6 +271,7 @@ impl States {
             self.facts.push(StateFacts {
                 accepting: set.last() == Some(&WHOLE),
                 takes_token: set.iter().any(token),
+                may_rest: set.is_empty() || set.iter().any(|place| self.program.may_rest(place.at)),
                 row: Row::Unknown,
                 safe: Safe::Unknown,
                 mask: None,
@@ -277,9 +288,10 @@ impl States {
         Ok(())
     }
 
-    /// Returns whether more is kept than may be carried into the next call.
+    /// Returns whether more is kept than may be carried into the next call: half of what the states leave.
     pub(super) fn is_crowded(&self) -> bool {
-        self.row_bytes() + self.kept_outside > self.memory_limit / 2
+        let left = self.memory_limit.saturating_sub(self.fixed_bytes());
+        self.row_bytes() + self.kept_outside > left / 2
     }
 }
 

@@ -105,6 +105,7 @@ impl States {
 
     fn new_row(&mut self, state: StateId) -> Result<Row, MatchError> {
         let mut edges = self.edges(state);
+        self.fuel.take(edges.len())?;
         edges.sort_unstable();
         let mut steps = Vec::with_capacity(edges.len());
         if edges.windows(2).all(|pair| pair[0].1 < pair[1].0) {

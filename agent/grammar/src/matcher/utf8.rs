@@ -1,7 +1,11 @@
 //! Sets of characters as tables over the bytes of UTF-8.
 
+use std::collections::HashMap;
+
+use crate::gbnf::CharSet;
+
 /// Where a byte of a character leads.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) enum Next {
     /// The character is whole.
     Done,
@@ -12,10 +16,22 @@ pub(super) enum Next {
 /// A span of bytes and where they lead.
 pub(super) type Edge = (u8, u8, Next);
 
+/// A point inside a character.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Node {
+    pub(super) edges: Vec<Edge>,
+    /// Whether a token may end here. llama.cpp refuses a piece of a character in a negated class where that may
+    /// become a character which the class excludes.
+    pub(super) may_rest: bool,
+}
+
 /// An automaton over the bytes of one character. It begins at its last node.
 #[derive(Debug, Default)]
 pub(super) struct CharMachine {
-    pub(super) nodes: Vec<Vec<Edge>>,
+    pub(super) nodes: Vec<Node>,
+    /// The places of the nodes while they are found.
+    known: HashMap<Node, usize>,
+    is_negated: bool,
 }
 
 /// For each length of a character in bytes: the first and the last character, and the mark of the first byte.
@@ -28,18 +44,23 @@ const LENGTHS: [(u32, u32, u32, u32); 4] = [
 /// The mark of a byte that goes on with a character.
 const CONTINUATION: u32 = 0x80;
 
+/// The first bytes after which fewer characters follow than the numbers of their blocks say, and all that do.
+const SHORT_BLOCKS: [(u32, (u32, u32)); 4] =
+    [(0xE0, (0x800, 0xFFF)), (0xED, (0, 0x7FF)), (0xF0, (0x1_0000, 0x3_FFFF)), (0xF4, (0, 0xFFFF))];
+
 impl CharMachine {
-    /// Returns the machine for the characters in `ranges`, which are sorted and lie apart.
-    pub(super) fn new(ranges: &[(char, char)]) -> Self {
-        let mut machine = Self::default();
-        let numbers: Vec<(u32, u32)> = ranges.iter().copied().flat_map(numbers).collect();
+    /// Returns the machine for the characters of a set.
+    pub(super) fn new(set: &CharSet) -> Self {
+        let mut machine = Self { is_negated: set.is_negated(), ..Self::default() };
+        let numbers: Vec<(u32, u32)> = set.resolved().into_iter().flat_map(numbers).collect();
         let mut start = Vec::new();
         for (length, first, last, mark) in LENGTHS {
             let inside = numbers.iter().map(|(low, high)| (*low.max(&first), *high.min(&last)));
             let inside: Vec<(u32, u32)> = inside.filter(|(low, high)| low <= high).collect();
             start.extend(machine.edges(length, &inside, mark));
         }
-        machine.nodes.push(joined(start));
+        machine.nodes.push(Node { edges: joined(start), may_rest: true });
+        machine.known = HashMap::new();
         machine
     }
 
@@ -53,19 +74,23 @@ impl CharMachine {
         let block = (1 << shift) - 1;
         let mut edges = Vec::new();
         for (low, high, inside) in blocks(ranges, shift) {
-            let whole = [(0, block)];
-            let node = self.node(rest - 1, inside.as_deref().unwrap_or(&whole));
+            let is_short = |inside: &[_]| {
+                SHORT_BLOCKS.iter().any(|(first, all)| *first == mark | low && inside == [*all])
+            };
+            let is_all = inside.as_deref().is_none_or(is_short);
+            let node = self.node(rest - 1, &inside.unwrap_or_else(|| vec![(0, block)]), is_all);
             edges.push(edge(low, high, Next::Node(node)));
         }
         edges
     }
 
-    /// Returns the node from which `rest` bytes spell the numbers in `ranges`; equal nodes are one.
-    fn node(&mut self, rest: u32, ranges: &[(u32, u32)]) -> usize {
+    /// Returns the node from which `rest` bytes spell the numbers in `ranges`, which are all that can be or not;
+    /// equal nodes are one.
+    fn node(&mut self, rest: u32, ranges: &[(u32, u32)], is_all: bool) -> usize {
         let edges = joined(self.edges(rest, ranges, CONTINUATION));
-        let known = self.nodes.iter().position(|node| *node == edges);
-        known.unwrap_or_else(|| {
-            self.nodes.push(edges);
+        let node = Node { edges, may_rest: is_all || !self.is_negated };
+        *self.known.entry(node).or_insert_with_key(|node| {
+            self.nodes.push(node.clone());
             self.nodes.len() - 1
         })
     }

@@ -95,13 +95,10 @@ impl Walk {
                 Cursor::One(place) => match states.program.op(place.at) {
                     Op::Native => self.native(states, trie, node, place)?,
                     Op::Byte(byte) => {
-                        if let Some(child) = trie.child(node, byte) {
-                            self.enter(trie, child);
-                            if trie.has_children(child) {
-                                let to = states.follow(Place { at: place.at + 1, ..place })?;
-                                self.open.push((child, to));
-                            }
-                        }
+                        let go = |states: &mut States| {
+                            states.follow(Place { at: place.at + 1, ..place })
+                        };
+                        self.enter_all(states, trie, node, (byte, byte), go)?;
                     }
                     Op::Table(table) => {
                         for at in states.program.table(table) {
@@ -135,11 +132,14 @@ impl Walk {
                         let (first, labels) = trie.children(node);
                         for (child, label) in (first..).zip(labels) {
                             let to = row[usize::from(*label)];
-                            if to != NOWHERE {
+                            if to == NOWHERE {
+                                continue;
+                            }
+                            if states.facts[to as usize].may_rest {
                                 self.enter(trie, child);
-                                if trie.has_children(child) {
-                                    self.open.push((child, Cursor::State(to)));
-                                }
+                            }
+                            if trie.has_children(child) {
+                                self.open.push((child, Cursor::State(to)));
                             }
                         }
                     }
@@ -160,7 +160,9 @@ impl Walk {
         let (first, labels) = trie.children(node);
         for (child, label) in (first..).zip(labels) {
             if let Some(to) = states.step(cursor, *label)? {
-                self.enter(trie, child);
+                if states.may_rest(to) {
+                    self.enter(trie, child);
+                }
                 if trie.has_children(child) {
                     self.open.push((child, to));
                 }
@@ -182,13 +184,22 @@ impl Walk {
         let start = labels.partition_point(|label| *label < low);
         let mut to = None;
         let children = (first..).zip(labels).skip(start).take_while(|(_, label)| **label <= high);
+        // Where tokens may end everywhere, it need not be known where a last byte leads.
+        let anywhere = states.program.no_rest.is_empty();
         for (child, _) in children {
-            self.enter(trie, child);
-            if trie.has_children(child) {
-                let to = match to {
-                    Some(to) => to,
-                    None => *to.insert(go(states)?),
-                };
+            let goes_on = trie.has_children(child);
+            if anywhere && !goes_on {
+                self.enter(trie, child);
+                continue;
+            }
+            let to = match to {
+                Some(to) => to,
+                None => *to.insert(go(states)?),
+            };
+            if states.may_rest(to) {
+                self.enter(trie, child);
+            }
+            if goes_on {
                 self.open.push((child, to));
             }
         }

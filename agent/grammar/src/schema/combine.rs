@@ -40,6 +40,10 @@ pub(super) fn recursive_reference(
 fn follow(compiler: &mut Compiler<'_>, at: SchemaId, key: &str, wanted: Wanted) -> Read {
     let text = compiler.text(at, key)?;
     let target = compiler.document.target(at, key, text)?;
+    if compiler.is_open(target, wanted) {
+        let hint = "the schema refers to itself without an object or array between";
+        return Err(compiler.malformed(at, key, hint));
+    }
     Ok(compiler.part(target, wanted)?.to_vec())
 }
 
@@ -84,7 +88,7 @@ fn every(
     let mut all = vec![Shape::any()];
     for branch in branches {
         let found = compiler.part(*branch, wanted)?;
-        all = compiler.both(Some(at), key, &all, &found)?;
+        all = compiler.both(&all, &found).map_err(|error| compiler.exceeded(at, key, error))?;
     }
     Ok(all)
 }
@@ -131,10 +135,14 @@ fn exactly_one(compiler: &mut Compiler<'_>, at: SchemaId, branches: &[SchemaId])
         let mut own = compiler.part(*branch, Wanted::Holds)?.to_vec();
         for other in &overlaps[place] {
             let others = compiler.part(branches[*other], Wanted::Fails).map_err(|error| {
+                if !matches!(error, SchemaError::Unsupported { .. }) {
+                    return error;
+                }
                 let hint = format!("branches {place} and {other} cannot be told apart, as {error}");
                 compiler.unsupported(at, "oneOf", hint)
             })?;
-            own = compiler.both(Some(at), "oneOf", &own, &others)?;
+            let both = compiler.both(&own, &others);
+            own = both.map_err(|error| compiler.exceeded(at, "oneOf", error))?;
             own = compiler.possible(own);
         }
         own.into_iter().for_each(|shape| all.add(shape));
@@ -180,7 +188,8 @@ pub(super) fn conditional(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wan
         if is_there {
             let branch = compiler.document.below(at, &[key]);
             let branch = compiler.part(branch, wanted)?;
-            all.extend(compiler.both(Some(at), key, &met, &branch)?);
+            let both = compiler.both(&met, &branch);
+            all.extend(both.map_err(|error| compiler.exceeded(at, key, error))?);
         } else if wanted == Wanted::Holds {
             all.extend(met.iter().cloned());
         }
@@ -212,7 +221,7 @@ fn dependent(compiler: &mut Compiler<'_>, at: SchemaId, key: &str, wanted: Wante
         Wanted::Fails => Vec::new(),
     };
     for name in compiler.members(at, key)? {
-        let present: Choices = with(vec![name.clone()]).into_iter().collect();
+        let present: Choices = with([name.clone()]).into_iter().collect();
         let part = compiler.document.below(at, &[key, name]);
         let needed = match compiler.document.value(part) {
             Value::Array(names) => {
@@ -221,20 +230,22 @@ fn dependent(compiler: &mut Compiler<'_>, at: SchemaId, key: &str, wanted: Wante
                     names.ok_or_else(|| compiler.malformed(at, key, "names are expected"))?;
                 let names = names.into_iter().map(str::to_owned);
                 match wanted {
-                    Wanted::Holds => with(names.collect()).into_iter().collect(),
+                    Wanted::Holds => with(names).into_iter().collect(),
                     Wanted::Fails => names.filter_map(without).collect(),
                 }
             }
             _ => compiler.part(part, wanted)?.to_vec(),
         };
-        let met = compiler.both(Some(at), key, &present, &needed)?;
+        let met = compiler.both(&present, &needed);
+        let met = met.map_err(|error| compiler.exceeded(at, key, error))?;
         match wanted {
             Wanted::Fails => all.extend(met),
             Wanted::Holds => {
                 let mut absent = without(name.clone()).unwrap_or_else(Shape::any);
                 absent.kinds = Kinds::ALL;
                 let either: Choices = std::iter::once(absent).chain(met).collect();
-                all = compiler.both(Some(at), key, &all, &either)?;
+                let both = compiler.both(&all, &either);
+                all = both.map_err(|error| compiler.exceeded(at, key, error))?;
             }
         }
     }

@@ -6,10 +6,11 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::budget::{Budget, Exceeded};
 use super::decimal::Decimal;
-use super::dfa::TooManyStates;
+use super::dfa::Dfa;
 use super::distinct::Distinct;
 use super::document::{Document, SchemaId};
 use super::error::SchemaError;
@@ -27,6 +28,9 @@ const MAX_LOOKING: usize = 12;
 /// As many alternatives are multiplied out before those that contradict themselves are looked for.
 const MANY: usize = 8;
 
+/// What it costs to combine two alternatives, in steps.
+const PAIR: usize = 8;
+
 /// Alternatives; a value satisfies at least one of them.
 pub(super) type Choices = Vec<Shape>;
 
@@ -43,12 +47,14 @@ pub(super) struct Compiler<'a> {
     pub(super) document: Document<'a>,
     pub(super) nodes: Nodes<'a>,
     pub(super) options: Options,
+    pub(super) budget: Rc<Budget>,
+    /// The automata of patterns so far: many members have the same format.
+    pub(super) automata: HashMap<String, Dfa>,
     terms: HashMap<Term, Rc<Choices>>,
     node_choices: HashMap<NodeId, Rc<Choices>>,
     empty: HashMap<NodeId, bool>,
     /// The demands that are being read; one that needs itself has no meaning.
     open: HashSet<Term>,
-    work: usize,
     /// How many nodes are being looked into for a contradiction.
     looking: usize,
 }
@@ -59,12 +65,13 @@ impl<'a> Compiler<'a> {
         Ok(Self {
             document: Document::new(root, options.draft)?,
             nodes: Nodes::default(),
+            budget: Rc::new(Budget::new(&options.limits)),
             options,
+            automata: HashMap::new(),
             terms: HashMap::new(),
             node_choices: HashMap::new(),
             empty: HashMap::new(),
             open: HashSet::new(),
-            work: 0,
             looking: 0,
         })
     }
@@ -80,21 +87,15 @@ impl<'a> Compiler<'a> {
         if let Some(known) = self.node_choices.get(&node) {
             return Ok(known.clone());
         }
-        if self.nodes.count() > self.options.limits.parts {
-            let pointer = self.place(node);
-            return Err(too_large(
-                &pointer,
-                "$ref",
-                "parts of the schema",
-                self.options.limits.parts,
-            ));
+        let limit = self.options.limits.parts;
+        if self.nodes.count() > limit {
+            return Err(Exceeded { what: "parts of the schema", limit }.at(self.place(node)));
         }
         let terms = self.nodes.terms(node).to_vec();
         let mut all = vec![Shape::any()];
         for term in &terms {
             let choices = self.term(*term)?;
-            let at = self.schema_of(*term);
-            all = self.both(at, "allOf", &all, &choices)?;
+            all = self.both(&all, &choices).map_err(|error| error.at(self.place_of(*term)))?;
         }
         let all = Rc::new(all);
         self.node_choices.insert(node, all.clone());
@@ -107,13 +108,13 @@ impl<'a> Compiler<'a> {
             return Ok(known.clone());
         }
         let limit = self.options.limits.depth;
-        let pointer = || self.schema_of(term).map_or("", |at| self.document.pointer(at)).to_owned();
         if self.open.len() >= limit {
-            return Err(too_large(&pointer(), "$ref", "references inside each other", limit));
+            let what = "references and combinations inside each other";
+            return Err(Exceeded { what, limit }.at(self.place_of(term)));
         }
         if self.open.contains(&term) {
             return Err(SchemaError::Malformed {
-                pointer: pointer(),
+                pointer: self.place_of(term),
                 keyword: "$ref".to_owned(),
                 hint: "the schema refers to itself without an object or array between".to_owned(),
             });
@@ -138,20 +139,11 @@ impl<'a> Compiler<'a> {
         at: SchemaId,
         wanted: Wanted,
     ) -> Result<Rc<Choices>, SchemaError> {
-        self.term(match wanted {
-            Wanted::Holds => Term::Holds(at),
-            Wanted::Fails => Term::Fails(at),
-        })
+        self.term(demand(at, wanted))
     }
 
     /// Returns the alternatives that satisfy one of `a` and one of `b`.
-    pub(super) fn both(
-        &mut self,
-        at: Option<SchemaId>,
-        keyword: &str,
-        a: &[Shape],
-        b: &[Shape],
-    ) -> Result<Choices, SchemaError> {
+    pub(super) fn both(&mut self, a: &[Shape], b: &[Shape]) -> Result<Choices, Exceeded> {
         if let [only] = b
             && *only == Shape::any()
         {
@@ -162,23 +154,17 @@ impl<'a> Compiler<'a> {
         {
             return Ok(b.to_vec());
         }
-        let limits = self.options.limits;
-        let pointer = at.map(|at| self.document.pointer(at).to_owned()).unwrap_or_default();
+        let limit = self.options.limits.alternatives;
         let mut all = Distinct::default();
         for left in a {
             for right in b {
-                let both = left.and(right, limits.states);
-                let both = both.map_err(|error| states(&pointer, keyword, error))?;
-                self.work += 4 + both.as_ref().map_or(0, Shape::weight);
-                if self.work > limits.work {
-                    return Err(too_large(&pointer, keyword, "steps of combining", limits.work));
-                }
-                both.into_iter().for_each(|both| all.add(both));
-                if all.count() > limits.alternatives {
+                self.budget.spend(PAIR + left.weight() + right.weight())?;
+                left.and(right, &self.budget)?.into_iter().for_each(|both| all.add(both));
+                if all.count() > limit {
                     all = self.possible(all.into_shapes()).into_iter().collect();
                 }
-                if all.count() > limits.alternatives {
-                    return Err(too_large(&pointer, keyword, "alternatives", limits.alternatives));
+                if all.count() > limit {
+                    return Err(Exceeded { what: "alternatives", limit });
                 }
             }
         }
@@ -192,8 +178,7 @@ impl<'a> Compiler<'a> {
         if let Some(known) = self.empty.get(&node) {
             return *known;
         }
-        self.work += 1;
-        if self.looking >= MAX_LOOKING || self.work > self.options.limits.work {
+        if self.looking >= MAX_LOOKING || self.budget.spend(PAIR).is_err() {
             return false;
         }
         self.looking += 1;
@@ -231,7 +216,6 @@ impl<'a> Compiler<'a> {
 
     /// Returns the shapes without those that contradict themselves.
     pub(super) fn possible(&mut self, shapes: Choices) -> Choices {
-        self.work += shapes.len();
         shapes.into_iter().filter(|shape| !self.is_impossible(shape, DEPTH)).collect()
     }
 
@@ -240,6 +224,11 @@ impl<'a> Compiler<'a> {
             Term::Holds(at) | Term::Fails(at) => Some(at),
             Term::Equals(_) | Term::Differs(_) | Term::Never => None,
         }
+    }
+
+    /// Returns the pointer of the part of the schema that a demand comes from.
+    fn place_of(&self, term: Term) -> String {
+        self.schema_of(term).map(|at| self.document.pointer(at).to_owned()).unwrap_or_default()
     }
 
     /// Returns the pointer of the first part of the schema that a node stands for.
@@ -251,10 +240,7 @@ impl<'a> Compiler<'a> {
     /// Returns the node of the part `at` below which `names` lead.
     pub(super) fn below(&mut self, at: SchemaId, names: &[&str], wanted: Wanted) -> NodeId {
         let part = self.document.below(at, names);
-        self.nodes.node([match wanted {
-            Wanted::Holds => Term::Holds(part),
-            Wanted::Fails => Term::Fails(part),
-        }])
+        self.nodes.node([demand(part, wanted)])
     }
 
     /// Returns the node that nothing satisfies.
@@ -290,9 +276,14 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Returns the error that the automaton of the keyword `key` of `at` is too large.
-    pub(super) fn states(&self, at: SchemaId, key: &str, error: TooManyStates) -> SchemaError {
-        states(&self.key_pointer(at, key), key, error)
+    /// Returns the error that the keyword `key` of `at` costs more than it may.
+    pub(super) fn exceeded(&self, at: SchemaId, key: &str, exceeded: Exceeded) -> SchemaError {
+        exceeded.at(self.key_pointer(at, key))
+    }
+
+    /// Returns whether the part `at` is being read.
+    pub(super) fn is_open(&self, at: SchemaId, wanted: Wanted) -> bool {
+        self.open.contains(&demand(at, wanted))
     }
 
     fn key_pointer(&self, at: SchemaId, key: &str) -> String {
@@ -330,25 +321,15 @@ impl<'a> Compiler<'a> {
     pub(super) fn members(&self, at: SchemaId, key: &str) -> Result<Vec<&'a String>, SchemaError> {
         match self.document.get(at, key) {
             None => Ok(Vec::new()),
-            Some(Value::Object(members)) => Ok(names_of(members)),
+            Some(Value::Object(members)) => Ok(members.keys().collect()),
             Some(_) => Err(self.malformed(at, key, "an object is expected")),
         }
     }
 }
 
-fn names_of(members: &Map<String, Value>) -> Vec<&String> {
-    members.keys().collect()
-}
-
-fn states(pointer: &str, keyword: &str, TooManyStates(limit): TooManyStates) -> SchemaError {
-    too_large(pointer, keyword, "states of an automaton", limit)
-}
-
-fn too_large(pointer: &str, keyword: &str, what: &str, limit: usize) -> SchemaError {
-    SchemaError::TooLarge {
-        pointer: pointer.to_owned(),
-        keyword: keyword.to_owned(),
-        what: what.to_owned(),
-        limit,
+fn demand(at: SchemaId, wanted: Wanted) -> Term {
+    match wanted {
+        Wanted::Holds => Term::Holds(at),
+        Wanted::Fails => Term::Fails(at),
     }
 }

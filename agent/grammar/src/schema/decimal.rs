@@ -23,7 +23,8 @@ impl Decimal {
         Self::parse(&number.to_string())
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// Returns the value of a text, unless its exponent is beyond all reason.
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let (negative, text) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, text),
@@ -63,10 +64,10 @@ impl Decimal {
         self.whole.is_empty() && self.fraction.is_empty()
     }
 
-    /// Returns the value as a natural number, when it is one that is small enough.
+    /// Returns the value when it is a natural number; the largest there is stands for all above it.
     pub(super) fn natural(&self) -> Option<u64> {
         let is_natural = self.fraction.is_empty() && !self.negative;
-        is_natural.then(|| digits_value(&self.whole)).flatten()
+        is_natural.then(|| digits_value(&self.whole).unwrap_or(u64::MAX))
     }
 
     /// Returns the numerator and the power of ten of the denominator.

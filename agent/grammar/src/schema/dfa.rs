@@ -6,12 +6,10 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::rc::Rc;
 
+use super::budget::{Budget, Exceeded};
+
 /// The last code point there is.
 pub(super) const LAST: u32 = 0x10_FFFF;
-
-/// More states than the limit allows.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct TooManyStates(pub(super) usize);
 
 /// An automaton; its state 0 is the start, and what has no edge is refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -83,14 +81,15 @@ impl Dfa {
     /// Explores what `step` leads to from `start`; `step` returns whether a state accepts and its edges.
     pub(super) fn explore<S: Clone + Eq + Hash>(
         start: S,
-        limit: usize,
+        budget: &Budget,
         mut step: impl FnMut(&S) -> (bool, Vec<(u32, u32, S)>),
-    ) -> Result<Self, TooManyStates> {
+    ) -> Result<Self, Exceeded> {
         let mut numbers = HashMap::from([(start.clone(), 0)]);
         let mut order = vec![start];
         let mut states = Vec::new();
         while states.len() < order.len() {
             let (accept, edges) = step(&order[states.len()]);
+            budget.spend(1 + edges.len())?;
             let mut numbered = Vec::with_capacity(edges.len());
             for (lo, hi, next) in edges {
                 let fresh = order.len();
@@ -101,16 +100,14 @@ impl Dfa {
                 numbered.push(Edge { lo, hi, to });
             }
             states.push(State { accept, edges: joined(numbered) });
-            if order.len() > limit {
-                return Err(TooManyStates(limit));
-            }
+            budget.allows_states(order.len())?;
         }
         Ok(Self { states })
     }
 
     /// Returns what both accept.
-    pub(super) fn and(&self, other: &Self, limit: usize) -> Result<Self, TooManyStates> {
-        let built = Self::explore((0, 0), limit, |(a, b)| {
+    pub(super) fn and(&self, other: &Self, budget: &Budget) -> Result<Self, Exceeded> {
+        let built = Self::explore((0, 0), budget, |(a, b)| {
             let (a, b) = (&self.states[*a], &other.states[*b]);
             (a.accept && b.accept, common_edges(&a.edges, &b.edges))
         })?;
@@ -118,13 +115,13 @@ impl Dfa {
     }
 
     /// Returns what is accepted here and not there.
-    pub(super) fn minus(&self, other: &Self, limit: usize) -> Result<Self, TooManyStates> {
-        self.and(&other.not(), limit)
+    pub(super) fn minus(&self, other: &Self, budget: &Budget) -> Result<Self, Exceeded> {
+        self.and(&other.not(), budget)
     }
 
     /// Returns what either accepts.
-    pub(super) fn or(&self, other: &Self, limit: usize) -> Result<Self, TooManyStates> {
-        Ok(self.not().and(&other.not(), limit)?.not())
+    pub(super) fn or(&self, other: &Self, budget: &Budget) -> Result<Self, Exceeded> {
+        Ok(self.not().and(&other.not(), budget)?.not())
     }
 
     /// Returns what is not accepted.
@@ -208,9 +205,10 @@ impl Dfa {
         useful
     }
 
-    /// Returns the automaton with equal states merged, when it is small enough for that to be quick.
-    pub(super) fn minimal(&self) -> Self {
+    /// Returns the automaton with equal states merged, when that is quick; without, it means the same.
+    pub(super) fn minimal(&self, budget: &Budget) -> Self {
         const LARGEST: usize = 3_000;
+        const ROUNDS: usize = 30;
         let trimmed = self.trimmed();
         if trimmed.states.len() > LARGEST {
             return trimmed;
@@ -225,7 +223,11 @@ impl Dfa {
             })
             .collect();
         let mut count = numbers.len();
-        loop {
+        let edges: usize = trimmed.states.iter().map(|state| 1 + state.edges.len()).sum();
+        for _ in 0..ROUNDS {
+            if budget.spend(edges).is_err() {
+                break;
+            }
             let mut known: HashMap<(usize, Vec<Edge>), usize> = HashMap::new();
             let next: Vec<usize> = (trimmed.states.iter().enumerate())
                 .map(|(at, state)| {
@@ -237,11 +239,12 @@ impl Dfa {
                 .collect();
             classes = next;
             if known.len() == count {
-                break;
+                return trimmed.merged(&classes, count);
             }
             count = known.len();
         }
-        trimmed.merged(&classes, count)
+        // Some states that are told apart may still be equal, and none may be merged.
+        trimmed
     }
 
     /// Returns the length of the shortest text that each state accepts; of a trimmed automaton.
@@ -306,8 +309,8 @@ impl Dfa {
     }
 
     /// Returns a shared form, minimal.
-    pub(super) fn shared(&self) -> Rc<Self> {
-        Rc::new(self.minimal())
+    pub(super) fn shared(&self, budget: &Budget) -> Rc<Self> {
+        Rc::new(self.minimal(budget))
     }
 }
 

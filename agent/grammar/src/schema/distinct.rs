@@ -57,7 +57,7 @@ fn fingerprint(shape: &Shape) -> u64 {
         [object.layers.len(), object.exists.len(), array.layers.len(), array.contains.len()];
     counts.hash(&mut hasher);
     for layer in &object.layers {
-        (layer.named.first(), layer.named.len(), layer.rest).hash(&mut hasher);
+        (layer.named.iter().next(), layer.named.count(), layer.rest).hash(&mut hasher);
     }
     for layer in &array.layers {
         (&layer.first, layer.rest).hash(&mut hasher);

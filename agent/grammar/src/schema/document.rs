@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use super::budget::Exceeded;
 use super::error::SchemaError;
 use super::options::Draft;
 use super::uri::{decoded, resolve, split};
@@ -13,6 +14,80 @@ use super::uri::{decoded, resolve, split};
 /// A part of the document, by its place in a list.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(super) struct SchemaId(usize);
+
+/// How deep the values of a document may stand inside each other.
+const MAX_NESTING: usize = 500;
+
+/// What a value of the document is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Position {
+    /// It is a schema, or a list of them.
+    Schema,
+    /// Its members are schemas, whatever their names.
+    Named,
+    /// Nobody knows; references may lead into it all the same.
+    Unknown,
+}
+
+impl Position {
+    /// Returns what the member `key` is for, unless it is data.
+    fn below(self, key: &str) -> Option<Self> {
+        Some(match (self, key) {
+            (Self::Named, _) => Self::Schema,
+            (Self::Unknown, _) => Self::Unknown,
+            (Self::Schema, "enum" | "const" | "default" | "examples") => return None,
+            (
+                Self::Schema,
+                "$defs" | "definitions" | "properties" | "patternProperties" | "dependentSchemas"
+                | "dependencies",
+            ) => Self::Named,
+            (
+                Self::Schema,
+                "allOf"
+                | "anyOf"
+                | "oneOf"
+                | "not"
+                | "if"
+                | "then"
+                | "else"
+                | "items"
+                | "prefixItems"
+                | "additionalItems"
+                | "unevaluatedItems"
+                | "contains"
+                | "additionalProperties"
+                | "unevaluatedProperties"
+                | "propertyNames",
+            ) => Self::Schema,
+            (Self::Schema, _) => Self::Unknown,
+        })
+    }
+}
+
+/// The places of one identifier.
+#[derive(Debug, Default)]
+struct Places {
+    schemas: Vec<String>,
+    unknown: Vec<String>,
+}
+
+impl Places {
+    fn add(&mut self, pointer: &str, position: Position) {
+        match position {
+            Position::Schema => self.schemas.push(pointer.to_owned()),
+            Position::Named => {}
+            Position::Unknown => self.unknown.push(pointer.to_owned()),
+        }
+    }
+
+    /// Returns the place, if it is the only one; what looks like a schema counts where no schema is there.
+    fn only(&self) -> Option<&str> {
+        match (self.schemas.as_slice(), self.unknown.as_slice()) {
+            ([only], _) | ([], [only]) => Some(only),
+            _ => None,
+        }
+    }
+}
 
 /// What is known of one part.
 #[derive(Debug)]
@@ -30,10 +105,10 @@ pub(super) struct Document<'a> {
     pub(super) draft: Draft,
     parts: Vec<Part<'a>>,
     ids: HashMap<String, SchemaId>,
-    /// From a URI without fragment to the pointer that has it as `$id`.
-    resources: HashMap<String, String>,
-    /// From a URI and the name of an anchor in it to the pointer.
-    anchors: HashMap<(String, String), String>,
+    /// From a URI without fragment to where it is the `$id`.
+    resources: HashMap<String, Places>,
+    /// From a URI and the name of an anchor in it to where it stands.
+    anchors: HashMap<(String, String), Places>,
     /// How often each `$dynamicAnchor` is there.
     dynamic: HashMap<String, usize>,
     has_recursive_anchor: bool,
@@ -52,30 +127,41 @@ impl<'a> Document<'a> {
             draft,
             parts: Vec::new(),
             ids: HashMap::new(),
-            resources: HashMap::from([(String::new(), String::new())]),
+            resources: HashMap::new(),
             anchors: HashMap::new(),
             dynamic: HashMap::new(),
             has_recursive_anchor: false,
         };
-        document.index(root, String::new(), String::new())?;
+        document.resources.entry(String::new()).or_default().add("", Position::Schema);
+        document.index(root, "", "", Position::Schema, 0)?;
         Ok(document)
     }
 
     /// Reads the identifiers in `value` and below.
-    fn index(&mut self, value: &Value, pointer: String, base: String) -> Result<(), SchemaError> {
+    fn index(
+        &mut self,
+        value: &Value,
+        pointer: &str,
+        base: &str,
+        position: Position,
+        depth: usize,
+    ) -> Result<(), SchemaError> {
+        if depth > MAX_NESTING {
+            let what = "values inside each other";
+            return Err(Exceeded { what, limit: MAX_NESTING }.at(pointer));
+        }
         match value {
             Value::Object(members) => {
-                let base = self.identify(members, &pointer, base)?;
+                let base = self.identify(members, pointer, base, position)?;
                 for (key, member) in members {
-                    // Values that look like schemas, and are none.
-                    if !matches!(key.as_str(), "enum" | "const" | "default" | "examples") {
-                        self.index(member, format!("{pointer}/{}", escaped(key)), base.clone())?;
-                    }
+                    let Some(position) = position.below(key) else { continue };
+                    let pointer = format!("{pointer}/{}", escaped(key));
+                    self.index(member, &pointer, &base, position, depth + 1)?;
                 }
             }
             Value::Array(items) => {
                 for (at, item) in items.iter().enumerate() {
-                    self.index(item, format!("{pointer}/{at}"), base.clone())?;
+                    self.index(item, &format!("{pointer}/{at}"), base, position, depth + 1)?;
                 }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
@@ -87,39 +173,47 @@ impl<'a> Document<'a> {
         &mut self,
         members: &Map<String, Value>,
         pointer: &str,
-        base: String,
+        base: &str,
+        position: Position,
     ) -> Result<String, SchemaError> {
-        let base_here = self.base_of(members, &base);
+        let base_here = self.base_of(members, base);
         if base_here != base {
-            self.resources.insert(base_here.clone(), pointer.to_owned());
-        }
-        if let Some((_, anchor)) =
-            self.id_of(members).map(split).filter(|(_, anchor)| !anchor.is_empty())
-        {
-            self.anchor(&base_here, anchor, pointer)?;
-        }
-        if self.draft == Draft::Draft2020 {
-            for keyword in ["$anchor", "$dynamicAnchor"] {
-                if let Some(Value::String(name)) = members.get(keyword) {
-                    self.anchor(&base_here, name, pointer)?;
-                }
+            self.resources.entry(base_here.clone()).or_default().add(pointer, position);
+            if !pointer.is_empty() && position == Position::Schema {
+                self.check_draft(members, pointer)?;
             }
+        }
+        let mut anchors: Vec<&str> = Vec::new();
+        // What begins with `/` is a JSON pointer, which leads where it says.
+        let fragment = self.id_of(members).map_or("", |id| split(id).1);
+        anchors.extend(Some(fragment).filter(|name| !name.is_empty() && !name.starts_with('/')));
+        if self.draft == Draft::Draft2020 {
+            let text = |key| members.get(key).and_then(Value::as_str);
+            anchors.extend(text("$anchor").into_iter().chain(text("$dynamicAnchor")));
             self.has_recursive_anchor |=
                 members.get("$recursiveAnchor") == Some(&Value::Bool(true));
-            if let Some(Value::String(name)) = members.get("$dynamicAnchor") {
-                *self.dynamic.entry(name.clone()).or_insert(0) += 1;
+            if let Some(name) = text("$dynamicAnchor") {
+                *self.dynamic.entry(name.to_owned()).or_insert(0) += 1;
             }
+        }
+        for name in anchors {
+            let key = (base_here.clone(), name.to_owned());
+            self.anchors.entry(key).or_default().add(pointer, position);
         }
         Ok(base_here)
     }
 
-    fn anchor(&mut self, base: &str, name: &str, pointer: &str) -> Result<(), SchemaError> {
-        let key = (base.to_owned(), name.to_owned());
-        let known = self.anchors.insert(key, pointer.to_owned());
-        if known.is_some_and(|known| known != pointer) {
-            return Err(malformed(pointer, "$anchor", &format!("`{name}` is there twice")));
+    /// Refuses a resource that is written in another draft than the document.
+    fn check_draft(&self, members: &Map<String, Value>, pointer: &str) -> Result<(), SchemaError> {
+        let Some(Value::String(uri)) = members.get("$schema") else { return Ok(()) };
+        if draft_of(uri)?.is_none_or(|draft| draft == self.draft) {
+            return Ok(());
         }
-        Ok(())
+        Err(SchemaError::Unsupported {
+            pointer: format!("{pointer}/$schema"),
+            keyword: "$schema".to_owned(),
+            hint: "a part of a document is read as the draft of the whole".to_owned(),
+        })
     }
 
     fn id_of<'m>(&self, members: &'m Map<String, Value>) -> Option<&'m str> {
@@ -150,7 +244,11 @@ impl<'a> Document<'a> {
             let token = token.replace("~1", "/").replace("~0", "~");
             value = match value {
                 Value::Object(members) => members.get(&token)?,
-                Value::Array(items) => items.get(token.parse::<usize>().ok()?)?,
+                // RFC 6901 section 4: no sign and no leading zero.
+                Value::Array(items) => {
+                    let place = token.parse::<usize>().ok()?;
+                    items.get(place).filter(|_| place.to_string() == token)?
+                }
                 Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return None,
             };
         }
@@ -197,20 +295,26 @@ impl<'a> Document<'a> {
         let place = format!("{}/{keyword}", self.pointer(at));
         let (document, fragment) = split(text);
         let uri = resolve(&self.parts[at.0].base, document);
-        let Some(resource) = self.resources.get(&uri).cloned() else {
+        let wrong = |hint: String| malformed(&place, keyword, &hint);
+        let only = |places: &Places| {
+            places
+                .only()
+                .map(str::to_owned)
+                .ok_or_else(|| wrong(format!("`{text}` is there twice")))
+        };
+        let Some(resource) = self.resources.get(&uri).map(only).transpose()? else {
             return Err(SchemaError::Unsupported {
                 pointer: place,
                 keyword: keyword.to_owned(),
                 hint: format!("`{text}` is another document; put it under `$defs`"),
             });
         };
-        let wrong = |hint: String| malformed(&place, keyword, &hint);
         let fragment = decoded(fragment)
             .ok_or_else(|| wrong(format!("`{text}` has a malformed percent escape")))?;
         let pointer = if fragment.is_empty() || fragment.starts_with('/') {
             Some(format!("{resource}{fragment}"))
         } else {
-            self.anchors.get(&(uri, fragment)).cloned()
+            self.anchors.get(&(uri, fragment)).map(only).transpose()?
         };
         let found = pointer.and_then(|pointer| self.part(&pointer));
         found.ok_or_else(|| wrong(format!("`{text}` leads nowhere")))
@@ -247,7 +351,7 @@ fn draft_of(uri: &str) -> Result<Option<Draft>, SchemaError> {
                 hint: "draft 3 is too old; draft 4 and later are read".to_owned(),
             });
         }
-        "draft-04/schema" => Some(Draft::Draft4),
+        "draft-04/schema" | "draft-05/schema" => Some(Draft::Draft4),
         "draft-06/schema" | "draft-07/schema" => Some(Draft::Draft7),
         "draft/2019-09/schema" | "draft/2020-12/schema" => Some(Draft::Draft2020),
         _ => None,

@@ -7,8 +7,9 @@ use std::rc::Rc;
 
 use crate::gbnf::{Expr, Grammar};
 
+use super::budget::Exceeded;
 use super::compiler::Compiler;
-use super::dfa::{Dfa, TooManyStates};
+use super::dfa::Dfa;
 use super::error::SchemaError;
 use super::lang::Lang;
 use super::names::strings_of;
@@ -28,6 +29,8 @@ pub(super) struct Emitter<'a> {
     /// The nodes whose rule has no body yet.
     open: Vec<(NodeId, String)>,
     shared: HashMap<&'static str, Expr>,
+    /// How many bytes of the rules were paid for.
+    paid: usize,
 }
 
 impl<'a> Emitter<'a> {
@@ -37,7 +40,14 @@ impl<'a> Emitter<'a> {
         for name in ["root", CHAR, ESCAPE] {
             rules.name(name);
         }
-        Self { compiler, rules, known: HashMap::new(), open: Vec::new(), shared: HashMap::new() }
+        Self {
+            compiler,
+            rules,
+            known: HashMap::new(),
+            open: Vec::new(),
+            shared: HashMap::new(),
+            paid: 0,
+        }
     }
 
     /// Writes the whole grammar.
@@ -49,13 +59,7 @@ impl<'a> Emitter<'a> {
             let choices = self.compiler.choices(node)?;
             let body = self.body(node, &choices, &name)?;
             self.rules.set(&name, body);
-            let limits = self.compiler.options.limits;
-            if self.rules.count() > limits.rules {
-                return Err(self.too_large(node, "rules", limits.rules));
-            }
-            if self.rules.bytes() > limits.text_bytes {
-                return Err(self.too_large(node, "bytes of GBNF", limits.text_bytes));
-            }
+            self.check_size(node)?;
         }
         self.rules.set(CHAR, text::char_body());
         self.rules.set(ESCAPE, text::escape_body());
@@ -67,22 +71,26 @@ impl<'a> Emitter<'a> {
     }
 
     /// Returns the error that a node has too many of something.
-    pub(super) fn too_large(&self, node: NodeId, what: &str, limit: usize) -> SchemaError {
-        SchemaError::TooLarge {
-            pointer: self.compiler.place(node),
-            keyword: "properties".to_owned(),
-            what: what.to_owned(),
-            limit,
-        }
+    pub(super) fn too_large(&self, node: NodeId, what: &'static str, limit: usize) -> SchemaError {
+        self.exceeded(node, Exceeded { what, limit })
     }
 
-    fn states(&self, node: NodeId, TooManyStates(limit): TooManyStates) -> SchemaError {
-        SchemaError::TooLarge {
-            pointer: self.compiler.place(node),
-            keyword: "maxLength".to_owned(),
-            what: "states of a pattern and a length together".to_owned(),
-            limit,
+    /// Returns the error that a node costs more than it may.
+    pub(super) fn exceeded(&self, node: NodeId, exceeded: Exceeded) -> SchemaError {
+        exceeded.at(self.compiler.place(node))
+    }
+
+    /// Refuses rules that have become too many or too long. Writing takes time too, about a step for four bytes.
+    fn check_size(&mut self, node: NodeId) -> Result<(), SchemaError> {
+        let limits = self.compiler.options.limits;
+        if self.rules.count() > limits.rules {
+            return Err(self.too_large(node, "rules", limits.rules));
         }
+        if self.rules.bytes() > limits.text_bytes {
+            return Err(self.too_large(node, "bytes of GBNF", limits.text_bytes));
+        }
+        let written = self.rules.bytes() - std::mem::replace(&mut self.paid, self.rules.bytes());
+        self.compiler.budget.spend(written / 4).map_err(|error| self.exceeded(node, error))
     }
 
     /// Returns an expression for a value that satisfies `node`. Names of new rules begin with `hint`.
@@ -101,6 +109,7 @@ impl<'a> Emitter<'a> {
             Expr::rule(name)
         } else {
             let body = self.body(node, &choices, hint)?;
+            self.check_size(node)?;
             if is_short(&body) { body } else { self.rules.add(hint, body) }
         };
         self.known.insert(node, expr.clone());
@@ -121,9 +130,11 @@ impl<'a> Emitter<'a> {
         let kinds = choices.iter().fold(Kinds::NONE, |kinds, shape| kinds.or(shape.kinds));
         for shape in choices.iter().filter(|shape| shape.kinds.has(Kinds::OBJECT)) {
             all.push(self.object_of(node, &shape.object, hint)?);
+            self.check_size(node)?;
         }
         for shape in choices.iter().filter(|shape| shape.kinds.has(Kinds::ARRAY)) {
             all.push(self.array_of(node, &shape.array, hint)?);
+            self.check_size(node)?;
         }
         if kinds.has(Kinds::STRING) {
             all.push(self.strings(node, choices, hint)?);
@@ -162,7 +173,7 @@ impl<'a> Emitter<'a> {
         choices: &[Shape],
         hint: &str,
     ) -> Result<Expr, SchemaError> {
-        let limit = self.compiler.options.limits.states;
+        let budget = self.compiler.budget.clone();
         let mut words: BTreeSet<&str> = BTreeSet::new();
         let mut patterns: Option<Dfa> = None;
         let mut all = Vec::new();
@@ -177,14 +188,16 @@ impl<'a> Emitter<'a> {
                     all.push(seq([Expr::literal("\""), inner, Expr::literal("\"")]));
                 }
                 (None, false, _) => {
-                    let dfa = strings_of(shape, limit).map_err(|error| self.states(node, error))?;
+                    let dfa =
+                        strings_of(shape, &budget).map_err(|error| self.exceeded(node, error))?;
                     // One automaton for all of them, unless it would be too large.
                     patterns = match patterns {
                         None => Some((*dfa).clone()),
-                        Some(before) => match before.or(&dfa, limit) {
-                            Ok(both) => Some(both.minimal()),
-                            Err(TooManyStates(_)) => {
+                        Some(before) => match before.or(&dfa, &budget) {
+                            Ok(both) => Some(both.minimal(&budget)),
+                            Err(_) => {
                                 all.push(self.string(&dfa, hint));
+                                self.check_size(node)?;
                                 Some(before)
                             }
                         },
@@ -223,7 +236,7 @@ impl<'a> Emitter<'a> {
                 Lang { words: Some(list), .. } => words.extend(list.iter().map(String::as_str)),
                 Lang { dfa: Some(dfa), .. } => {
                     let found = self.number(dfa, hint);
-                    all.push(found.map_err(|error| self.states(node, error))?);
+                    all.push(found.map_err(|error| self.exceeded(node, error))?);
                 }
                 Lang { words: None, dfa: None } => return Ok(self.shared("number")),
             }
@@ -241,17 +254,17 @@ impl<'a> Emitter<'a> {
         Ok(any(all))
     }
 
-    fn number(&mut self, dfa: &Dfa, hint: &str) -> Result<Expr, TooManyStates> {
-        let limit = self.compiler.options.limits.states;
-        let has_fractions = !dfa.minus(&number::integers(), limit)?.is_empty();
+    fn number(&mut self, dfa: &Dfa, hint: &str) -> Result<Expr, Exceeded> {
+        let budget = self.compiler.budget.clone();
+        let has_fractions = !dfa.minus(&number::integers(), &budget)?.is_empty();
         let keeps_fractions = has_fractions || self.compiler.options.numbers == Numbers::Fractions;
         if keeps_fractions {
             return Ok(text::write(&mut self.rules, dfa, hint, Alphabet::Plain, ""));
         }
-        if *dfa == number::integers().minimal() {
+        if *dfa == number::integers().minimal(&budget) {
             return Ok(self.shared("integer"));
         }
-        let digits = dfa.and(&number::plain_integers(), limit)?.minimal();
+        let digits = dfa.and(&number::plain_integers(), &budget)?.minimal(&budget);
         Ok(text::write(&mut self.rules, &digits, hint, Alphabet::Plain, ""))
     }
 

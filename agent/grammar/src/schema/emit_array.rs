@@ -94,12 +94,7 @@ impl Emitter<'_> {
             size = size.saturating_mul(bound(contains.count).saturating_add(2));
         }
         if size.saturating_mul(places.saturating_add(2)) > MAX_COUNTED as u64 {
-            return Err(SchemaError::TooLarge {
-                pointer: self.compiler.place(node),
-                keyword: "contains".to_owned(),
-                what: "items that are counted".to_owned(),
-                limit: MAX_COUNTED,
-            });
+            return Err(self.too_large(node, "items that are counted", MAX_COUNTED));
         }
         let places = usize::try_from(places).unwrap_or(usize::MAX);
         let start = (0, vec![0; array.contains.len()]);

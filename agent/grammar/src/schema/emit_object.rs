@@ -2,7 +2,7 @@
 //!
 //! A member that may be left out is left out in place. The order is a limit on texts, not on values.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::gbnf::Expr;
 use crate::json;
@@ -42,8 +42,11 @@ struct Plan {
 /// The most members that must exist without a name.
 const MAX_MUST: usize = 4;
 
-/// The most named members of an object whose members are counted.
-const MAX_COUNTED: usize = 1_000;
+/// What a member costs to write, in steps.
+const MEMBER: usize = 60;
+
+/// The most rules that an object whose members are counted may have.
+const MAX_COUNTED: usize = 20_000;
 
 impl Emitter<'_> {
     /// Writes an object.
@@ -69,16 +72,17 @@ impl Emitter<'_> {
         hint: &str,
     ) -> Result<Option<Plan>, SchemaError> {
         let names = names_of(object);
+        let all_required: HashSet<&String> = object.required.iter().collect();
         let mut allowed = Vec::new();
         for node in &object.names {
             allowed.push(names::allowed(&mut self.compiler, *node)?);
         }
         let mut entries = Vec::new();
         for name in &names {
-            let required = object.required.contains(name);
+            let required = all_required.contains(name);
             let is_allowed =
                 !object.forbidden.contains(name) && allowed.iter().all(|dfa| dfa.accepts(name));
-            let texts = if is_allowed { self.member(object, name)? } else { Vec::new() };
+            let texts = if is_allowed { self.member(node, object, name)? } else { Vec::new() };
             if !texts.is_empty() {
                 entries.push(Entry { texts, required });
             } else if required {
@@ -87,7 +91,9 @@ impl Emitter<'_> {
         }
         let place = self.compiler.place(node);
         let mut found = names::others(&mut self.compiler, object, &names, &place)?;
-        if self.compiler.options.objects == Objects::Closed {
+        // An object of which nothing is known is no object without members.
+        let is_known = !object.layers.is_empty();
+        if is_known && self.compiler.options.objects == Objects::Closed {
             let anything = self.compiler.anything();
             found.retain(|other| other.value != anything);
         }
@@ -104,7 +110,15 @@ impl Emitter<'_> {
     }
 
     /// Returns the texts of a member with a name of its own; none where its value is impossible.
-    fn member(&mut self, object: &Object, name: &str) -> Result<Vec<(Set, Expr)>, SchemaError> {
+    fn member(
+        &mut self,
+        node: NodeId,
+        object: &Object,
+        name: &str,
+    ) -> Result<Vec<(Set, Expr)>, SchemaError> {
+        let steps =
+            MEMBER + object.layers.iter().map(|layer| 1 + layer.patterns.len()).sum::<usize>();
+        self.compiler.budget.spend(steps).map_err(|error| self.exceeded(node, error))?;
         let nodes = object.member(name);
         let mut texts = Vec::new();
         for set in 0..1 << object.exists.len() {
@@ -130,14 +144,13 @@ impl Emitter<'_> {
         object: &Object,
         set: Set,
     ) -> Result<Vec<Others>, SchemaError> {
-        let limit = self.compiler.options.limits.states;
+        let budget = self.compiler.budget.clone();
         let mut found = Vec::new();
         for Others { names, value } in others {
             let (mut names, mut values) = (names.clone(), vec![*value]);
             for exists in chosen(object, set) {
-                let both = names.and(&exists.names, limit);
-                names =
-                    both.map_err(|_| self.too_large(node, "states of the names", limit))?.minimal();
+                let both = names.and(&exists.names, &budget);
+                names = both.map_err(|error| self.exceeded(node, error))?.minimal(&budget);
                 values.push(exists.value);
             }
             let value = self.compiler.nodes.all(&values);
@@ -175,20 +188,17 @@ impl Emitter<'_> {
         if plan.must == 0 && plan.min <= required && !max_matters {
             return Ok(self.uncounted(plan));
         }
-        let limit = self.compiler.options.limits.states;
-        let most = plan.max.unwrap_or(plan.min).min(plan.entries.len()) + 1;
+        // A rule for each place, each count that matters, and each set of those that must exist.
+        let counts = plan.max.unwrap_or(plan.min);
         let sets = plan.must as usize + 1;
-        if plan.entries.len().saturating_mul(most).saturating_mul(sets) > limit {
-            return Err(self.too_large(node, "members that are counted", limit));
-        }
-        // Each entry is a call inside the one before.
-        if plan.entries.len() > MAX_COUNTED {
+        let ends = if sets > 1 { counts } else { 0 };
+        let size = (plan.entries.len().saturating_mul(counts.min(plan.entries.len()) + 1))
+            .saturating_add(ends)
+            .saturating_mul(sets);
+        if size > MAX_COUNTED {
             return Err(self.too_large(node, "members that are counted", MAX_COUNTED));
         }
-        if sets > 1 && plan.max.unwrap_or(plan.min) > limit {
-            return Err(self.too_large(node, "members that are counted", limit));
-        }
-        Ok(self.counted(plan, State { at: 0, count: 0, found: 0 }, &mut HashMap::new()))
+        Ok(self.counted(plan))
     }
 
     /// Returns the members where neither their number matters nor which of the others exist.
@@ -197,10 +207,8 @@ impl Emitter<'_> {
         let first_required = plan.entries.iter().position(|entry| entry.required);
         let starts = first_required.map_or(plan.entries.len(), |at| at + 1);
         // What follows after each member that may be the first one.
-        let mut rest = plan.entries[starts..]
-            .iter()
-            .rev()
-            .fold(end, |rest, entry| seq([following(plan, entry), rest]));
+        let after = plan.entries[starts..].iter().map(|entry| following(plan, entry));
+        let mut rest = seq(after.chain([end]));
         let mut choices = Vec::new();
         for (at, entry) in plan.entries[..starts].iter().enumerate().rev() {
             if at + 1 < starts && !matches!(&rest, Expr::Rule(_)) {
@@ -222,76 +230,84 @@ impl Emitter<'_> {
         Expr::Optional(Box::new(any(choices)))
     }
 
-    /// Returns the members from a state on.
-    fn counted(&mut self, plan: &Plan, state: State, known: &mut HashMap<State, Expr>) -> Expr {
-        if let Some(known) = known.get(&state) {
-            return known.clone();
-        }
-        let Some(entry) = plan.entries.get(state.at) else {
-            return self.counted_others(plan, state, known);
-        };
-        let mut choices = Vec::new();
-        for (set, text) in &entry.texts {
-            if let Some(next) = state.after(plan, *set) {
-                let rest = self.counted(plan, State { at: state.at + 1, ..next }, known);
-                choices.push(seq(state.comma(plan).into_iter().chain([text.clone(), rest])));
+    /// Returns the members, counted: a rule for each state. The states wait in a list, as there are thousands.
+    fn counted(&mut self, plan: &Plan) -> Expr {
+        let others = plan.others.first().filter(|(set, _)| *set == 0);
+        let more = others.map(|(_, other)| {
+            let name = self.rules.name(&format!("{}-more", plan.hint));
+            self.rules.set(&name, seq([plan.comma.clone(), other.clone()]));
+            (other, name)
+        });
+        let mut counting = Counting { plan, more, known: HashMap::new(), open: Vec::new() };
+        let start = self.counted_from(&mut counting, State::default());
+        while let Some((state, name)) = counting.open.pop() {
+            let (texts, step, required) = match plan.entries.get(state.at) {
+                Some(entry) => (&entry.texts, 1, entry.required),
+                None => (&plan.others, 0, true),
+            };
+            let mut choices = Vec::new();
+            for (set, text) in texts {
+                if let Some(next) = state.after(plan, *set) {
+                    let next = State { at: state.at + step, ..next };
+                    let rest = self.counted_from(&mut counting, next);
+                    choices.push(seq(state.comma(plan).into_iter().chain([text.clone(), rest])));
+                }
             }
+            if !required {
+                let next = State { at: state.at + 1, ..state };
+                choices.push(self.counted_from(&mut counting, next));
+            }
+            self.rules.set(&name, any(choices));
         }
-        if !entry.required {
-            choices.push(self.counted(plan, State { at: state.at + 1, ..state }, known));
-        }
-        let rule = self.rules.add(&format!("{}-rest", plan.hint), any(choices));
-        known.insert(state, rule.clone());
-        rule
+        start
     }
 
-    /// Returns the members without a name of their own.
-    fn counted_others(
-        &mut self,
-        plan: &Plan,
-        state: State,
-        known: &mut HashMap<State, Expr>,
-    ) -> Expr {
-        if state.found == plan.must {
-            return self.repeated_others(plan, state.count);
+    /// Returns the members from a state on: its rule, or nothing but others where all that must exist does.
+    fn counted_from(&mut self, counting: &mut Counting<'_>, state: State) -> Expr {
+        if let Some(known) = counting.known.get(&state) {
+            return known.clone();
         }
-        // The rule is known before its body, because it may be its own continuation.
-        let name = self.rules.name(&format!("{}-others", plan.hint));
-        known.insert(state, Expr::rule(name.as_str()));
-        let mut choices = Vec::new();
-        for (set, text) in &plan.others {
-            if let Some(next) = state.after(plan, *set) {
-                let rest = self.counted(plan, next, known);
-                choices.push(seq(state.comma(plan).into_iter().chain([text.clone(), rest])));
-            }
-        }
-        self.rules.set(&name, any(choices));
-        Expr::rule(name)
+        let plan = counting.plan;
+        let expr = if state.at == plan.entries.len() && state.found == plan.must {
+            self.repeated_others(counting, state.count)
+        } else {
+            let name = self.rules.name(&format!("{}-rest", plan.hint));
+            counting.open.push((state, name.clone()));
+            Expr::rule(name)
+        };
+        counting.known.insert(state, expr.clone());
+        expr
     }
 
     /// Returns any members without a name of their own, after `count` members.
-    fn repeated_others(&mut self, plan: &Plan, count: usize) -> Expr {
+    fn repeated_others(&mut self, counting: &Counting<'_>, count: usize) -> Expr {
+        let Counting { plan, more, .. } = counting;
         let min = plan.min.saturating_sub(count) as u64;
         let max = plan.max.map(|max| max.saturating_sub(count) as u64);
-        let other = plan.others.first().filter(|(set, _)| *set == 0 && max != Some(0));
-        let Some((_, other)) = other else {
+        let Some((other, more)) = more.as_ref().filter(|_| max != Some(0)) else {
             return if min == 0 { Expr::Seq(Vec::new()) } else { any([]) };
         };
-        let more = self
-            .rules
-            .add(&format!("{}-more", plan.hint), seq([plan.comma.clone(), other.clone()]));
-        let Expr::Rule(more) = more else { return any([]) };
         if count > 0 {
-            return self.rules.repeat(&more, min, max);
+            return self.rules.repeat(more, min, max);
         }
-        let rest = self.rules.repeat(&more, min.saturating_sub(1), max.map(|max| max - 1));
-        let some = seq([other.clone(), rest]);
+        let rest = self.rules.repeat(more, min.saturating_sub(1), max.map(|max| max - 1));
+        let some = seq([(*other).clone(), rest]);
         if min == 0 { Expr::Optional(Box::new(some)) } else { some }
     }
 }
 
+/// What stays known while counted members are written.
+struct Counting<'a> {
+    plan: &'a Plan,
+    /// Any other member, and the rule for a comma and one more of them.
+    more: Option<(&'a Expr, String)>,
+    known: HashMap<State, Expr>,
+    /// The states whose rule has no body yet.
+    open: Vec<(State, String)>,
+}
+
 /// How far the members of an object have been written.
-#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Default, Eq, Hash, PartialEq)]
 struct State {
     at: usize,
     /// How many members there are, as far as that matters.

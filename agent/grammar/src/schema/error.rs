@@ -34,12 +34,10 @@ pub enum SchemaError {
         hint: String,
     },
     /// The grammar would be larger than [`Limits`](super::Limits) allows.
-    #[error("`{keyword}` at `{pointer}` is too large: {what}, {limit} at most")]
+    #[error("the schema at `{pointer}` is too large: {what}, {limit} at most")]
     TooLarge {
-        /// Where the keyword stands in the schema.
+        /// The part of the schema, or the keyword in it, that was read when the limit was met.
         pointer: String,
-        /// The keyword.
-        keyword: String,
         /// What there are too many of.
         what: String,
         /// How many there may be.
@@ -63,10 +61,8 @@ impl SchemaError {
     #[must_use]
     pub fn keyword(&self) -> Option<&str> {
         match self {
-            Self::Unsupported { keyword, .. }
-            | Self::Malformed { keyword, .. }
-            | Self::TooLarge { keyword, .. } => Some(keyword),
-            Self::Unsatisfiable { .. } => None,
+            Self::Unsupported { keyword, .. } | Self::Malformed { keyword, .. } => Some(keyword),
+            Self::Unsatisfiable { .. } | Self::TooLarge { .. } => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The formats of JSON Schema Validation 7.3, as patterns.
+//! The formats of JSON Schema Validation 7.3, as patterns, and those of integers, as bounds.
 //!
 //! Where a pattern cannot say all that an RFC says, it says less: what is written is always valid.
 //! - `date`, `time`, `date-time` (RFC 3339): leap years are kept, year 0000 is left out, the second 60 exists at
@@ -7,6 +7,8 @@
 //!   most 3 labels, or at most 12 of 20 characters;
 //! - `email` (RFC 5321): a dotted or quoted name and a host name or an IP address in brackets;
 //! - `uri`, `iri` and their references (RFC 3986, 3987), `uri-template` (RFC 6570), `json-pointer` (RFC 6901).
+
+use std::fmt::Display;
 
 /// Without 0000, which would be one.
 const LEAP_YEAR: &str =
@@ -26,6 +28,10 @@ const BEYOND: &str = "\\u{A0}-\\u{D7FF}\\u{F900}-\\u{FDCF}\\u{FDF0}-\\u{FFEF}\\u
 pub(super) enum Format {
     /// Texts in which this is found.
     Pattern(String),
+    /// Numbers within these bounds.
+    Range(String, String),
+    /// Numbers, any of them.
+    Number,
     /// One of JSON Schema's that no pattern describes, with the reason.
     Refused(&'static str),
     /// None of JSON Schema's.
@@ -59,9 +65,29 @@ pub(super) fn format(name: &str) -> Format {
         "idn-email" => {
             return Format::Refused("RFC 6531 is not written down here; `email` is supported");
         }
-        _ => return Format::Unknown,
+        _ => return number(name),
     };
     Format::Pattern(format!("^(?:{inner})$"))
+}
+
+/// Returns what the format `name` of the OpenAPI format registry means, which `schemars` writes for Rust's numbers.
+fn number(name: &str) -> Format {
+    let range =
+        |min: &dyn Display, max: &dyn Display| Format::Range(min.to_string(), max.to_string());
+    match name {
+        "int8" => range(&i8::MIN, &i8::MAX),
+        "int16" => range(&i16::MIN, &i16::MAX),
+        "int32" => range(&i32::MIN, &i32::MAX),
+        "int" | "int64" => range(&i64::MIN, &i64::MAX),
+        "int128" => range(&i128::MIN, &i128::MAX),
+        "uint8" => range(&0, &u8::MAX),
+        "uint16" => range(&0, &u16::MAX),
+        "uint32" => range(&0, &u32::MAX),
+        "uint" | "uint64" => range(&0, &u64::MAX),
+        "uint128" => range(&0, &u128::MAX),
+        "float" | "double" => Format::Number,
+        _ => Format::Unknown,
+    }
 }
 
 fn date() -> String {
@@ -168,7 +194,9 @@ pub(super) fn widest(name: &str) -> Option<String> {
         | "json-pointer"
         | "relative-json-pointer" => match format(name) {
             Format::Pattern(pattern) => pattern,
-            Format::Refused(_) | Format::Unknown => return None,
+            Format::Range(..) | Format::Number | Format::Refused(_) | Format::Unknown => {
+                return None;
+            }
         },
         _ => return None,
     })

@@ -65,6 +65,9 @@ const KEYWORDS: &[Keyword] = &[
     since(Draft2020, &["unevaluatedItems"], unevaluated::items),
 ];
 
+/// Keywords that are younger than those they are read with.
+const LATER: &[&str] = &["prefixItems", "minContains", "maxContains"];
+
 /// The keywords that say nothing of a value (JSON Schema Core 8, Validation 8 and 9).
 const ANNOTATIONS: &[&str] = &[
     "$schema",
@@ -126,22 +129,31 @@ pub(super) fn read(
         }
         let found = (keyword.read)(compiler, at, wanted)?;
         match wanted {
-            Wanted::Holds => all = compiler.both(Some(at), keyword.names[0], &all, &found)?,
+            Wanted::Holds => {
+                let both = compiler.both(&all, &found);
+                let name = keyword.names.iter().find(|name| is_read(name)).unwrap_or(&"");
+                all = both.map_err(|error| compiler.exceeded(at, name, error))?;
+            }
             Wanted::Fails => all.extend(found),
         }
     }
     Ok(all)
 }
 
-/// Refuses a keyword that nobody knows, where the user wants that.
+/// Refuses a flag that is none, and a keyword that nobody knows where the user wants that.
 fn check_name(compiler: &Compiler<'_>, at: SchemaId, name: &str) -> Result<(), SchemaError> {
     let draft = compiler.document.draft;
     let is_keyword = |keyword: &&Keyword| keyword.since <= draft && keyword.names.contains(&name);
     let flags = ["exclusiveMinimum", "exclusiveMaximum"];
+    let value = compiler.document.get(at, name);
+    if draft == Draft4 && flags.contains(&name) && !value.is_some_and(Value::is_boolean) {
+        return Err(compiler.malformed(at, name, "draft 4 expects true or false"));
+    }
+    let is_later = draft < Draft2020 && LATER.contains(&name);
     let is_known = ANNOTATIONS.contains(&name)
         || KEYWORDS.iter().any(|keyword| is_keyword(&keyword))
         || (draft == Draft4 && flags.contains(&name));
-    if !is_known && compiler.options.unknown == Unknown::Refuse {
+    if (!is_known || is_later) && compiler.options.unknown == Unknown::Refuse {
         let hint = "it is no keyword of this draft; leave it out or let unknown keywords pass";
         return Err(compiler.unsupported(at, name, hint));
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::dfa::{Dfa, TooManyStates};
+use super::budget::{Budget, Exceeded};
+use super::dfa::Dfa;
 
 /// A set of texts; without a part it is the set of all.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -43,7 +44,7 @@ impl Lang {
     }
 
     /// Returns the texts in both sets.
-    pub(super) fn and(&self, other: &Self, limit: usize) -> Result<Self, TooManyStates> {
+    pub(super) fn and(&self, other: &Self, budget: &Budget) -> Result<Self, Exceeded> {
         if self.is_all() || self == other {
             return Ok(other.clone());
         }
@@ -51,11 +52,12 @@ impl Lang {
             return Ok(self.clone());
         }
         if let Some(words) = self.words.as_ref().or(other.words.as_ref()) {
+            budget.spend(words.len())?;
             let both = words.iter().filter(|word| self.has(word) && other.has(word));
             return Ok(Self::words(both.cloned().collect()));
         }
         match (&self.dfa, &other.dfa) {
-            (Some(a), Some(b)) => Ok(Self::dfa(a.and(b, limit)?.shared())),
+            (Some(a), Some(b)) => Ok(Self::dfa(a.and(b, budget)?.shared(budget))),
             (dfa, None) | (None, dfa) => Ok(Self { words: None, dfa: dfa.clone() }),
         }
     }

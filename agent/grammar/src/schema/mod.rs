@@ -22,6 +22,7 @@
 //! | `minimum` `maximum` `exclusive..` `multipleOf` | Validation 6.2 | enforced, for numbers with a fraction too |
 //! | `minLength` `maxLength` `pattern` | Validation 6.3, ECMA-262 | enforced, in code points, found anywhere |
 //! | `format` | Validation 7.3, its RFCs | enforced or refused; unknown names are unknown keywords |
+//! | `format` of integers (`int8` to `uint128`) | OpenAPI's registry | enforced as bounds, for `schemars` |
 //! | `properties` `patternProperties` `additionalProperties` `propertyNames` | Core 10.3.2 | enforced |
 //! | `required` `minProperties` `maxProperties` `dependent..` `dependencies` | Validation 6.5, Core 10.2.2.4 | enforced |
 //! | `items` `prefixItems` `additionalItems` `contains` `minContains` `maxContains` | Core 10.3.1, Validation 6.4 | enforced |
@@ -38,17 +39,24 @@
 //! What a grammar can say, it says of **texts**. These are the limits that follow; a value that satisfies the
 //! schema always has a text within them:
 //! - members stand in the order of `properties`, those of a schema before those of the schemas it refers to, then
-//!   the names that are only in `required`, then all others;
+//!   the names that are only in `required` or `dependent..` (there a member, then what it needs), then all others; another order of an equal object is
+//!   not accepted;
 //! - a name that stands in the schema is spelt one way; so are the strings of `const`, `enum`, `pattern` and
-//!   `format`, each character that needs no escape without one. Other strings have every spelling of RFC 8259;
+//!   `format`, each character that needs no escape without one, and DEL
+//!   with one. Other strings have every spelling of RFC 8259;
 //!   surrogates come in pairs only;
 //! - an integer has no fraction and no exponent, unless [`Numbers::Fractions`] allows `1.0`; a number with bounds
 //!   or a divisor has no exponent; a number of `const` and `enum` has its shortest form;
-//! - other members are not kept from having the same name twice, which counts twice for `minProperties`;
-//! - arrays and objects of `const` and `enum` have their members in the order of the schema;
+//! - other members are not kept from having the same name twice, which counts twice for `minProperties`, and of
+//!   which a parser may keep the one that nothing asked for;
+//! - objects of `const` and `enum` have their members in the order of the schema;
+//! - a number without bounds may have more digits, or a larger exponent, than a 64-bit float holds;
 //! - some formats are narrower than their RFC, and so are their opposites: years begin at 0001, the second 60 exists
 //!   at 23:59 UTC only, a host name has at most 3 labels or 12 of 20 characters and no Punycode, a quoted name of
 //!   an e-mail address has no `@`.
+//!
+//! And two limits of what is read: a `$schema` that is none of JSON Schema's is read as [`Options::draft`], with all
+//! vocabularies; integers of the schema beyond 64 bits are as exact as `serde_json` gives them.
 //!
 //! How it works: a node is a set of parts of the schema that hold for one value. Its alternatives are multiplied
 //! out (`anyOf`, `oneOf`, `not`, `if` and so on), each a conjunction of demands. Strings and numbers are automata
@@ -61,6 +69,7 @@
 //! 4,000 remainders, and the opposite of `uniqueItems`, `unevaluated*` and most formats.
 
 mod arrays;
+mod budget;
 mod combine;
 mod compiler;
 mod decimal;

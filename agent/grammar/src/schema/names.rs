@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
+use super::budget::{Budget, Exceeded};
 use super::compiler::Compiler;
-use super::dfa::{Dfa, TooManyStates};
+use super::dfa::Dfa;
 use super::error::SchemaError;
 use super::nodes::NodeId;
 use super::shape::{Kinds, Object, Range, Shape};
@@ -17,23 +18,21 @@ pub(super) struct Others {
 
 /// Returns the strings that satisfy a node, which `propertyNames` is.
 pub(super) fn allowed(compiler: &mut Compiler<'_>, node: NodeId) -> Result<Dfa, SchemaError> {
-    let limit = compiler.options.limits.states;
-    let pointer = compiler.place(node);
     let choices = compiler.choices(node)?;
-    let strings = choices.iter().filter(|shape| shape.kinds.has(Kinds::STRING));
-    let mut all: Option<Dfa> = None;
-    for shape in strings {
-        let dfa = strings_of(shape, limit).map_err(|error| large(&pointer, error))?;
-        all = Some(match all {
-            Some(all) => all.or(&dfa, limit).map_err(|error| large(&pointer, error))?,
-            None => (*dfa).clone(),
-        });
+    let found = strings_of_any(&choices, &compiler.budget);
+    found.map_err(|error| error.at(compiler.place(node)))
+}
+
+fn strings_of_any(choices: &[Shape], budget: &Budget) -> Result<Dfa, Exceeded> {
+    let mut all = Dfa::all().not();
+    for shape in choices.iter().filter(|shape| shape.kinds.has(Kinds::STRING)) {
+        all = all.or(&*strings_of(shape, budget)?, budget)?;
     }
-    Ok(all.unwrap_or_else(|| Dfa::all().not()))
+    Ok(all)
 }
 
 /// Returns the strings of a shape, their length included.
-pub(super) fn strings_of(shape: &Shape, limit: usize) -> Result<Rc<Dfa>, TooManyStates> {
+pub(super) fn strings_of(shape: &Shape, budget: &Budget) -> Result<Rc<Dfa>, Exceeded> {
     let dfa = shape.string.automaton();
     if shape.length == Range::default() {
         return Ok(dfa);
@@ -48,13 +47,10 @@ pub(super) fn strings_of(shape: &Shape, limit: usize) -> Result<Rc<Dfa>, TooMany
     if range == Range::default() {
         return Ok(dfa);
     }
-    let count = |count: u64| usize::try_from(count).ok().filter(|count| *count <= limit);
-    let min = count(range.min).ok_or(TooManyStates(limit))?;
-    let max = match range.max {
-        Some(max) => Some(count(max).ok_or(TooManyStates(limit))?),
-        None => None,
-    };
-    Ok(dfa.and(&Dfa::lengths(min, max), limit)?.shared())
+    let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    let (min, max) = (count(range.min), range.max.map(count));
+    budget.allows_states(max.unwrap_or(min))?;
+    Ok(dfa.and(&Dfa::lengths(min, max), budget)?.shared(budget))
 }
 
 /// Returns the members of an object that have no name of their own, sorted by the schemas they satisfy.
@@ -64,20 +60,19 @@ pub(super) fn others(
     named: &[String],
     pointer: &str,
 ) -> Result<Vec<Others>, SchemaError> {
-    let limit = compiler.options.limits.states;
-    let mut start = Dfa::words(named.iter().map(String::as_str)).not();
-    if !object.forbidden.is_empty() {
-        let forbidden = Dfa::words(object.forbidden.iter().map(String::as_str));
-        start = start.minus(&forbidden, limit).map_err(|error| large(pointer, error))?;
-    }
+    let budget = compiler.budget.clone();
+    let large = |error: Exceeded| error.at(pointer);
+    let taken = named.iter().chain(&object.forbidden);
+    budget.spend(named.len() + object.forbidden.len()).map_err(large)?;
+    let mut start = Dfa::words(taken.map(String::as_str)).not();
     for node in &object.names {
         let allowed = allowed(compiler, *node)?;
-        start = start.and(&allowed, limit).map_err(|error| large(pointer, error))?;
+        start = start.and(&allowed, &budget).map_err(large)?;
     }
-    let mut sets = vec![(start.minimal(), Vec::new())];
+    let mut sets = vec![(start.minimal(&budget), Vec::new())];
     for layer in &object.layers {
         let patterns: Vec<_> = layer.patterns.iter().map(|(dfa, node)| (dfa, *node)).collect();
-        sets = split(sets, &patterns, layer.rest, limit).map_err(|error| large(pointer, error))?;
+        sets = split(sets, &patterns, layer.rest, &budget).map_err(large)?;
     }
     let mut found = Vec::new();
     for (names, nodes) in sets {
@@ -96,24 +91,24 @@ fn split(
     sets: Sets,
     patterns: &[(&Rc<Dfa>, NodeId)],
     rest: Option<NodeId>,
-    limit: usize,
-) -> Result<Sets, TooManyStates> {
+    budget: &Budget,
+) -> Result<Sets, Exceeded> {
     let mut split: Vec<(Dfa, Vec<NodeId>, bool)> =
         sets.into_iter().map(|(names, nodes)| (names, nodes, false)).collect();
     for (pattern, node) in patterns {
         let mut finer = Vec::new();
         for (names, nodes, matched) in split {
-            let inside = names.and(pattern, limit)?;
+            let inside = names.and(pattern, budget)?;
             if inside.is_empty() {
                 finer.push((names, nodes, matched));
                 continue;
             }
-            let outside = names.minus(pattern, limit)?;
+            let outside = names.minus(pattern, budget)?;
             if !outside.is_empty() {
-                finer.push((outside.minimal(), nodes.clone(), matched));
+                finer.push((outside.minimal(budget), nodes.clone(), matched));
             }
             let nodes = nodes.iter().copied().chain([*node]).collect();
-            finer.push((inside.minimal(), nodes, true));
+            finer.push((inside.minimal(budget), nodes, true));
         }
         split = finer;
     }
@@ -122,13 +117,4 @@ fn split(
         (names, nodes)
     };
     Ok(split.into_iter().map(with_rest).collect())
-}
-
-fn large(pointer: &str, TooManyStates(limit): TooManyStates) -> SchemaError {
-    SchemaError::TooLarge {
-        pointer: pointer.to_owned(),
-        keyword: "patternProperties".to_owned(),
-        what: "states of an automaton".to_owned(),
-        limit,
-    }
 }

@@ -5,16 +5,15 @@
 
 use std::cmp::Ordering;
 
+use super::budget::{Budget, Exceeded};
 use super::decimal::Decimal;
-use super::dfa::{Dfa, TooManyStates};
+use super::dfa::Dfa;
 
 /// The largest numerator of `multipleOf`, which is how many remainders are told apart.
 pub(super) const MAX_DIVISOR: u64 = 4_000;
 
 /// The most digits after the point of `multipleOf`.
 const MAX_PLACES: usize = 16;
-
-const STATES: usize = 100_000;
 
 /// How far a text has been read.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -54,30 +53,35 @@ fn build<S: Clone + Eq + std::hash::Hash>(
     start: S,
     step: impl Fn(&S, Phase, char) -> Option<S>,
     accept: impl Fn(&S, Phase) -> bool,
-) -> Dfa {
-    let built = Dfa::explore((Phase::Start, start), STATES, |(phase, kept)| {
+    budget: &Budget,
+) -> Result<Dfa, Exceeded> {
+    let built = Dfa::explore((Phase::Start, start), budget, |(phase, kept)| {
         let edges = "-.0123456789".chars().filter_map(|c| {
             let next = phase.after(c)?;
             Some((u32::from(c), u32::from(c), (next, step(kept, next, c)?)))
         });
         (phase.may_end() && accept(kept, *phase), edges.collect())
-    });
-    built.unwrap_or_else(|TooManyStates(_)| unreachable_states()).minimal()
+    })?;
+    Ok(built.minimal(budget))
 }
 
-fn unreachable_states() -> Dfa {
-    panic!("BUG: the states of a number are bounded by its digits and divisor")
+/// Builds an automaton of a few states.
+fn small<S: Clone + Eq + std::hash::Hash>(
+    start: S,
+    step: impl Fn(&S, Phase, char) -> Option<S>,
+) -> Dfa {
+    build(start, step, |_, _| true, &Budget::fixed()).expect("BUG: no schema decides its size")
 }
 
 /// Returns all numbers.
 pub(super) fn any() -> Dfa {
-    build((), |(), _, _| Some(()), |(), _| true)
+    small((), |(), _, _| Some(()))
 }
 
 /// Returns the numbers without a fraction, `1.0` among them (JSON Schema 6.1.1).
 pub(super) fn integers() -> Dfa {
     let zero_after_point = |(): &(), phase, c| (phase != Phase::Fraction || c == '0').then_some(());
-    build((), zero_after_point, |(), _| true)
+    small((), zero_after_point)
 }
 
 /// Returns the integers as one writes them: no point, no negative zero.
@@ -90,7 +94,7 @@ pub(super) fn plain_integers() -> Dfa {
         Phase::Point => None,
         Phase::Start | Phase::Zero | Phase::Whole | Phase::Fraction => Some(*negative),
     };
-    build(Negative(false), step, |_, _| true)
+    small(Negative(false), step)
 }
 
 /// What is known of a text beside a bound.
@@ -104,12 +108,17 @@ struct Beside {
 }
 
 /// Returns the numbers whose comparison with `bound` is one that `keep` holds of.
-pub(super) fn compared(bound: &Decimal, keep: impl Fn(Ordering) -> bool) -> Dfa {
+pub(super) fn compared(
+    bound: &Decimal,
+    keep: impl Fn(Ordering) -> bool,
+    budget: &Budget,
+) -> Result<Dfa, Exceeded> {
     let start = Beside { negative: false, seen: 0, so_far: Ordering::Equal };
     build(
         start,
         |beside, phase, c| Some(read(bound, *beside, phase, c)),
         |beside, phase| keep(signed(bound, beside.negative, size(bound, *beside, phase))),
+        budget,
     )
 }
 
@@ -168,12 +177,13 @@ fn signed(bound: &Decimal, negative: bool, size: Ordering) -> Ordering {
     }
 }
 
-/// Returns the multiples of `divisor`, which is above zero, unless it has too many remainders.
-pub(super) fn multiples(divisor: &Decimal) -> Option<Dfa> {
-    let (numerator, places) = divisor.scaled()?;
-    if numerator == 0 || numerator > MAX_DIVISOR || places > MAX_PLACES {
-        return None;
-    }
+/// Returns the multiples of `divisor`, which is above zero, or nothing when it has too many remainders.
+pub(super) fn multiples(divisor: &Decimal, budget: &Budget) -> Result<Option<Dfa>, Exceeded> {
+    let scaled = divisor.scaled();
+    let fits = |(numerator, places): &(u64, usize)| {
+        (1..=MAX_DIVISOR).contains(numerator) && *places <= MAX_PLACES
+    };
+    let Some((numerator, places)) = scaled.filter(fits) else { return Ok(None) };
     // The remainder of what was read, without its point, and how many digits stood after the point.
     let step = |(rest, after): &(u64, usize), phase, c: char| match phase {
         Phase::Start | Phase::Minus | Phase::Point => Some((*rest, *after)),
@@ -187,5 +197,5 @@ pub(super) fn multiples(divisor: &Decimal) -> Option<Dfa> {
         let scale = |rest, _| rest * 10 % numerator;
         (*after..places).fold(*rest, scale) == 0
     };
-    Some(build((0, 0), step, accept))
+    build((0, 0), step, accept, budget).map(Some)
 }

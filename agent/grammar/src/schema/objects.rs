@@ -1,5 +1,6 @@
 //! Keywords on objects (JSON Schema Core 10.3.2, Validation 6.5).
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -9,6 +10,7 @@ use super::dfa::Dfa;
 use super::document::SchemaId;
 use super::error::SchemaError;
 use super::nodes::NodeId;
+use super::options::Objects;
 use super::scalars::automaton;
 use super::shape::{Exists, Kinds, Members, Object, Range, Shape};
 
@@ -40,11 +42,10 @@ pub(super) fn members(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted)
 
 /// Returns what a part of the schema says of members.
 fn layer(compiler: &mut Compiler<'_>, at: SchemaId) -> Result<Members, SchemaError> {
-    let mut layer = Members::default();
-    for name in compiler.members(at, "properties")? {
-        let node = compiler.below(at, &["properties", name], Wanted::Holds);
-        layer.named.push((name.clone(), node));
-    }
+    let names = compiler.members(at, "properties")?.into_iter();
+    let named =
+        names.map(|name| (name.clone(), compiler.below(at, &["properties", name], Wanted::Holds)));
+    let mut layer = Members { named: named.collect(), ..Members::default() };
     for pattern in compiler.members(at, "patternProperties")? {
         let dfa = pattern_of(compiler, at, pattern)?;
         let node = compiler.below(at, &["patternProperties", pattern], Wanted::Holds);
@@ -60,12 +61,22 @@ fn pattern_of(
     pattern: &str,
 ) -> Result<Dfa, SchemaError> {
     let patterns = compiler.document.below(at, &["patternProperties"]);
-    automaton(compiler, patterns, pattern, pattern)
+    automaton(compiler, patterns, pattern, pattern).map_err(|error| match error {
+        SchemaError::Unsupported { pointer, hint, .. } => {
+            SchemaError::Unsupported { pointer, keyword: "patternProperties".to_owned(), hint }
+        }
+        error @ (SchemaError::Malformed { .. }
+        | SchemaError::Unsatisfiable { .. }
+        | SchemaError::TooLarge { .. }) => error,
+    })
 }
 
 fn rest(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -> Option<NodeId> {
+    let is_closed = compiler.options.objects == Objects::Closed;
     match compiler.document.get(at, "additionalProperties") {
-        None | Some(Value::Bool(true)) => None,
+        None => None,
+        // Where objects are closed, `true` is not the same as nothing.
+        Some(Value::Bool(true)) if !is_closed => None,
         Some(_) => Some(compiler.below(at, &["additionalProperties"], wanted)),
     }
 }
@@ -73,27 +84,28 @@ fn rest(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -> Option<Nod
 /// Returns the objects that have a member which its schema does not allow.
 fn wrong_member(compiler: &mut Compiler<'_>, at: SchemaId) -> Read {
     let mut all = Vec::new();
-    let limit = compiler.options.limits.states;
     let names = compiler.members(at, "properties")?;
     let mut others = Dfa::words(names.iter().map(|name| name.as_str())).not();
     for name in names {
         let node = compiler.below(at, &["properties", name], Wanted::Fails);
-        let layer = Members { named: vec![(name.clone(), node)], ..Members::default() };
+        let named = [(name.clone(), node)].into_iter().collect();
+        let layer = Members { named, ..Members::default() };
         let required = vec![name.clone()];
         all.extend(shape(
             Wanted::Fails,
             Object { layers: vec![Rc::new(layer)], required, ..Object::default() },
         ));
     }
+    let budget = compiler.budget.clone();
     let exists = |names: Dfa, value| {
-        let exists = vec![Exists { names: names.shared(), value }];
+        let exists = vec![Exists { names: names.shared(&budget), value }];
         shape(Wanted::Fails, Object { exists, ..Object::default() })
     };
     for pattern in compiler.members(at, "patternProperties")? {
         let dfa = pattern_of(compiler, at, pattern)?;
         let node = compiler.below(at, &["patternProperties", pattern], Wanted::Fails);
-        let minus = others.minus(&dfa, limit);
-        others = minus.map_err(|error| compiler.states(at, "patternProperties", error))?;
+        let minus = others.minus(&dfa, &compiler.budget);
+        others = minus.map_err(|error| compiler.exceeded(at, "patternProperties", error))?;
         all.extend(exists(dfa, node));
     }
     if let Some(node) = rest(compiler, at, Wanted::Fails) {
@@ -103,19 +115,13 @@ fn wrong_member(compiler: &mut Compiler<'_>, at: SchemaId) -> Read {
 }
 
 pub(super) fn required(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -> Read {
-    // A flag in draft 3, and still in use; it says nothing later.
     let list = compiler.list(at, "required")?;
     let names: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
     let names = names.ok_or_else(|| compiler.malformed(at, "required", "names are expected"))?;
     let names = names.into_iter().map(str::to_owned);
     Ok(match wanted {
         Wanted::Holds => {
-            let mut required: Vec<String> = Vec::new();
-            for name in names {
-                if !required.contains(&name) {
-                    required.push(name);
-                }
-            }
+            let required = distinct(names);
             shape(wanted, Object { required, ..Object::default() }).into_iter().collect()
         }
         Wanted::Fails => names.filter_map(without).collect(),
@@ -128,8 +134,15 @@ pub(super) fn without(name: String) -> Option<Shape> {
     shape(Wanted::Fails, Object { forbidden, ..Object::default() })
 }
 
+/// Returns each name once, in the order in which they came.
+fn distinct(names: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
+}
+
 /// Returns the objects that have these members.
-pub(super) fn with(required: Vec<String>) -> Option<Shape> {
+pub(super) fn with(required: impl IntoIterator<Item = String>) -> Option<Shape> {
+    let required = distinct(required);
     shape(Wanted::Fails, Object { required, ..Object::default() })
 }
 
@@ -157,7 +170,7 @@ pub(super) fn names(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -
     let object = match wanted {
         Wanted::Holds => Object { names: vec![node], ..Object::default() },
         Wanted::Fails => {
-            let names = super::names::allowed(compiler, node)?.not().shared();
+            let names = super::names::allowed(compiler, node)?.not().shared(&compiler.budget);
             let value = compiler.anything();
             Object { exists: vec![Exists { names, value }], ..Object::default() }
         }

@@ -6,41 +6,40 @@ use std::collections::HashMap;
 
 use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
 
-use super::dfa::{Dfa, LAST, TooManyStates};
+use super::budget::{Budget, Exceeded};
+use super::dfa::{Dfa, LAST};
 use super::ecma::{look_aheads, translate};
 
 /// The largest network before it is made deterministic; `a{1000}{1000}` would be larger.
 const MAX_NODES: usize = 50_000;
-/// How many nodes may be looked at in all: a few seconds at most.
-const MAX_STEPS: usize = 50_000_000;
 
 /// Why a pattern has no automaton.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum PatternError {
     /// The pattern is malformed or asks for what is not supported.
     Refused(String),
-    /// It has more states than the limit.
-    TooLarge(usize),
+    /// It would cost more than it may.
+    TooLarge(Exceeded),
 }
 
-impl From<TooManyStates> for PatternError {
-    fn from(TooManyStates(limit): TooManyStates) -> Self {
-        Self::TooLarge(limit)
+impl From<Exceeded> for PatternError {
+    fn from(exceeded: Exceeded) -> Self {
+        Self::TooLarge(exceeded)
     }
 }
 
 /// Returns the automaton of all texts in which `pattern`, of ECMA-262, is found.
-pub(super) fn search(pattern: &str, limit: usize) -> Result<Dfa, PatternError> {
+pub(super) fn search(pattern: &str, budget: &Budget) -> Result<Dfa, PatternError> {
     let (aheads, rest) = look_aheads(pattern);
-    let mut dfa = search_plain(&rest, limit)?;
+    let mut dfa = search_plain(&rest, budget)?;
     for (wanted, ahead) in aheads {
-        let found = search_plain(&format!("^(?:{ahead})"), limit)?;
-        dfa = if wanted { dfa.and(&found, limit)? } else { dfa.minus(&found, limit)? };
+        let found = search_plain(&format!("^(?:{ahead})"), budget)?;
+        dfa = if wanted { dfa.and(&found, budget)? } else { dfa.minus(&found, budget)? };
     }
     Ok(dfa)
 }
 
-fn search_plain(pattern: &str, limit: usize) -> Result<Dfa, PatternError> {
+fn search_plain(pattern: &str, budget: &Budget) -> Result<Dfa, PatternError> {
     let text = translate(pattern).map_err(PatternError::Refused)?;
     let hir = regex_syntax::ParserBuilder::new().nest_limit(200).build().parse(&text);
     let hir = hir.map_err(|error| {
@@ -53,7 +52,7 @@ fn search_plain(pattern: &str, limit: usize) -> Result<Dfa, PatternError> {
     })?;
     let mut network = Network { nodes: vec![Node::Match] };
     let entry = network.add(&hir, 0)?;
-    Ok(network.search(entry, limit)?.minimal())
+    Ok(network.search(entry, budget)?.minimal(budget))
 }
 
 enum Node {
@@ -76,7 +75,8 @@ struct Network {
 impl Network {
     fn push(&mut self, node: Node) -> Result<usize, PatternError> {
         if self.nodes.len() >= MAX_NODES {
-            return Err(PatternError::TooLarge(MAX_NODES));
+            let what = "places of a pattern";
+            return Err(PatternError::TooLarge(Exceeded { what, limit: MAX_NODES }));
         }
         self.nodes.push(node);
         Ok(self.nodes.len() - 1)
@@ -132,24 +132,22 @@ impl Network {
     }
 
     /// Makes it deterministic, with anything before and after.
-    fn search(&mut self, entry: usize, limit: usize) -> Result<Dfa, PatternError> {
+    fn search(&mut self, entry: usize, budget: &Budget) -> Result<Dfa, PatternError> {
         let before = self.push(Node::Split(Vec::new()))?;
         let skip = self.push(Node::Chars(vec![(0, LAST)], before))?;
         self.nodes[before] = Node::Split(vec![skip, entry]);
         let mut walk =
             Walk { nodes: &self.nodes, seen: vec![0; self.nodes.len()], round: 0, steps: 0 };
         let start = Set { nodes: walk.closure(&[before], true, false), is_start: true };
-        let dfa = Dfa::explore(start, limit, |set| {
-            if walk.steps > MAX_STEPS {
-                // Nothing leads on from here, and the answer is not used.
+        let dfa = Dfa::explore(start, budget, |set| {
+            // Of a set that costs too much nothing is read: the next set, or the end, meets the limit.
+            if budget.spend(std::mem::take(&mut walk.steps)).is_err() {
                 return (false, Vec::new());
             }
             let accept = walk.closure(&set.nodes, set.is_start, true).contains(&0);
             (accept, walk.edges(set))
         })?;
-        if walk.steps > MAX_STEPS {
-            return Err(PatternError::TooLarge(limit));
-        }
+        budget.spend(walk.steps)?;
         Ok(dfa.trimmed())
     }
 }
@@ -160,6 +158,7 @@ struct Walk<'a> {
     /// In which round a node was last seen.
     seen: Vec<usize>,
     round: usize,
+    /// How many nodes and ends of classes were looked at since this was last asked.
     steps: usize,
 }
 
@@ -204,6 +203,7 @@ impl Walk<'_> {
                 }
             }
         }
+        self.steps += marks.len();
         marks.sort_unstable();
         let mut edges = Vec::new();
         let mut active: Vec<usize> = Vec::new();

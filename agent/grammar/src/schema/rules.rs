@@ -24,17 +24,16 @@ impl Rules {
         let plain = plain.trim_matches('-').to_ascii_lowercase();
         let stem: String =
             if plain.is_empty() { "rule" } else { &plain }.chars().take(40).collect();
-        let count = self.taken.entry(stem.clone()).or_insert(0);
-        *count += 1;
-        if *count == 1 {
-            return stem;
-        }
-        let numbered = format!("{stem}-{count}");
-        if self.taken.contains_key(&numbered) { self.name(&stem) } else { self.reserved(numbered) }
-    }
-
-    fn reserved(&mut self, name: String) -> String {
+        let mut count = self.taken.get(&stem).copied().unwrap_or(0);
+        let name = loop {
+            count += 1;
+            let name = if count == 1 { stem.clone() } else { format!("{stem}-{count}") };
+            if count == 1 || !self.taken.contains_key(&name) {
+                break name;
+            }
+        };
         self.taken.insert(name.clone(), 1);
+        self.taken.insert(stem, count);
         name
     }
 
@@ -200,17 +199,14 @@ pub(super) fn any(parts: impl IntoIterator<Item = Expr>) -> Expr {
     let mut out: Vec<Expr> = Vec::new();
     for part in parts {
         match part {
-            Expr::Any(inner) => {
-                for part in inner {
-                    if !out.contains(&part) {
-                        out.push(part);
-                    }
-                }
-            }
-            part if out.contains(&part) => {}
+            Expr::Any(inner) => out.extend(inner),
             part => out.push(part),
         }
     }
+    let mut seen = HashSet::new();
+    let is_first: Vec<bool> = out.iter().map(|part| seen.insert(part)).collect();
+    let mut is_first = is_first.into_iter();
+    out.retain(|_| is_first.next().unwrap_or(true));
     if out.len() == 1 { out.remove(0) } else { Expr::Any(out) }
 }
 

@@ -5,8 +5,10 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
+use super::budget::Exceeded;
 use super::compiler::{Choices, Compiler, Wanted};
-use super::dfa::{Dfa, TooManyStates};
+use super::decimal::Decimal;
+use super::dfa::Dfa;
 use super::document::SchemaId;
 use super::error::SchemaError;
 use super::formats::{self, Format};
@@ -50,7 +52,7 @@ pub(super) fn kinds(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -
     }
     let mut shape = Shape::of(kinds);
     if only_integers {
-        shape.number = Lang::dfa(number::integers().shared());
+        shape.number = Lang::dfa(number::integers().shared(&compiler.budget));
     }
     if wanted == Wanted::Holds {
         return Ok(shape.settled().into_iter().collect());
@@ -66,12 +68,14 @@ pub(super) fn kinds(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -
 
 /// Returns the numbers that are no integers.
 fn fractional(compiler: &Compiler<'_>, at: SchemaId) -> Result<Rc<Dfa>, SchemaError> {
-    let found = number::any().minus(&number::integers(), compiler.options.limits.states);
-    found.map(|dfa| dfa.shared()).map_err(|error| compiler.states(at, "type", error))
+    let found = number::any().minus(&number::integers(), &compiler.budget);
+    found
+        .map(|dfa| dfa.shared(&compiler.budget))
+        .map_err(|error| compiler.exceeded(at, "type", error))
 }
 
 pub(super) fn minimum(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -> Read {
-    let is_exclusive = flag(compiler, at, "exclusiveMinimum")?;
+    let is_exclusive = flag(compiler, at, "exclusiveMinimum");
     bound(
         compiler,
         at,
@@ -84,7 +88,7 @@ pub(super) fn minimum(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted)
 }
 
 pub(super) fn maximum(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -> Read {
-    let is_exclusive = flag(compiler, at, "exclusiveMaximum")?;
+    let is_exclusive = flag(compiler, at, "exclusiveMaximum");
     bound(
         compiler,
         at,
@@ -105,13 +109,10 @@ pub(super) fn exclusive_maximum(compiler: &mut Compiler<'_>, at: SchemaId, wante
 }
 
 /// Reads what makes a bound exclusive in draft 4.
-fn flag(compiler: &Compiler<'_>, at: SchemaId, key: &str) -> Result<bool, SchemaError> {
+fn flag(compiler: &Compiler<'_>, at: SchemaId, key: &str) -> bool {
     match compiler.document.get(at, key) {
-        Some(Value::Bool(flag)) if compiler.document.draft == Draft::Draft4 => Ok(*flag),
-        Some(_) if compiler.document.draft == Draft::Draft4 => {
-            Err(compiler.malformed(at, key, "draft 4 expects true or false"))
-        }
-        Some(_) | None => Ok(false),
+        Some(Value::Bool(flag)) if compiler.document.draft == Draft::Draft4 => *flag,
+        Some(_) | None => false,
     }
 }
 
@@ -123,16 +124,18 @@ fn bound(
     keep: impl Fn(Ordering) -> bool,
 ) -> Read {
     let bound = compiler.decimal(at, key)?;
-    Ok(numbers(wanted, |wanted| number::compared(&bound, |order| keep(order) == wanted)))
+    let holds = wanted == Wanted::Holds;
+    let found = number::compared(&bound, |order| keep(order) == holds, &compiler.budget);
+    found.map(|dfa| numbers(wanted, dfa)).map_err(|error| compiler.exceeded(at, key, error))
 }
 
-/// Returns the shape whose numbers are those that `set` gives for what is wanted.
-fn numbers(wanted: Wanted, set: impl Fn(bool) -> Dfa) -> Choices {
+/// Returns the shape of these numbers, and of all other values where the demand is to hold.
+fn numbers(wanted: Wanted, dfa: Dfa) -> Choices {
     let mut shape = match wanted {
         Wanted::Holds => Shape::any(),
         Wanted::Fails => Shape::of(Kinds::NUMBER),
     };
-    shape.number = Lang::dfa(set(wanted == Wanted::Holds).shared());
+    shape.number = Lang::dfa(Rc::new(dfa));
     shape.settled().into_iter().collect()
 }
 
@@ -142,13 +145,19 @@ pub(super) fn multiple_of(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wan
     if divisor.is_zero() || divisor.negative {
         return Err(compiler.malformed(at, KEY, "a number above 0 is expected"));
     }
-    let Some(multiples) = number::multiples(&divisor) else {
+    let exceeded = |error: Exceeded| compiler.exceeded(at, KEY, error);
+    let multiples = number::multiples(&divisor, &compiler.budget).map_err(exceeded)?;
+    let Some(multiples) = multiples else {
         let hint = format!("{divisor} has more than {} remainders", number::MAX_DIVISOR);
         return Err(compiler.unsupported(at, KEY, hint));
     };
-    let others = number::any().minus(&multiples, compiler.options.limits.states);
-    let others = others.map_err(|error| compiler.states(at, KEY, error))?;
-    Ok(numbers(wanted, |holds| if holds { multiples.clone() } else { others.clone() }))
+    Ok(match wanted {
+        Wanted::Holds => numbers(wanted, multiples),
+        Wanted::Fails => {
+            let others = number::any().minus(&multiples, &compiler.budget);
+            numbers(wanted, others.map_err(exceeded)?.minimal(&compiler.budget))
+        }
+    })
 }
 
 pub(super) fn min_length(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -> Read {
@@ -183,22 +192,27 @@ fn strings(wanted: Wanted, dfa: Dfa) -> Choices {
         Wanted::Fails => (Shape::of(Kinds::STRING), dfa.not()),
     };
     if !dfa.is_all() {
-        shape.string = Lang::dfa(dfa.shared());
+        shape.string = Lang::dfa(Rc::new(dfa));
     }
     shape.settled().into_iter().collect()
 }
 
 /// Returns the automaton of a pattern that stands under the keyword `key` of `at`.
 pub(super) fn automaton(
-    compiler: &Compiler<'_>,
+    compiler: &mut Compiler<'_>,
     at: SchemaId,
     key: &str,
     pattern: &str,
 ) -> Result<Dfa, SchemaError> {
-    search(pattern, compiler.options.limits.states).map_err(|error| match error {
+    if let Some(known) = compiler.automata.get(pattern) {
+        return Ok(known.clone());
+    }
+    let found = search(pattern, &compiler.budget).map_err(|error| match error {
         PatternError::Refused(why) => compiler.unsupported(at, key, format!("`{pattern}`: {why}")),
-        PatternError::TooLarge(limit) => compiler.states(at, key, TooManyStates(limit)),
-    })
+        PatternError::TooLarge(exceeded) => compiler.exceeded(at, key, exceeded),
+    })?;
+    compiler.automata.insert(pattern.to_owned(), found.clone());
+    Ok(found)
 }
 
 pub(super) fn format(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -> Read {
@@ -224,6 +238,11 @@ pub(super) fn format(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) 
             };
             Ok(strings(wanted, automaton(compiler, at, "format", &pattern)?))
         }
+        Format::Range(min, max) => {
+            let found = within(compiler, wanted, &min, &max);
+            found.map_err(|error| compiler.exceeded(at, "format", error))
+        }
+        Format::Number => Ok(annotation),
         Format::Refused(why) => Err(compiler.unsupported(at, "format", why)),
         Format::Unknown if compiler.options.unknown == Unknown::Refuse => {
             let hint = format!("`{name}` is no format of JSON Schema; use `pattern`");
@@ -231,4 +250,22 @@ pub(super) fn format(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) 
         }
         Format::Unknown => Ok(annotation),
     }
+}
+
+/// Returns the shape of the numbers within two bounds, or of those beyond them.
+fn within(
+    compiler: &Compiler<'_>,
+    wanted: Wanted,
+    min: &str,
+    max: &str,
+) -> Result<Choices, Exceeded> {
+    let bound = |text| Decimal::parse(text).expect("BUG: a bound of a format is a number");
+    let budget = &compiler.budget;
+    let low = number::compared(&bound(min), Ordering::is_ge, budget)?;
+    let both = low.and(&number::compared(&bound(max), Ordering::is_le, budget)?, budget)?;
+    let numbers_in = match wanted {
+        Wanted::Holds => both,
+        Wanted::Fails => number::any().minus(&both, budget)?,
+    };
+    Ok(numbers(wanted, numbers_in.minimal(budget)))
 }

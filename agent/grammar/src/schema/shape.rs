@@ -1,9 +1,10 @@
 //! One alternative of a schema: what is demanded of a value, kind by kind, without any "or".
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
-use super::dfa::{Dfa, TooManyStates};
+use super::budget::{Budget, Exceeded};
+use super::dfa::Dfa;
 use super::document::SchemaId;
 use super::lang::Lang;
 use super::nodes::NodeId;
@@ -141,15 +142,51 @@ pub(super) struct Exists {
 /// The members that one schema knows: by name, by pattern of the name, and the others.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Members {
-    pub(super) named: Vec<(String, NodeId)>,
+    pub(super) named: Named,
     pub(super) patterns: Vec<(Rc<Dfa>, NodeId)>,
     pub(super) rest: Option<NodeId>,
+}
+
+/// Members by name, in the order in which they were declared, each name once.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Named {
+    order: Vec<(String, NodeId)>,
+    /// Where each name stands. Some objects have thousands, and each is looked up.
+    places: HashMap<String, usize>,
+}
+
+impl Named {
+    /// Returns the members in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, NodeId)> {
+        self.order.iter().map(|(name, node)| (name, *node))
+    }
+
+    /// Returns how many there are.
+    pub(super) fn count(&self) -> usize {
+        self.order.len()
+    }
+
+    fn get(&self, name: &str) -> Option<NodeId> {
+        self.places.get(name).map(|place| self.order[*place].1)
+    }
+}
+
+impl FromIterator<(String, NodeId)> for Named {
+    fn from_iter<I: IntoIterator<Item = (String, NodeId)>>(members: I) -> Self {
+        let mut named = Self::default();
+        for (name, node) in members {
+            if named.places.insert(name.clone(), named.order.len()).is_none() {
+                named.order.push((name, node));
+            }
+        }
+        named
+    }
 }
 
 impl Members {
     /// Returns what the member `name` satisfies as far as this schema is concerned.
     pub(super) fn of(&self, name: &str) -> Vec<NodeId> {
-        let named = self.named.iter().filter(|(known, _)| known == name).map(|(_, node)| *node);
+        let named = self.named.get(name).into_iter();
         let patterns = self.patterns.iter().filter(|(dfa, _)| dfa.accepts(name));
         let mut found: Vec<NodeId> = named.chain(patterns.map(|(_, node)| *node)).collect();
         if found.is_empty() {
@@ -178,13 +215,13 @@ impl Shape {
     }
 
     /// Returns what both demand, or nothing when no value satisfies both.
-    pub(super) fn and(&self, other: &Self, limit: usize) -> Result<Option<Self>, TooManyStates> {
+    pub(super) fn and(&self, other: &Self, budget: &Budget) -> Result<Option<Self>, Exceeded> {
         let mut both = Self::of(self.kinds.and(other.kinds));
         if both.kinds.has(Kinds::NUMBER) {
-            both.number = self.number.and(&other.number, limit)?;
+            both.number = self.number.and(&other.number, budget)?;
         }
         if both.kinds.has(Kinds::STRING) {
-            both.string = self.string.and(&other.string, limit)?;
+            both.string = self.string.and(&other.string, budget)?;
             both.length = self.length.and(other.length);
         }
         if both.kinds.has(Kinds::ARRAY) {
@@ -196,13 +233,12 @@ impl Shape {
         Ok(both.settled())
     }
 
-    /// Returns what it cost to make the shape, in steps.
+    /// Returns how much there is to copy, in steps.
     pub(super) fn weight(&self) -> usize {
-        let states = |lang: &Lang| lang.dfa.as_ref().map_or(0, |dfa| dfa.states.len());
         let (object, array) = (&self.object, &self.array);
         let names = object.required.len() + object.forbidden.len() + object.exists.len();
         let layers = object.layers.len() + array.layers.len() + array.contains.len();
-        (states(&self.number) + states(&self.string)) / 4 + names + layers + 4
+        names + layers
     }
 
     /// Returns the shape without the kinds that are impossible, or nothing when none is left.
@@ -271,7 +307,7 @@ impl Object {
     fn and(&self, other: &Self) -> Self {
         Self {
             layers: union(&self.layers, &other.layers),
-            required: union(&self.required, &other.required),
+            required: union_of_names(&self.required, &other.required),
             forbidden: self.forbidden.union(&other.forbidden).cloned().collect(),
             names: union(&self.names, &other.names),
             count: self.count.and(other.count),
@@ -289,6 +325,11 @@ impl Object {
     pub(super) fn member(&self, name: &str) -> Vec<NodeId> {
         self.layers.iter().flat_map(|layer| layer.of(name)).collect()
     }
+}
+
+fn union_of_names(a: &[String], b: &[String]) -> Vec<String> {
+    let known: HashSet<&String> = a.iter().collect();
+    a.iter().chain(b.iter().filter(|name| !known.contains(name))).cloned().collect()
 }
 
 fn union<T: Clone + PartialEq>(a: &[T], b: &[T]) -> Vec<T> {

@@ -16,10 +16,9 @@ use super::shape::{Array, Items, Members, Object, Shape};
 type Read = Result<Choices, SchemaError>;
 
 /// Keywords under which a schema may or may not hold for the same value.
-const CONDITIONAL: [&str; 9] = [
+const CONDITIONAL: [&str; 8] = [
     "anyOf",
     "oneOf",
-    "not",
     "if",
     "dependentSchemas",
     "dependencies",
@@ -32,8 +31,9 @@ pub(super) fn properties(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Want
     const KEY: &str = "unevaluatedProperties";
     let Some(parts) = applied(compiler, at, KEY, wanted)? else { return Ok(vec![Shape::any()]) };
     let anything = compiler.anything();
-    let mut layer =
-        Members { rest: Some(compiler.below(at, &[KEY], Wanted::Holds)), ..Members::default() };
+    let rest = Some(compiler.below(at, &[KEY], Wanted::Holds));
+    let mut layer = Members { rest, ..Members::default() };
+    let mut names: Vec<&String> = Vec::new();
     for part in parts {
         let others = ["additionalProperties", KEY];
         let covers =
@@ -41,14 +41,13 @@ pub(super) fn properties(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Want
         if others.iter().any(covers) {
             return Ok(vec![Shape::any()]);
         }
-        for name in compiler.members(part, "properties")? {
-            layer.named.push((name.clone(), anything));
-        }
+        names.extend(compiler.members(part, "properties")?);
         for pattern in compiler.members(part, "patternProperties")? {
             let dfa = automaton(compiler, part, "patternProperties", pattern)?;
             layer.patterns.push((Rc::new(dfa), anything));
         }
     }
+    layer.named = names.into_iter().map(|name| (name.clone(), anything)).collect();
     let mut shape = Shape::any();
     shape.object = Object { layers: vec![Rc::new(layer)], ..Object::default() };
     Ok(vec![shape])
@@ -61,8 +60,10 @@ pub(super) fn items(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -
     for part in parts {
         let get = |key| compiler.document.get(part, key);
         let covers = |key| get(key).is_some_and(|value| !value.is_array());
-        if covers("items") || get("additionalItems").is_some() || (part != at && get(KEY).is_some())
-        {
+        // `additionalItems` says nothing beside one schema for all items, or none.
+        let is_list = get("items").is_some_and(Value::is_array);
+        let covers_rest = is_list && get("additionalItems").is_some();
+        if covers("items") || covers_rest || (part != at && get(KEY).is_some()) {
             return Ok(vec![Shape::any()]);
         }
         for key in ["prefixItems", "items"] {

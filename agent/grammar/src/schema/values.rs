@@ -1,10 +1,12 @@
 //! `const` and `enum`: values that are given (JSON Schema Validation 6.1.2 and 6.1.3).
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use serde_json::Value;
 
+use super::budget::Exceeded;
 use super::compiler::{Choices, Compiler, Wanted};
 use super::decimal::Decimal;
 use super::dfa::Dfa;
@@ -14,9 +16,6 @@ use super::lang::Lang;
 use super::nodes::Term;
 use super::number;
 use super::shape::{Items, Kinds, Members, Range, Shape};
-
-/// The most numbers that a value may be told to differ from.
-const MAX_NUMBERS: usize = 200;
 
 pub(super) fn constant(
     compiler: &mut Compiler<'_>,
@@ -68,7 +67,7 @@ fn sorted<'a>(values: &[&'a Value], place: &str) -> Result<Sorted<'a>, SchemaErr
             Value::Number(number) => {
                 let decimal = Decimal::new(number).ok_or_else(|| SchemaError::Unsupported {
                     pointer: place.to_owned(),
-                    keyword: "const".to_owned(),
+                    keyword: place.rsplit('/').next().unwrap_or_default().to_owned(),
                     hint: format!("the exponent of {number} is too large"),
                 })?;
                 sorted.numbers.push(decimal);
@@ -141,34 +140,24 @@ pub(super) fn differs<'a>(
     place: &str,
 ) -> Result<Choices, SchemaError> {
     let sorted = sorted(values, place)?;
-    let limit = compiler.options.limits.states;
-    let large_state = |error| {
-        let pointer = place.to_owned();
-        let super::dfa::TooManyStates(limit) = error;
-        SchemaError::TooLarge {
-            pointer,
-            keyword: "const".to_owned(),
-            what: "states".to_owned(),
-            limit,
-        }
-    };
+    let budget = compiler.budget.clone();
+    let large = |error: Exceeded| error.at(place);
     let scalars = Kinds::NULL.or(Kinds::FALSE).or(Kinds::TRUE);
     let mut shape = Shape::of(sorted.kinds.and(scalars).not());
+    budget.spend(sorted.strings.iter().map(String::len).sum()).map_err(large)?;
     if !sorted.strings.is_empty() {
         let words = Dfa::words(sorted.strings.iter().map(String::as_str));
-        shape.string = Lang::dfa(words.not().shared());
-    }
-    if sorted.numbers.len() > MAX_NUMBERS {
-        return Err(large_state(super::dfa::TooManyStates(MAX_NUMBERS)));
+        budget.allows_states(words.states.len()).map_err(large)?;
+        shape.string = Lang::dfa(words.not().shared(&budget));
     }
     for value in &sorted.numbers {
-        let others = Lang::dfa(number::compared(value, std::cmp::Ordering::is_ne).shared());
-        shape.number = shape.number.and(&others, limit).map_err(large_state)?;
+        let others = number::compared(value, Ordering::is_ne, &budget).map_err(large)?;
+        shape.number = shape.number.and(&Lang::dfa(Rc::new(others)), &budget).map_err(large)?;
     }
     let mut all: Choices = shape.settled().into_iter().collect();
     for value in sorted.large {
         let others = differs_large(compiler, value);
-        all = compiler.both(None, "const", &all, &others)?;
+        all = compiler.both(&all, &others).map_err(large)?;
     }
     Ok(all)
 }
@@ -206,7 +195,7 @@ fn differs_large<'a>(compiler: &mut Compiler<'a>, value: &'a Value) -> Choices {
                 let mut without = Shape::of(Kinds::OBJECT);
                 without.object.forbidden.insert(name.clone());
                 let mut other = Shape::of(Kinds::OBJECT);
-                let named = vec![(name.clone(), different(compiler, member))];
+                let named = [(name.clone(), different(compiler, member))].into_iter().collect();
                 other.object.layers = vec![Rc::new(Members { named, ..Members::default() })];
                 other.object.required = vec![name.clone()];
                 all.extend([without, other]);

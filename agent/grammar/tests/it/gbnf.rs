@@ -36,6 +36,7 @@ fn a_choice_of_texts_shares_prefixes() {
     check(Expr::one_of(["a"]), r#""a""#);
     check(Expr::one_of(["a", "ab"]), r#""a" ("" | "b")"#);
     check(Expr::one_of(["é", "è"]), r#""è" | "é""#);
+    assert_eq!(Expr::one_of([]), Expr::Any(Vec::new()));
 }
 
 #[test]

@@ -2,12 +2,17 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bindings;
+mod dice;
+mod fuzz;
 mod gbnf;
 mod gbnf_parse;
+mod hostile;
 mod json;
 mod matcher;
 mod piece;
 mod schema;
+mod schema_hostile;
 mod schema_inner;
 mod schema_match;
 mod schema_random;
+mod schema_typed;

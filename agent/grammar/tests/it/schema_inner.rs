@@ -210,7 +210,7 @@ fn references() {
     check(&old, &["4"], &["1.5"]);
     refused(&json!({"items": {"$ref": "other.json#/x"}}), "/items/$ref");
     malformed(&json!({"properties": {"a": {"$ref": "#/nowhere"}}}), "/properties/a/$ref");
-    malformed(&json!({"$ref": "#"}), "");
+    malformed(&json!({"$ref": "#"}), "/$ref");
     impossible(&json!({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}));
 }
 

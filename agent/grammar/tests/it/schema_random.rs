@@ -269,3 +269,45 @@ proptest! {
         }
     }
 }
+
+/// Returns a number of thousandths as one writes it, with more zeros after the point than it needs.
+fn plain(thousandths: i64, zeros: usize) -> String {
+    let sign = if thousandths < 0 { "-" } else { "" };
+    let (whole, part) = (thousandths.abs() / 1000, thousandths.abs() % 1000);
+    let digits = format!("{part:03}");
+    let digits = format!("{}{}", digits.trim_end_matches('0'), "0".repeat(zeros));
+    let point = if digits.is_empty() { "" } else { "." };
+    format!("{sign}{whole}{point}{digits}")
+}
+
+fn thousandths() -> impl Strategy<Value = i64> {
+    prop_oneof![-25_i64..26, -12_000_i64..12_001, (-12_i64..13).prop_map(|whole| whole * 1000)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn numbers_are_compared_exactly(
+        (low, high, by) in (thousandths(), thousandths(), 1_i64..600),
+        (is_open, is_opposite) in any::<(bool, bool)>(),
+        values in prop::collection::vec((thousandths(), 0_usize..3), 12),
+    ) {
+        let number = |thousandths: i64| serde_json::from_str::<Value>(&plain(thousandths, 0)).unwrap();
+        let (min, max) = if is_open { ("exclusiveMinimum", "exclusiveMaximum") } else { ("minimum", "maximum") };
+        for schema in [json!({min: number(low), max: number(high)}), json!({"multipleOf": number(by)})] {
+            let holds = |value: i64| match schema.get("multipleOf") {
+                Some(_) => value % by == 0,
+                None if is_open => value > low && value < high,
+                None => value >= low && value <= high,
+            };
+            let inner = if is_opposite { json!({"not": schema}) } else { schema.clone() };
+            let grammar = compile(&json!({"type": "number", "allOf": [inner]}), &Options::default());
+            for (value, zeros) in values.iter().copied().chain([(low, 0), (high, 1), (by, 2), (-by, 0)]) {
+                let text = plain(value, zeros);
+                let accepted = grammar.as_ref().is_ok_and(|grammar| matches(grammar, &text));
+                prop_assert_eq!(accepted, holds(value) != is_opposite, "{} under {}", text, schema);
+            }
+        }
+    }
+}

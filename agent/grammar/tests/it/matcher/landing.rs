@@ -39,6 +39,17 @@ fn the_shortest_way_is_found() {
 }
 
 #[test]
+fn no_way_ends_a_token_where_none_may_end() {
+    // C2 may become U+0080, so that no token ends behind it.
+    check("root ::= [^\\x00-\\x7F\\u0080]", "", "À");
+    check("root ::= [^\\x00-\\x7F\\u0080] \"!\"", "à", "!");
+    let mut constraint = constraint("root ::= [^\\x00-\\x7F\\u0082-\\U0010FFFF]");
+    let start = constraint.start();
+    assert_eq!(constraint.completion(start), Ok(None));
+    assert!(Landing::new(&mut constraint, 9).unwrap().is_none());
+}
+
+#[test]
 fn what_cannot_be_spelt_has_no_completion() {
     let tokens = [(Kind::Text, "a"), (Kind::Text, "bc")];
     let vocabulary = Arc::new(Vocabulary::new(tokens).unwrap());

@@ -97,10 +97,91 @@ fn tokens_without_text_or_with_nul_are_never_text() {
     let tokens = [(Kind::Text, ""), (Kind::Text, "\0"), (Kind::Text, "a\0"), (Kind::Text, "a")];
     let vocabulary = Arc::new(Vocabulary::new(tokens).unwrap());
     let limits = Limits::default();
-    let mut constraint =
-        Constraint::from_text("root ::= [^b]* <[0]>", vocabulary, &limits).unwrap();
-    let start = constraint.start();
-    assert_eq!(allowed(&mut constraint, start), [0, 3]);
+    for (grammar, expect) in [
+        ("root ::= [^b]*", [3].as_slice()),
+        ("root ::= !<[0]>", &[3]),
+        ("root ::= !<[3]> | .", &[3]),
+    ] {
+        let constraint = Constraint::from_text(grammar, Arc::clone(&vocabulary), &limits);
+        let Ok(mut constraint) = constraint else {
+            assert_eq!(grammar, "root ::= !<[3]> | .", "{constraint:?}");
+            continue;
+        };
+        let start = constraint.start();
+        assert_eq!(allowed(&mut constraint, start), expect);
+    }
+}
+
+#[test]
+fn no_token_ends_in_a_piece_of_a_character_that_may_be_excluded() {
+    let pieces = [
+        "c3", "c2", "e6", "e6bc", "e681", "61c3", "c3a8", "a8", "a9", "ed", "e0", "f0", "f09f",
+        "f4",
+    ];
+    let bytes = |hex: &str| -> Vec<u8> {
+        (0..hex.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+            .collect()
+    };
+    let vocabulary = pieces.iter().map(|hex| (Kind::Text, bytes(hex)));
+    let vocabulary = Arc::new(Vocabulary::new(vocabulary).unwrap());
+    let check = |grammar: &str, said: &str, expect: &[&str]| {
+        let limits = Limits::default();
+        let mut constraint =
+            Constraint::from_text(grammar, Arc::clone(&vocabulary), &limits).unwrap();
+        let start = constraint.start();
+        let state = constraint.advance_bytes(start, &bytes(said)).unwrap().unwrap();
+        let found = allowed(&mut constraint, state).into_iter().map(|token| pieces[token as usize]);
+        assert_eq!(found.collect::<Vec<_>>(), expect, "{grammar} after {said}");
+        for (token, hex) in (0..).zip(pieces) {
+            let next = constraint.advance(state, token).unwrap();
+            assert_eq!(next.is_some(), expect.contains(&hex), "{grammar}: {hex}");
+        }
+    };
+    check(
+        "root ::= [^é]",
+        "",
+        &["c2", "e6", "e6bc", "e681", "c3a8", "ed", "e0", "f0", "f09f", "f4"],
+    );
+    check(
+        "root ::= [^é] [^é]",
+        "61",
+        &["c2", "e6", "e6bc", "e681", "c3a8", "ed", "e0", "f0", "f09f", "f4"],
+    );
+    check(
+        "root ::= [^漢]+",
+        "",
+        &["c3", "c2", "e681", "61c3", "c3a8", "ed", "e0", "f0", "f09f", "f4"],
+    );
+    check(
+        "root ::= [^\\u0800\\uD7FF\\U00010000\\U0010FFFF]",
+        "",
+        &["c3", "c2", "e6", "e6bc", "e681", "c3a8", "f09f"],
+    );
+    check("root ::= [^\\x00-\\u07FF]", "", &["e6", "e6bc", "e681", "ed", "e0", "f0", "f09f", "f4"]);
+    // Where another way is open, the token may end, and both ways go on.
+    check(
+        "root ::= [^é] | \"é\"",
+        "",
+        &["c3", "c2", "e6", "e6bc", "e681", "c3a8", "ed", "e0", "f0", "f09f", "f4"],
+    );
+    check("root ::= [^é] | \"é\"", "c3", &["a8", "a9"]);
+    check(
+        "root ::= [^é] | [^è]",
+        "",
+        &["c2", "e6", "e6bc", "e681", "c3a8", "ed", "e0", "f0", "f09f", "f4"],
+    );
+    check(
+        "root ::= [\\u0080-\\u00e8\\u00ea-\\U0010FFFF]",
+        "",
+        &["c3", "c2", "e6", "e6bc", "e681", "c3a8", "ed", "e0", "f0", "f09f", "f4"],
+    );
+    check(
+        "root ::= .",
+        "",
+        &["c3", "c2", "e6", "e6bc", "e681", "c3a8", "ed", "e0", "f0", "f09f", "f4"],
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod landing;
 mod masks;
 mod random;
 mod refusals;
-mod slow;
+pub(crate) mod slow;
 mod strings;
 
 use std::sync::Arc;

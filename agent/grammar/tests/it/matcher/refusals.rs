@@ -1,8 +1,11 @@
 //! Grammars that are refused, and those that cost llama.cpp its memory or its process.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
+use chargehand_grammar::gbnf::TokenName;
 use chargehand_grammar::matcher::{CompileError, MatchError};
+use chargehand_grammar::vocabulary::{Kind, Vocabulary};
 use chargehand_grammar::{Constraint, Expr, Grammar, Limits};
 
 use super::{accepts, after, constraint, vocabulary};
@@ -118,6 +121,38 @@ fn tokens_must_be_there() {
             token("<[259]>")
         ),
     );
+}
+
+#[test]
+fn tokens_by_name_are_whole_text() {
+    let tokens: [(Kind, &[u8]); 4] = [
+        (Kind::Control, b""),
+        (Kind::Text, b"\xC3"),
+        (Kind::Control, b"a\0"),
+        (Kind::Control, b"<a>"),
+    ];
+    let vocabulary = Arc::new(Vocabulary::new(tokens).unwrap());
+    let made = |grammar: &Grammar| Constraint::new(grammar, Arc::clone(&vocabulary)).map(drop);
+    for id in 0..3 {
+        let error = made(&Grammar::new(Expr::Token(TokenName::Id(id)))).unwrap_err();
+        let name = format!(
+            "rule `root` names the token <[{id}]>, token {id}, which is no text of whole characters: "
+        );
+        assert!(error.to_string().starts_with(&name), "{error}");
+    }
+    let named = |text: &str| made(&Grammar::new(Expr::Token(TokenName::Text(text.to_owned()))));
+    assert_eq!(named("<a>"), Ok(()));
+    for text in ["a", "<a", "<[3]>", "<a\n>", "<a>>"] {
+        let error = named(text).unwrap_err().to_string();
+        assert!(error.ends_with("but a token is named `<text>` or `<[id]>`"), "{error}");
+    }
+}
+
+#[test]
+fn repetitions_that_end_before_they_begin_are_refused() {
+    let repeat = Expr::Repeat(Box::new(Expr::literal("a")), 3, Some(2));
+    let error = Constraint::new(&Grammar::new(repeat), vocabulary(&[])).unwrap_err();
+    assert_eq!(error.to_string(), "rule `root` repeats something 3 to 2 times");
 }
 
 #[test]

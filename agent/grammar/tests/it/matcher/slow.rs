@@ -18,9 +18,16 @@ pub(crate) struct Verdict {
 
 /// Returns what `grammar` says of `text`. Tokens by name match nothing here.
 pub(crate) fn verdict(grammar: &Grammar, text: &[u8]) -> Verdict {
-    let mut slow = Slow { grammar, text, reached_end: false, known: HashMap::new() };
-    let whole = slow.ends(&Expr::rule("root"), 0).contains(&text.len());
+    let mut slow = Slow::new(grammar, text);
+    let whole = slow.ends(grammar.rule("root").unwrap(), 0).contains(&text.len());
     Verdict { whole, possible: whole || slow.reached_end }
+}
+
+/// Returns whether a token may end after `text`, which is possible: not in a piece of a character that may become
+/// one which all negated classes here exclude.
+pub(crate) fn may_rest(grammar: &Grammar, text: &[u8]) -> bool {
+    let mut slow = Slow::new(grammar, text);
+    slow.ends(grammar.rule("root").unwrap(), 0).contains(&text.len()) || slow.may_rest
 }
 
 struct Slow<'g> {
@@ -28,29 +35,44 @@ struct Slow<'g> {
     text: &'g [u8],
     /// Something was still expected where the text stopped.
     reached_end: bool,
-    known: HashMap<(String, usize), BTreeSet<usize>>,
+    /// And it was something before which a token may end.
+    may_rest: bool,
+    /// By expression and place.
+    known: HashMap<(*const Expr, usize), BTreeSet<usize>>,
 }
 
-impl Slow<'_> {
-    fn ends(&mut self, expr: &Expr, at: usize) -> BTreeSet<usize> {
+impl<'g> Slow<'g> {
+    fn new(grammar: &'g Grammar, text: &'g [u8]) -> Self {
+        Self { grammar, text, reached_end: false, may_rest: false, known: HashMap::new() }
+    }
+
+    fn expects_more(&mut self, may_rest: bool) {
+        self.reached_end = true;
+        self.may_rest |= may_rest;
+    }
+
+    fn ends(&mut self, expr: &'g Expr, at: usize) -> BTreeSet<usize> {
+        let key = (std::ptr::from_ref(expr), at);
+        if let Some(known) = self.known.get(&key) {
+            return known.clone();
+        }
+        let ends = self.new_ends(expr, at);
+        self.known.insert(key, ends.clone());
+        ends
+    }
+
+    fn new_ends(&mut self, expr: &'g Expr, at: usize) -> BTreeSet<usize> {
         match expr {
             Expr::Literal(text) => self.literal(text.as_bytes(), at),
             Expr::Class(notation) => self.char(&CharSet::parse(notation).unwrap(), at),
             Expr::Chars(set) => self.char(set, at),
             Expr::Token(_) | Expr::NotToken(_) => {
-                self.reached_end |= at == self.text.len();
+                if at == self.text.len() {
+                    self.expects_more(true);
+                }
                 BTreeSet::new()
             }
-            Expr::Rule(name) => {
-                let key = (name.clone(), at);
-                if let Some(known) = self.known.get(&key) {
-                    return known.clone();
-                }
-                let body = self.grammar.rule(name).unwrap().clone();
-                let ends = self.ends(&body, at);
-                self.known.insert(key, ends.clone());
-                ends
-            }
+            Expr::Rule(name) => self.ends(self.grammar.rule(name).unwrap(), at),
             Expr::Seq(parts) => parts.iter().fold(BTreeSet::from([at]), |places, part| {
                 places.into_iter().flat_map(|place| self.ends(part, place)).collect()
             }),
@@ -64,7 +86,13 @@ impl Slow<'_> {
         }
     }
 
-    fn repeated(&mut self, inner: &Expr, at: usize, min: u32, max: Option<u32>) -> BTreeSet<usize> {
+    fn repeated(
+        &mut self,
+        inner: &'g Expr,
+        at: usize,
+        min: u32,
+        max: Option<u32>,
+    ) -> BTreeSet<usize> {
         let mut places = BTreeSet::from([at]);
         for _ in 0..min {
             places = places.into_iter().flat_map(|place| self.ends(inner, place)).collect();
@@ -81,7 +109,9 @@ impl Slow<'_> {
 
     fn literal(&mut self, expected: &[u8], at: usize) -> BTreeSet<usize> {
         let rest = &self.text[at..];
-        self.reached_end |= rest.len() < expected.len() && expected.starts_with(rest);
+        if rest.len() < expected.len() && expected.starts_with(rest) {
+            self.expects_more(true);
+        }
         rest.starts_with(expected).then_some(at + expected.len()).into_iter().collect()
     }
 
@@ -91,7 +121,7 @@ impl Slow<'_> {
         let has = |c: char| ranges.iter().any(|(low, high)| *low <= c && c <= *high);
         let length = match rest.first() {
             None => {
-                self.reached_end = true;
+                self.expects_more(true);
                 return BTreeSet::new();
             }
             Some(0..=0x7F) => 1,
@@ -104,15 +134,27 @@ impl Slow<'_> {
             let c = str::from_utf8(whole).ok().and_then(|whole| whole.chars().next());
             return c.filter(|c| has(*c)).map(|_| at + length).into_iter().collect();
         }
-        let starts = |c: char| c.encode_utf8(&mut [0; 4]).as_bytes().starts_with(rest);
-        self.reached_end |= starting(rest, length).any(|c| starts(c) && has(c));
+        if let Some((first, last)) = starting(rest, length) {
+            let is_negated = set.to_string().starts_with("[^");
+            let all = ranges.iter().any(|(low, high)| *low <= first && last <= *high);
+            if ranges.iter().any(|(low, high)| *low <= last && first <= *high) {
+                self.expects_more(all || !is_negated);
+            }
+        }
         BTreeSet::new()
     }
 }
 
-/// Returns at least all characters whose `length` bytes begin with `rest`.
-fn starting(rest: &[u8], length: usize) -> impl Iterator<Item = char> {
-    let lead = u32::from(rest[0]) & (0x7F >> length);
-    let shift = 6 * (length - 1);
-    (lead << shift..(lead + 1) << shift).filter_map(char::from_u32)
+/// Returns the first and the last character of `length` bytes that begin with `rest`.
+fn starting(rest: &[u8], length: usize) -> Option<(char, char)> {
+    let (first, more) = rest.split_first()?;
+    if more.iter().any(|byte| !matches!(byte, 0x80..=0xBF)) {
+        return None;
+    }
+    let lead = u32::from(first & (0x7F >> length));
+    let value = more.iter().fold(lead, |value, byte| value << 6 | u32::from(byte & 0x3F));
+    let shift = 6 * (length - rest.len());
+    let fewest = [0, 0x80, 0x800, 0x1_0000][length - 1];
+    let numbers = (value << shift).max(fewest)..=((value + 1) << shift).min(0x11_0000) - 1;
+    Some((numbers.clone().find_map(char::from_u32)?, numbers.rev().find_map(char::from_u32)?))
 }
