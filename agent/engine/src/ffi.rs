@@ -137,6 +137,14 @@ pub(crate) fn simulate_model(
     open_model(backend, path, params)
 }
 
+/// Loads the vocabulary and the metadata of a model, and none of its tensors.
+pub(crate) fn load_vocabulary(backend: &LlamaBackend, path: &Path) -> Option<LlamaModel> {
+    let nothing = ModelSettings { n_gpu_layers: 0, use_mmap: false, use_extra_buffers: false };
+    let mut params = nothing.params();
+    params.vocab_only = true;
+    open_model(backend, path, params)
+}
+
 fn open_model(_: &LlamaBackend, path: &Path, params: llama_model_params) -> Option<LlamaModel> {
     let path = CString::new(path.as_os_str().as_encoded_bytes()).ok()?;
     // SAFETY: The backend is initialised, as its reference proves; the path is a living C string;

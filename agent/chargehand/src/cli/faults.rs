@@ -3,11 +3,13 @@
 use chargehand_core::memory::Refusal;
 use chargehand_core::ports::EnvError;
 use chargehand_engine::gguf::GgufError;
+use chargehand_engine::lab::Failure;
 
 use crate::audit::AuditError;
 use crate::config::ConfigError;
 use crate::env::accept::AcceptError;
 use crate::env::dir::DiskError;
+use crate::env::lab::LabError;
 use crate::env::probe::ProbeError;
 use crate::env::repo::RepoError;
 use crate::env::run_dir::RunDirError;
@@ -117,6 +119,24 @@ impl From<ProbeError> for Error {
         let kind = match err {
             ProbeError::Io(_) => Kind::Failed,
             ProbeError::Died { .. } | ProbeError::Failed(_) => Kind::Refused,
+        };
+        Self::from_source(kind, &err)
+    }
+}
+
+impl From<LabError> for Error {
+    fn from(err: LabError) -> Self {
+        let kind = match &err {
+            LabError::Io(_) => Kind::Failed,
+            LabError::Failed(Failure::NoFile(_) | Failure::Grammar(_)) => Kind::Usage,
+            LabError::Failed(Failure::Refused { .. }) => Kind::Violated,
+            LabError::Died { .. }
+            | LabError::Failed(
+                Failure::Model(_)
+                | Failure::GrammarOfLlama(_)
+                | Failure::Match(_)
+                | Failure::Unspeakable(_),
+            ) => Kind::Refused,
         };
         Self::from_source(kind, &err)
     }

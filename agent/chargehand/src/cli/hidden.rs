@@ -2,15 +2,18 @@
 
 use std::io::{self, BufReader, Read};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use chargehand_engine::devices;
 use chargehand_engine::dry_run;
 use chargehand_engine::engine::Backend;
+use chargehand_engine::lab::{Question, answer};
 use chargehand_engine::serve::serve;
+use rustix::time::{ClockId, clock_gettime};
 
 use super::out;
 use crate::env::probe::{DryRun, Measured};
-use crate::env::worker;
+use crate::env::{lab, worker};
 use crate::error::{Error, Kind};
 
 /// Serves one model until stdin ends.
@@ -46,6 +49,27 @@ fn measure(ask: DryRun) -> Measured {
             Err(err) => Measured::Failed(err.to_string()),
         },
     }
+}
+
+/// Answers one question about a grammar and the vocabulary of a model.
+pub(super) fn lab() -> Result<ExitCode, Error> {
+    settle_in()?;
+    lab::limit_memory();
+    let mut question = Vec::new();
+    let read = io::stdin().lock().read_to_end(&mut question);
+    read.map_err(|err| Error::new(Kind::Failed, format!("cannot read the question: {err}")))?;
+    let question: Question = serde_json::from_slice(&question)
+        .map_err(|err| Error::new(Kind::Usage, format!("the question is none: {err}")))?;
+    let backend = Backend::start().map_err(|err| Error::from_source(Kind::Failed, &err))?;
+    out::json(&answer(&backend, &question, &thread_time))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the CPU time of this thread: what others do on the machine is not in it.
+fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let part = |number: i64| u64::try_from(number).unwrap_or(0);
+    Duration::from_secs(part(time.tv_sec)) + Duration::from_nanos(part(time.tv_nsec))
 }
 
 fn settle_in() -> Result<(), Error> {

@@ -10,6 +10,7 @@ mod doctor;
 mod drive;
 mod embedded;
 mod faults;
+mod grammar;
 mod hidden;
 mod measure;
 mod model;
@@ -60,6 +61,8 @@ enum Command {
     Replay(replay::Args),
     /// Shows the report of a run.
     Report(report::Args),
+    /// Shows what a grammar allows, tries it and times it.
+    Grammar(Box<grammar::Args>),
     /// Shows what models would take of the memory, and whether they fit.
     Plan(plan::Args),
     /// Shows the built-in model, or what GGUF files say of themselves.
@@ -74,6 +77,9 @@ enum Command {
     /// Measures what a model would take, without loading it.
     #[command(hide = true)]
     DryRun,
+    /// Tries a grammar on the vocabulary of a model.
+    #[command(hide = true)]
+    Lab,
 }
 
 impl Command {
@@ -86,12 +92,14 @@ impl Command {
             Self::Verify(args) => verify::run(args),
             Self::Replay(args) => replay::run(args),
             Self::Report(args) => report::run(args).map(|()| ExitCode::SUCCESS),
+            Self::Grammar(args) => grammar::run(args),
             Self::Plan(args) => plan::run(args),
             Self::Models(args) => models::run(args).map(|()| ExitCode::SUCCESS),
             Self::Doctor(args) => doctor::run(args),
             Self::Completions(args) => completions::run(args).map(|()| ExitCode::SUCCESS),
             Self::Worker => hidden::worker(),
             Self::DryRun => hidden::dry_run(),
+            Self::Lab => hidden::lab(),
         }
     }
 
@@ -104,11 +112,12 @@ impl Command {
             Self::Verify(args) => args.json,
             Self::Replay(args) => args.json,
             Self::Report(args) => args.json,
+            Self::Grammar(args) => args.wants_json(),
             Self::Plan(args) => args.json,
             Self::Models(args) => args.json,
             Self::Doctor(args) => args.json,
             Self::Completions(args) => args.json,
-            Self::Worker | Self::DryRun => false,
+            Self::Worker | Self::DryRun | Self::Lab => false,
         }
     }
 }

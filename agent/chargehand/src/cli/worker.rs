@@ -196,7 +196,7 @@ fn read_script(path: &Path) -> Result<Script, Error> {
 
 /// Returns the hash of a model's file; of a large one the head with its length, because to hash 20 GB would take
 /// longer than many a job.
-fn identify(path: &Path) -> Result<String, Error> {
+pub(super) fn identify(path: &Path) -> Result<String, Error> {
     let unreadable =
         |err| Error::new(Kind::Refused, format!("cannot read the model {}: {err}", path.display()));
     let file = fs::File::open(path).map_err(unreadable)?;

@@ -1,19 +1,16 @@
 //! How much memory there is, and how much a model would take. It plans nothing: core does.
 
 use std::fs;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
-use std::process::{Child, ExitStatus};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chargehand_core::bytes::Bytes;
 use chargehand_core::memory::{Budget, Footprint, HOST, LoadOptions, Pool, host_headroom};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::process::{self, LastWords};
+use super::question;
 
 /// The hidden subcommand that measures.
 pub const SUBCOMMAND: &str = "dry-run";
@@ -93,55 +90,14 @@ pub fn budget() -> Budget {
 }
 
 fn measure(ask: &DryRun) -> Result<Measured, ProbeError> {
-    let mut child = process::ourselves(SUBCOMMAND)?.spawn()?;
-    let words = LastWords::of(&mut child);
-    let question = serde_json::to_vec(ask).map_err(io::Error::other)?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A process that died before it read is found out below.
-        stdin.write_all(&question).unwrap_or_default();
-    }
-    let mut said = Vec::new();
-    let stdout = child.stdout.take();
-    let child = Arc::new(Mutex::new(child));
-    let ended = end_after(Arc::clone(&child), PATIENCE);
-    if let Some(stdout) = stdout {
-        stdout.take(MAX_SAID).read_to_end(&mut said)?;
-    }
-    let status =
-        ended.join().map_err(|_| io::Error::other("BUG: the watching thread panicked"))??;
-    if let Ok(measured) = serde_json::from_slice(&said) {
-        return Ok(measured);
-    }
-    let words = words.text();
-    let words = if words.is_empty() { words } else { format!(": {words}") };
-    let how = match status {
-        Some(status) => process::how(status),
-        None => format!("it took longer than {} s and was killed", PATIENCE.as_secs()),
-    };
-    Err(ProbeError::Died { model: ask.model.clone(), how, words })
-}
-
-/// Waits for `child`, and kills it when it takes longer than `patience`; then it has no status of its own.
-fn end_after(
-    child: Arc<Mutex<Child>>,
-    patience: Duration,
-) -> thread::JoinHandle<io::Result<Option<ExitStatus>>> {
-    thread::spawn(move || {
-        let begin = Instant::now();
-        loop {
-            let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(status) = child.try_wait()? {
-                return Ok(Some(status));
-            }
-            if begin.elapsed() > patience {
-                child.kill()?;
-                child.wait()?;
-                return Ok(None);
-            }
-            drop(child);
-            thread::sleep(Duration::from_millis(2));
+    let said = question::ask(SUBCOMMAND, ask, PATIENCE, MAX_SAID)?;
+    match serde_json::from_slice(&said.text) {
+        Ok(measured) => Ok(measured),
+        Err(_) => {
+            let (how, words) = said.end();
+            Err(ProbeError::Died { model: ask.model.clone(), how, words })
         }
-    })
+    }
 }
 
 /// Returns the pool of ordinary memory. `root` is `/`, or what a test puts in its place.
@@ -238,24 +194,4 @@ fn limit(path: &Path) -> Option<u64> {
 
 fn number(path: &Path) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::process::Command;
-
-    use super::*;
-
-    #[track_caller]
-    fn check(seconds: &str, patience: Duration, ends_itself: bool) {
-        let child = Command::new("sleep").arg(seconds).spawn().unwrap();
-        let status = end_after(Arc::new(Mutex::new(child)), patience).join().unwrap().unwrap();
-        assert_eq!(status.map(|status| status.success()), ends_itself.then_some(true));
-    }
-
-    #[test]
-    fn what_takes_too_long_is_killed() {
-        check("0", Duration::from_secs(60), true);
-        check("60", Duration::ZERO, false);
-    }
 }

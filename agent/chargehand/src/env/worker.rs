@@ -46,6 +46,12 @@ pub enum WorkerError {
     /// What it had before it died is taken by now.
     #[error("the worker died and does not fit any more: {0}")]
     NoRoom(Refusal),
+    /// It ended while it was asked something.
+    #[error("the worker ended: {0}")]
+    Gone(String),
+    /// It lives, and does not answer this.
+    #[error(transparent)]
+    Refused(Failure),
     /// Somebody said stop before it was ready.
     #[error("the worker was stopped while it loaded the model")]
     Stopped,
@@ -87,6 +93,23 @@ impl ModelWorker {
     #[must_use]
     pub fn prompt_tokens(&self) -> Option<u64> {
         self.prompt_tokens
+    }
+
+    /// Asks for one answer, whatever it is about. A process that dies is not asked again.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkerError`].
+    pub fn answer(
+        &mut self,
+        ask: &Ask,
+        watch: &mut dyn Watch,
+    ) -> Result<wire::Answer, WorkerError> {
+        self.ask(ask, watch).map_err(|lost| match lost {
+            AskError::Gone(how) => WorkerError::Gone(how),
+            AskError::Failed(failure) => WorkerError::Refused(failure),
+            AskError::Start(err) => err,
+        })
     }
 
     fn chat(&self, request: &Request<'_>) -> Chat {

@@ -16,7 +16,7 @@ const FILES: [(&str, &str); 3] =
 const PATHS: [&str; 6] = ["README.md", "src/a b.txt", "src/ümlaut.txt", "NEW.md", "src", "."];
 
 /// Returns the path of a generated model. Where CI runs, its absence is a failure.
-fn generated(name: &str) -> Option<PathBuf> {
+pub(crate) fn generated(name: &str) -> Option<PathBuf> {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/test-models/{name}.gguf"));
     if path.is_file() {

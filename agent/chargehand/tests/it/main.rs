@@ -10,6 +10,8 @@ mod cli;
 mod copies;
 mod families;
 mod golden;
+mod grammar;
+mod grammar_model;
 mod judged;
 mod output;
 mod place;

@@ -31,7 +31,7 @@ const ROOMS: &[Room] = &[
             &["piece"],
             &["bindings"],
             &["matcher"],
-            &["schema"],
+            &["sample", "schema"],
         ],
     },
     Room {
@@ -54,7 +54,7 @@ const ROOMS: &[Room] = &[
             &["ffi", "gguf", "log", "output", "sampler"],
             &["template", "vocab"],
             &["constraint", "engine", "prompt"],
-            &["dry_run", "session"],
+            &["dry_run", "lab", "session"],
             &["devices", "probe"],
             &["wire"],
             &["client", "serve"],

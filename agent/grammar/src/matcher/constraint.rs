@@ -253,6 +253,12 @@ impl Constraint {
         Ok(Forced { bytes, state: State(self.states.settle(cursor)?) })
     }
 
+    /// Returns how many positions the compiled grammar has.
+    #[must_use]
+    pub fn positions(&self) -> usize {
+        self.states.program.ops.len()
+    }
+
     /// Returns how many states were met so far.
     #[must_use]
     pub fn states(&self) -> usize {

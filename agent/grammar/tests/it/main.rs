@@ -10,6 +10,7 @@ mod hostile;
 mod json;
 mod matcher;
 mod piece;
+mod sample;
 mod schema;
 mod schema_hostile;
 mod schema_inner;

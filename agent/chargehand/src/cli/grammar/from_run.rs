@@ -1,0 +1,206 @@
+//! The grammar of a turn of a recorded run. The log holds what was called and not what could have been: the run is
+//! played again on its base up to that turn, and the grammar is made of the state it has then.
+
+use std::path::Path;
+use std::vec::IntoIter;
+
+use chargehand_core::agent::{self, Start};
+use chargehand_core::contract::{Contract, Limits};
+use chargehand_core::event::Event;
+use chargehand_core::ports::{Answer, Model, ModelError, Reply, Request, Stop, Usage, Watch};
+use chargehand_core::tool::Envelope;
+use serde::Deserialize;
+
+use crate::audit::{self, Line};
+use crate::cli::worker::{self, WorkerSpec};
+use crate::cli::{drive, record};
+use crate::config::Places;
+use crate::env::lab;
+use crate::env::run_dir::RunDir;
+use crate::env::workspace::Workspace;
+use crate::error::{Error, Kind};
+use crate::signal::Interrupt;
+
+/// Returns the name of the run and the grammar of the turn `turn`, counted from 1 over all of it. What its rules are
+/// bound to is no part of that text.
+pub(super) fn gbnf(run: &str, turn: u32) -> Result<(String, String), Error> {
+    let interrupt = drive::listen()?;
+    let places = Places::find()?;
+    let dir = RunDir::open(&places.state, run)?;
+    let id = dir.file().id.clone();
+    let lines = audit::read(&dir.path().join("events.jsonl"))?;
+    let sittings = sittings(&lines);
+    let turns: u32 = sittings.iter().map(|sitting| sitting.turns).sum();
+    if turn == 0 || turn > turns {
+        let message = format!("run {id} has turns 1 to {turns}, and no turn {turn}");
+        return Err(Error::new(Kind::Usage, message));
+    }
+    let contract = record::contract(&dir)?;
+    let played = play(&dir, &contract, sittings, turn, &interrupt);
+    let removed = Workspace::remove_replica(&dir);
+    let gbnf = played?;
+    removed?;
+    Ok((id, gbnf))
+}
+
+/// What one process did on the run.
+#[derive(Default)]
+struct Sitting {
+    spec: Option<WorkerSpec>,
+    turns: u32,
+    answers: Vec<Answer>,
+    /// For each answer whether what came back was a success.
+    outcomes: Vec<bool>,
+}
+
+fn sittings(lines: &[Line]) -> Vec<Sitting> {
+    let mut sittings = vec![Sitting::default()];
+    for line in lines {
+        if line.kind == "resumed" {
+            sittings.push(Sitting::default());
+        }
+        let Some(last) = sittings.last_mut() else { continue };
+        let spec = line.fields.get("facts").and_then(|facts| facts.get("worker"));
+        if let Some(spec) = spec.and_then(|spec| WorkerSpec::deserialize(spec).ok()) {
+            last.spec = Some(spec);
+        }
+        match line.event() {
+            Some(Event::TurnStarted { .. }) => last.turns += 1,
+            Some(Event::Called { call, .. }) => last.answers.push(Answer::Call(call)),
+            Some(Event::Malformed { text, reason, .. }) => {
+                last.answers.push(Answer::Malformed { text, reason });
+            }
+            Some(Event::Observed { observation, .. }) => last.outcomes.push(observation.ok),
+            Some(
+                Event::Tokens { .. }
+                | Event::Checked { .. }
+                | Event::WorkerRestarted { .. }
+                | Event::Stopped { .. },
+            )
+            | None => {}
+        }
+    }
+    sittings
+}
+
+fn play(
+    dir: &RunDir,
+    contract: &Contract,
+    sittings: Vec<Sitting>,
+    turn: u32,
+    interrupt: &Interrupt,
+) -> Result<String, Error> {
+    let limits = Limits { turns: u32::MAX, ..contract.limits.clone() };
+    let contract = Contract { limits, ..contract.clone() };
+    let sandbox = drive::sandbox_for(&contract)?;
+    let mut workspace = Workspace::replica(dir)?;
+    let stop = || interrupt.is_set();
+    if let Some(sandbox) = &sandbox {
+        workspace = workspace
+            .with_checks(Box::new(move |check, copy| sandbox.run(check, copy, None, &stop)));
+    }
+    let mut left = turn;
+    for Sitting { spec, turns, answers, outcomes } in sittings {
+        let is_last = left <= turns;
+        let envelope = if is_last { envelope(spec.as_ref())? } else { Envelope::plain() };
+        let stop_at = is_last.then_some(left);
+        let mut player = Player { answers: answers.into_iter(), stop_at, envelope, gbnf: None };
+        let mut witness =
+            Witness { interrupt, expected: outcomes.into_iter(), differs: None, turn: 0 };
+        let changes = workspace.measure()?.0.list;
+        let start = Start { instructions: None, changes: &changes };
+        agent::run(&contract, &mut player, &mut workspace, &mut witness, start)?;
+        if interrupt.is_set() {
+            return Err(Error::new(Kind::Interrupted, "interrupted; nothing was changed"));
+        }
+        if let Some(differs) = witness.differs {
+            let message = format!(
+                "turn {} does not end as it did when it is played again, so the state of turn {turn} is not known",
+                turn - left + differs
+            );
+            return Err(Error::new(Kind::Refused, message));
+        }
+        if let Some(gbnf) = player.gbnf {
+            return Ok(gbnf);
+        }
+        left = left.saturating_sub(turns);
+    }
+    let message =
+        format!("the calls of the run do not lead to turn {turn} when they are played again");
+    Err(Error::new(Kind::Refused, message))
+}
+
+/// Returns how the worker wrote its calls.
+fn envelope(spec: Option<&WorkerSpec>) -> Result<Envelope, Error> {
+    match spec {
+        Some(WorkerSpec::Script { .. }) => Ok(Envelope::plain()),
+        Some(WorkerSpec::Model { footprint, identity, .. }) => {
+            let path = Path::new(&footprint.options.path);
+            let found = worker::identify(path)?;
+            if found != *identity {
+                let message = format!("{} is not the file it was: its {found}", path.display());
+                return Err(Error::new(Kind::Refused, message));
+            }
+            Ok(lab::envelope(path)?)
+        }
+        None => Err(Error::new(Kind::Failed, "the log of the run does not say who worked")),
+    }
+}
+
+/// Gives the recorded answers, and keeps the grammar of one turn.
+struct Player {
+    answers: IntoIter<Answer>,
+    /// The turn of this sitting whose grammar is wanted.
+    stop_at: Option<u32>,
+    envelope: Envelope,
+    gbnf: Option<String>,
+}
+
+impl Model for Player {
+    fn next_call(&mut self, request: &Request<'_>, _: &mut dyn Watch) -> Result<Reply, ModelError> {
+        let answer = match &mut self.stop_at {
+            Some(1) => {
+                self.gbnf = Some(request.menu.grammar(&self.envelope).0);
+                Answer::Nothing
+            }
+            Some(left) => {
+                *left -= 1;
+                self.answers.next().unwrap_or(Answer::Nothing)
+            }
+            None => self.answers.next().unwrap_or(Answer::Nothing),
+        };
+        Ok(Reply { answer, usage: Usage::default() })
+    }
+}
+
+/// Holds what comes back against what came back then.
+struct Witness<'a> {
+    interrupt: &'a Interrupt,
+    expected: IntoIter<bool>,
+    turn: u32,
+    /// The first turn that ended in another way.
+    differs: Option<u32>,
+}
+
+impl Watch for Witness<'_> {
+    fn see(&mut self, event: &Event) {
+        match event {
+            Event::TurnStarted { .. } => self.turn += 1,
+            Event::Observed { observation, .. } => {
+                let is_same = self.expected.next().is_none_or(|then| then == observation.ok);
+                self.differs = self.differs.or((!is_same).then_some(self.turn));
+            }
+            Event::Tokens { .. }
+            | Event::Called { .. }
+            | Event::Malformed { .. }
+            | Event::Checked { .. }
+            | Event::WorkerRestarted { .. }
+            | Event::Stopped { .. } => {}
+        }
+    }
+
+    fn stop(&mut self) -> Option<Stop> {
+        let differs = self.differs.map(|_| Stop::ScriptEnded);
+        self.interrupt.is_set().then_some(Stop::Interrupted).or(differs)
+    }
+}
