@@ -1,5 +1,5 @@
-//! Ctrl-C and SIGTERM: the first asks for a clean end, the second ends the program at once. Before anything has begun
-//! the first one does.
+//! Ctrl-C, SIGTERM and a terminal that is closed: the first signal asks for a clean end, the second ends the program at
+//! once. Before anything has begun the first one does.
 //!
 //! signal-hook sets flags from within the handler, without a thread and without unsafe code of ours; the `ctrlc`
 //! crate would start a thread and cannot tell the two signals apart.
@@ -8,11 +8,20 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
 /// What a program that was stopped by its user ends with.
 const EXIT_CODE: i32 = 130;
+
+/// Returns the signals that ask for an end. Under `nohup` a closed terminal does not.
+fn signals() -> impl Iterator<Item = i32> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    let hangup = (ignored & 1 << (SIGHUP - 1) == 0).then_some(SIGHUP);
+    [SIGINT, SIGTERM].into_iter().chain(hangup)
+}
 
 /// Whether the user has asked for an end. Clones share the answer.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +35,7 @@ impl Interrupt {
     /// When the system does not let a handler be set.
     pub fn listen() -> io::Result<Self> {
         let asked = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
+        for signal in signals() {
             // In this order: the second signal finds the flag that the first one has set.
             flag::register_conditional_shutdown(signal, EXIT_CODE, Arc::clone(&asked))?;
             flag::register(signal, Arc::clone(&asked))?;
@@ -54,7 +63,7 @@ impl AtOnce {
     /// As [`Interrupt::listen`].
     pub fn listen() -> io::Result<Self> {
         let waits = Arc::new(AtomicBool::new(true));
-        for signal in [SIGINT, SIGTERM] {
+        for signal in signals() {
             flag::register_conditional_shutdown(signal, EXIT_CODE, Arc::clone(&waits))?;
         }
         Ok(Self(waits))

@@ -262,9 +262,17 @@ fn status(place: &Place) -> Value {
     serde_json::from_slice::<Value>(&text).unwrap()["status"].clone()
 }
 
+/// Returns whether this process, and so each that it starts, takes no notice of a terminal that is closed.
+fn is_under_nohup() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    u64::from_str_radix(ignored.trim(), 16).unwrap() & 1 == 1
+}
+
 #[test]
 fn ctrl_c_ends_cleanly_and_the_run_can_be_resumed() {
-    for first in [Signal::SIGINT, Signal::SIGTERM] {
+    let hangup = (!is_under_nohup()).then_some(Signal::SIGHUP);
+    for first in [Signal::SIGINT, Signal::SIGTERM].into_iter().chain(hangup) {
         let place = small();
         let child = hanging(&place);
         for args in [&["resume", "last"][..], &["reject", "last"], &["accept", "last"]] {
