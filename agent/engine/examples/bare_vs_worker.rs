@@ -30,6 +30,7 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
+use serde::{Deserialize, Serialize};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -44,7 +45,7 @@ const CONTEXT: u32 = 2048;
 const ENDLESS: &str = "root ::= \"\\\"\" [^\"\\\\\\x00-\\x1F\\x7F]* \"\\n\"";
 
 /// Tokens a second of one round.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 struct Rates {
     prefill: f64,
     decode: f64,
@@ -60,6 +61,10 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some("worker") => worker(),
+        Some("rounds") => {
+            let span = (number(&arguments, 2, 0)?, number(&arguments, 3, 0)?);
+            print_rounds(&arguments[1], span, number(&arguments, 4, 1)?)
+        }
         Some("tokens") => print_tokens(&arguments[1], number(&arguments, 2, 0)?),
         Some(model) => measure(model, number(&arguments, 1, 15)?, number(&arguments, 2, 1)?),
         None => Err("a GGUF file is missing".into()),
@@ -122,45 +127,63 @@ fn tokens(model: &str, round: u32) -> Result<Vec<LlamaToken>> {
         .collect::<std::result::Result<_, _>>()?)
 }
 
+/// Rounds with one process each for worker and bare loop. How fast the same code runs differs by up to 15 % from
+/// process to process, with the pages that its memory happens to get; so a figure needs several.
+const ROUNDS_TOGETHER: u32 = 5;
+
 fn measure(model: &str, rounds: u32, threads: u32) -> Result<()> {
-    let mut bare = Vec::new();
-    let mut free = Vec::new();
-    let mut bound = Vec::new();
+    let mut all = Vec::new();
+    for first in (0..rounds).step_by(usize::try_from(ROUNDS_TOGETHER)?) {
+        // Both anew: the bare loop runs in a process of its own as well.
+        let last = rounds.min(first + ROUNDS_TOGETHER);
+        let output = Command::new(env::current_exe()?)
+            .args(["rounds", model])
+            .args([first, last, threads].map(|number| number.to_string()))
+            .stderr(Stdio::inherit())
+            .output()?;
+        all.extend(serde_json::from_slice::<Vec<[Rates; 3]>>(&output.stdout)?);
+    }
+    let column = |at: usize| all.iter().map(|rates| rates[at]).collect::<Vec<_>>();
+    report(&column(0), &column(1), &column(2));
+    Ok(())
+}
+
+/// Prints the rates of some rounds: of the bare loop, of the worker, and of the worker under a grammar.
+fn print_rounds(model: &str, (first, last): (u32, u32), threads: u32) -> Result<()> {
     let (mut child, mut client) = spawn(model, threads)?;
     let mut backend = LlamaBackend::init()?;
     backend.void_logs();
     let loaded = LlamaModel::load_from_file(&backend, model, &LlamaModelParams::default())?;
-    let threads = i32::try_from(threads)?;
+    let n_threads = i32::try_from(threads)?;
     let params = LlamaContextParams::default()
         .with_n_ctx(NonZeroU32::new(CONTEXT))
         .with_n_batch(BATCH)
         .with_n_ubatch(BATCH)
-        .with_n_threads(threads)
-        .with_n_threads_batch(threads);
+        .with_n_threads(n_threads)
+        .with_n_threads_batch(n_threads);
     let mut context = loaded.new_context(&backend, params)?;
-    let prompts = (0..=rounds).map(|round| tokens(model, round * 2)).collect::<Result<Vec<_>>>()?;
     let pid = child.id().to_string();
-    for (round, prompt) in (0..).zip(&prompts) {
+    let mut all = Vec::new();
+    // One more in front, which warms up.
+    for round in first..=last {
+        let prompt = tokens(model, round * 2)?;
         let free_of = |client: &mut _| by_worker(client, &pid, round * 2, None);
         // Who comes first alternates: the second finds warmer caches.
-        let (one, other) = if round % 2 == 0 {
-            let one = free_of(&mut client)?;
-            (one, by_bare_loop(&mut context, prompt, round * 2)?)
+        let (free, bare) = if round % 2 == 0 {
+            let free = free_of(&mut client)?;
+            (free, by_bare_loop(&mut context, &prompt, round * 2)?)
         } else {
-            let other = by_bare_loop(&mut context, prompt, round * 2)?;
-            (free_of(&mut client)?, other)
+            let bare = by_bare_loop(&mut context, &prompt, round * 2)?;
+            (free_of(&mut client)?, bare)
         };
-        let third = by_worker(&mut client, &pid, round * 2 + 1, Some(ENDLESS.to_owned()))?;
-        // The first round warms up.
-        if round > 0 {
-            free.push(one);
-            bare.push(other);
-            bound.push(third);
+        let bound = by_worker(&mut client, &pid, round * 2 + 1, Some(ENDLESS.to_owned()))?;
+        if round > first {
+            all.push([bare, free, bound]);
         }
     }
     drop(client);
     child.wait()?;
-    report(&bare, &free, &bound);
+    println!("{}", serde_json::to_string(&all)?);
     Ok(())
 }
 

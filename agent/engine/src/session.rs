@@ -225,15 +225,18 @@ impl<'e> Session<'e> {
         observer: &mut dyn Observer,
     ) -> Result<bool, SessionError> {
         let room = self.n_batch();
-        for part in tokens[self.cached.len()..].chunks(room) {
+        while self.cached.len() < tokens.len() {
             if observer.wants_stop() {
                 return Ok(false);
             }
-            let is_last = self.cached.len() + part.len() == tokens.len();
-            self.evaluate(part, usize::from(is_last))?;
+            // Batches end at the same places, whatever was kept: attention is computed over the cache in steps of
+            // 256 tokens, and a batch that ends a little behind one pays for the next.
+            let at = self.cached.len();
+            let end = tokens.len().min(at + room - at % room);
+            self.evaluate(&tokens[at..end], usize::from(end == tokens.len()))?;
             // Without it the time for the prompt would be counted for the first token.
             self.context.synchronize();
-            observer.see(Progress::Prompt { done: self.cached.len(), total: tokens.len() });
+            observer.see(Progress::Prompt { done: end, total: tokens.len() });
         }
         Ok(true)
     }

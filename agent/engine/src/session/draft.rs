@@ -14,8 +14,9 @@ const SAME: usize = 3;
 pub(crate) const MOST: usize = 15;
 /// So many are guessed at first.
 const FIRST: usize = 4;
-/// After a guess that was wrong from the first token on, so many tokens are generated without one.
-const PAUSE: usize = 4;
+/// After a guess that was wrong from the first token on, so many tokens are generated without one; twice as many
+/// after the next such guess, up to the larger number. A batch costs time, also where the model is small.
+const PAUSES: (usize, usize) = (4, 128);
 
 /// Guesses that a text goes on as it did where it last read the same.
 ///
@@ -27,13 +28,19 @@ pub(super) struct Guess {
     places: HashMap<[LlamaToken; SAME], usize>,
     length: usize,
     pause: usize,
+    next_pause: usize,
 }
 
 impl Guess {
     /// Returns a guesser for what follows `prompt`.
     pub(super) fn new(prompt: &[LlamaToken]) -> Self {
-        let mut guess =
-            Self { history: Vec::new(), places: HashMap::new(), length: FIRST, pause: 0 };
+        let mut guess = Self {
+            history: Vec::new(),
+            places: HashMap::new(),
+            length: FIRST,
+            pause: 0,
+            next_pause: PAUSES.0,
+        };
         prompt.iter().for_each(|token| guess.push(*token));
         guess
     }
@@ -57,14 +64,15 @@ impl Guess {
 
     /// Learns that of `guessed` tokens the first `right` were said.
     pub(super) fn learn(&mut self, guessed: usize, right: usize) {
-        if right == guessed {
-            self.length = (self.length * 2).min(MOST);
-        } else if right == 0 {
+        if right == 0 {
             self.length = FIRST;
-            self.pause = PAUSE;
-        } else {
-            self.length = (right + 1).min(MOST);
+            self.pause = self.next_pause;
+            self.next_pause = (self.next_pause * 2).min(PAUSES.1);
+            return;
         }
+        self.next_pause = PAUSES.0;
+        let next = if right == guessed { self.length * 2 } else { right + 1 };
+        self.length = next.min(MOST);
     }
 
     fn key(&self) -> Option<[LlamaToken; SAME]> {
@@ -116,7 +124,7 @@ fn cut(vocab: &Vocab, tokenizer: &LlamaVocab<'_>, text: &[u8]) -> Option<Vec<Tok
 mod tests {
     use llama_cpp_2::token::LlamaToken;
 
-    use super::{FIRST, Guess, MOST, PAUSE};
+    use super::{FIRST, Guess, MOST, PAUSES};
 
     fn tokens(ids: &[i32]) -> Vec<LlamaToken> {
         ids.iter().map(|id| LlamaToken(*id)).collect()
@@ -148,7 +156,15 @@ mod tests {
         assert_eq!(guess.length, 3);
         guess.learn(3, 0);
         assert!(guess.next().is_empty());
-        (0..PAUSE).for_each(|at| guess.push(LlamaToken([1, 2, 3][at % 3])));
+        let say = |guess: &mut Guess, count: usize| {
+            (0..count).for_each(|_| guess.push(LlamaToken([1, 2, 3][guess.history.len() % 3])));
+        };
+        say(&mut guess, PAUSES.0);
+        assert_eq!(guess.next().len(), FIRST);
+        guess.learn(FIRST, 0);
+        say(&mut guess, PAUSES.0);
+        assert!(guess.next().is_empty(), "the second pause is longer");
+        say(&mut guess, PAUSES.0);
         assert_eq!(guess.next().len(), FIRST);
     }
 }

@@ -163,6 +163,10 @@ impl<'r, 'e> Run<'r, 'e> {
             return Ok(());
         }
         let bytes = self.matcher.forced()?;
+        // A tokenizer is slow, even when it has nothing to do.
+        if bytes.is_empty() {
+            return Ok(());
+        }
         let tokenizer = self.session.engine.model.vocab();
         let room = self.session.n_batch().saturating_sub(1 + draft::MOST);
         for token in draft::forced(self.vocab, &tokenizer, last, &bytes).into_iter().take(room) {
