@@ -91,6 +91,12 @@ impl<'r, 'e> Run<'r, 'e> {
             self.matcher.limit(self.left())?;
         }
         self.say_forced(&[])?;
+        if !self.said.is_empty() && self.matcher.is_complete()? {
+            return Ok(Ending::Complete);
+        }
+        if self.left() == 0 {
+            return self.at_limit();
+        }
         // What was guessed and evaluated, how much of it was said, and where in the batch the next logits stand.
         let (mut guessed, mut right) = (Vec::new(), 0);
         let mut row = if self.said.is_empty() { -1 } else { self.evaluate(&guessed)? };

@@ -142,7 +142,8 @@ impl Landing {
         let mut rest = match self.plan.take() {
             Some((at, rest)) if at == state => rest,
             Some(_) | None => {
-                let mut rest = constraint.completion(state)?.unwrap_or_default();
+                // Where no way is found there is none to lead.
+                let Some(mut rest) = constraint.completion(state)? else { return Ok(Some(token)) };
                 rest.reverse();
                 rest
             }
