@@ -115,7 +115,8 @@ fn rows(backend: &Backend, options: &LoadOptions) -> Result<Vec<Row>, DryRunErro
     let mut rows: Vec<Row> = buffers.iter().flat_map(Buffer::rows).collect();
     rows.extend(device_overheads(&rows));
     rows.push(row(HOST, "scratch of the CPU", scratch(&mut context, options, n_ctx)?));
-    rows.push(row(HOST, "logits", Bytes(tokens.saturating_mul(4))));
+    let outputs = u64::from(OUTPUTS.min(options.n_batch).max(1));
+    rows.push(row(HOST, "logits", Bytes(tokens.saturating_mul(4 * outputs))));
     rows.push(row(HOST, "vocabulary and metadata", overhead));
     Ok(rows)
 }

@@ -41,9 +41,9 @@ pub struct Wish<'w> {
 pub enum Ending {
     /// The grammar is complete and nothing could follow, or the model said that it is done where it may.
     Complete,
-    /// `max_tokens` are spent; the text may break off anywhere.
+    /// `max_tokens` are spent. Under a grammar the text is whole where that was possible; but its end is not the model's.
     Limit,
-    /// The context is full; the text may break off anywhere.
+    /// The context is full; likewise.
     ContextFull,
     /// The caller said stop.
     Cancelled,

@@ -26,6 +26,8 @@ pub(super) struct Run<'r, 'e> {
     limit: (usize, Ending),
     /// Whether the output must be whole; any text may break off.
     is_bound: bool,
+    /// Whether something else was said than the model would have said, so that the output is whole in time.
+    landed: bool,
     wants_forced: bool,
     guess: Option<Guess>,
     observer: &'r mut dyn Observer,
@@ -72,6 +74,7 @@ impl<'r, 'e> Run<'r, 'e> {
             sampler: Sampler::new(&wish.sampling),
             limit,
             is_bound: wish.grammar.is_some(),
+            landed: false,
             wants_forced: wish.grammar.is_some() && wish.sampling.forced,
             guess,
             observer,
@@ -107,12 +110,12 @@ impl<'r, 'e> Run<'r, 'e> {
             if self.left() == 0 {
                 return self.at_limit();
             }
-            let Some(token) = self.choose(row)? else { return Ok(Ending::Complete) };
+            let Some(token) = self.choose(row)? else { return self.at_end() };
             let before = self.said.len();
             self.say(token)?;
             self.say_forced(self.vocab.piece(token))?;
             if self.matcher.is_complete()? {
-                return Ok(Ending::Complete);
+                return self.at_end();
             }
             let news = &self.said[before..];
             let same = news.iter().zip(&guessed[right..]).take_while(|(a, b)| a == b).count();
@@ -139,7 +142,13 @@ impl<'r, 'e> Run<'r, 'e> {
 
     fn at_limit(&mut self) -> Result<Ending, SessionError> {
         let is_whole = self.is_bound && self.matcher.may_end()?;
-        Ok(if is_whole { Ending::Complete } else { self.limit.1 })
+        if is_whole { self.at_end() } else { Ok(self.limit.1) }
+    }
+
+    /// Returns how a text ended that may end here. What the model was made to say is no answer of its own.
+    fn at_end(&mut self) -> Result<Ending, SessionError> {
+        let is_own = !self.landed && (!self.is_bound || self.matcher.may_end()?);
+        Ok(if is_own { Ending::Complete } else { self.limit.1 })
     }
 
     /// Returns the next token; nothing where the text ends.
@@ -148,7 +157,9 @@ impl<'r, 'e> Run<'r, 'e> {
         if self.vocab.ends(token) {
             return Ok(None);
         }
-        self.matcher.steer(token, self.left())
+        let said = self.matcher.steer(token, self.left())?;
+        self.landed |= said != Some(token);
+        Ok(said)
     }
 
     fn sample(&mut self, row: i32) -> Result<TokenId, ConstraintError> {

@@ -135,17 +135,21 @@ fn a_call_is_whole_at_its_limit() {
     let prompt = prompt(&engine, "Write something long.");
     let grammar = r#"root ::= "{\"a\":[" item ("," item)* "]}"
         item ::= "\"" [^"\\\x00-\x1F\x7F]* "\"" | "[" item "]""#;
+    let mut landed = 0;
     for limit in [12, 13, 20, 40] {
         for (seed, forced) in (0..8).zip([true, false].into_iter().cycle()) {
             let sampling = Sampling { temperature: 3.0, seed, forced, ..Sampling::default() };
             let wish = Wish { sampling, ..greedy(Some(grammar), limit) };
             let outcome = ask(&mut session, &prompt, &wish);
-            assert_eq!(outcome.ending, Ending::Complete, "{limit}: {}", outcome.text);
+            // Whole it is in any case; only what ended by itself is the model's answer.
+            landed += u32::from(outcome.ending == Ending::Limit);
+            assert!(outcome.ending != Ending::ContextFull, "{limit}: {}", outcome.text);
             assert!(outcome.timings.predicted_n <= u64::from(limit));
             let value: serde_json::Value = serde_json::from_str(&outcome.text).unwrap();
             assert!(value["a"].is_array());
         }
     }
+    assert!(landed > 0, "no limit was reached: this test tests nothing");
 }
 
 #[test]

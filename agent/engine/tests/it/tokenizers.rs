@@ -99,12 +99,13 @@ fn talk(engine: &Engine<'_>, envelope: &Envelope) -> u32 {
                 messages.push(Message::Call(call));
                 messages.push(Message::Observed(Observation::done(format!("line {seed}"))));
             }
+            // The grammar saw to it that the call is whole, but its end is not the model's: it is not run.
             Ending::Limit => {
-                assert_eq!(outcome.timings.predicted_n, u64::from(TURN_TOKENS));
-                assert!(
-                    envelope.parse(&outcome.text).is_err(),
-                    "a whole call goes on: {}",
-                    outcome.text
+                assert!(outcome.timings.predicted_n <= u64::from(TURN_TOKENS));
+                let call = envelope.parse(&outcome.text);
+                assert_possible(
+                    &menu,
+                    &call.unwrap_or_else(|err| panic!("{err}: {}", outcome.text)),
                 );
             }
             Ending::ContextFull | Ending::Cancelled => {
