@@ -133,13 +133,13 @@ fn noise(words: &mut Words, facts: &Facts) -> String {
     let mut parts = Vec::new();
     while !slots.is_empty() {
         for _ in 0..words.rng.below(4) {
-            parts.push(words.lower());
+            parts.push(words.filler());
         }
         let at = words.rng.below(slots.len());
         parts.push(slots.swap_remove(at));
     }
     for _ in 0..words.rng.below(3) + usize::from(parts.is_empty()) * 3 {
-        parts.push(words.lower());
+        parts.push(words.filler());
     }
     let mut noise = parts.join(" ");
     if bare_end {
@@ -163,7 +163,7 @@ fn blurred(words: &mut Words, text: &str) -> String {
         .split(' ')
         .map(|part| match part.contains('{') || !words.rng.chance(33) {
             true => part.to_owned(),
-            false => words.lower(),
+            false => words.filler(),
         })
         .collect();
     parts.join(" ")

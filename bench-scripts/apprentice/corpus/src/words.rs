@@ -59,6 +59,8 @@ pub struct Words {
     english: Vec<&'static str>,
     /// Words whose parts make words that no list has.
     sources: Vec<&'static str>,
+    /// Words of the constructions of training, in small letters, as often as they stand there.
+    said: Vec<&'static str>,
 }
 
 impl Words {
@@ -73,7 +75,11 @@ impl Words {
         sources.dedup();
         sources.extend(SAID.split_whitespace().cycle().take(200));
         sources.extend(&english);
-        Self { rng: Rng::new(seed), split, english, sources }
+        let said = crate::phrasing::TRAIN
+            .split(|c: char| !(c.is_ascii_alphabetic() || c == '\''))
+            .filter(|word| word.len() > 1 && word.bytes().all(|b| b.is_ascii_lowercase()))
+            .collect();
+        Self { rng: Rng::new(seed), split, english, sources, said }
     }
 
     /// Returns an English word of this half.
@@ -132,6 +138,15 @@ impl Words {
                 let count = self.rng.between(2, 8);
                 (0..count).map(|_| self.rng.letter("abcdefghijklmnopqrstuvwxyz")).collect()
             }
+        }
+    }
+
+    /// Returns a word between the facts of a task: often one that constructions are made of, so that none of them
+    /// is taken for a fact.
+    pub(crate) fn filler(&mut self) -> String {
+        match self.rng.chance(50) {
+            true => self.said[self.rng.below(self.said.len())].to_owned(),
+            false => self.lower(),
         }
     }
 
