@@ -1,60 +1,38 @@
 //! The families of tasks, each with its oracle.
 
-use std::time::Duration;
+mod parts;
+mod wide;
 
-use chargehand_core::contract::{Check, ContractFile, ScopeFile};
+use chargehand_core::contract::{Check, ScopeFile};
 
-use crate::content;
+use self::parts::{
+    COMMANDS, NAMES, Plan, a_file, check, complaint_of, edit, finish, other_than, others, piece_of,
+    same_kind, some_checks, wider, with,
+};
+use self::wide::{asks, exact_name};
 use crate::phrasing::{Facts, goal};
 use crate::settings::{Setting, settings};
 use crate::words::{Split, Words};
-use crate::world::{Complaint, Files, Task};
+use crate::world::{Complaint, Task};
 
 /// The families and how often each is trained on, in parts of a hundred.
-pub const FAMILIES: &[(&str, usize)] =
-    &[("create", 15), ("append", 15), ("replace", 46), ("set", 14), ("fix", 7), ("ask", 3)];
+pub const FAMILIES: &[(&str, usize)] = &[
+    ("create", 9),
+    ("exact", 3),
+    ("append", 10),
+    ("replace", 28),
+    ("set", 10),
+    ("rename", 9),
+    ("add", 8),
+    ("fix", 6),
+    ("find", 6),
+    ("recover", 5),
+    ("refuse", 3),
+    ("ask", 3),
+];
 
 /// Of a hundred tasks that replace a text, so many show how to go on after a call that failed.
 const SLIP_PERCENT: usize = 12;
-const COMMANDS: &[&str] = &[
-    "make check",
-    "make test",
-    "cargo test",
-    "cargo test --offline",
-    "pytest -q",
-    "npm test",
-    "go test ./...",
-    "sh tests/run.sh",
-    "python3 -m unittest",
-    "./check.sh",
-    "cargo build",
-    "tox",
-    "just test",
-    "sh test.sh",
-    "true",
-];
-const NAMES: &[&str] = &["tests", "check", "test", "build", "lint", "cargo", "sh", "make"];
-const PASSING: &[&str] = &[
-    "",
-    "",
-    "ok",
-    "all tests passed",
-    "OK",
-    "1 passed",
-    "running 3 tests\ntest result: ok",
-    "done",
-    "PASS",
-];
-const FAILING: &[&str] = &[
-    "fail: {F}: expected `{X}` got `{Y}`",
-    "FAIL {F}: expected '{X}', got '{Y}'",
-    "error: {F}: expected {X}, found {Y}",
-    "AssertionError: in {F} expected {X} but was {Y}",
-    "{F}:{N}: expected `{X}`, got `{Y}`",
-    "1 failed\n{F}: expected {X} got {Y}",
-    "check failed: {F} must contain {X} instead of {Y}",
-    "{F}: want {X}, have {Y}",
-];
 
 /// Returns a family by its weight.
 pub(crate) fn draw(words: &mut Words) -> &'static str {
@@ -71,18 +49,29 @@ pub(crate) fn draw(words: &mut Words) -> &'static str {
 /// Returns a task, or nothing when chance made one that cannot be told or solved.
 pub(crate) fn make(words: &mut Words, family: &'static str) -> Option<Task> {
     match family {
-        "create" => create(words),
+        "create" => {
+            let file = words.file_name(None);
+            create(words, "create", file)
+        }
+        "exact" => {
+            let file = exact_name(words);
+            create(words, "exact", file)
+        }
         "append" => append(words),
         "replace" => replace(words),
         "set" => set(words),
+        "rename" => wide::rename(words),
+        "add" => wide::add(words),
         "fix" => fix(words),
+        "find" => wide::find(words),
+        "recover" => wide::recover(words),
+        "refuse" => wide::refuse(words),
         "ask" => ask(words),
         other => panic!("BUG: no family {other}"),
     }
 }
 
-fn create(words: &mut Words) -> Option<Task> {
-    let file = words.file_name(None);
+fn create(words: &mut Words, family: &'static str, file: String) -> Option<Task> {
     let text = words.line();
     let mut files = others(words, 3, &file);
     let create = match words.rng.below(10) {
@@ -100,7 +89,7 @@ fn create(words: &mut Words) -> Option<Task> {
     let before = files.clone();
     files.insert(file.clone(), format!("{text}\n"));
     Some(finish(
-        Plan { family: "create", goal, scope, checks, complaint, before, after: files, calls },
+        Plan { family, goal, scope, checks, complaint, before, after: files, calls },
         "Created",
         &file,
     ))
@@ -182,12 +171,9 @@ fn fix(words: &mut Words) -> Option<Task> {
     let (file, content) = a_file(words);
     let old = piece_of(words, &content)?;
     let new = other_than(words, &old, &content)?;
-    let line = content[..content.find(&old)?].matches('\n').count() + 1;
-    let message = words.rng.pick(FAILING).to_owned();
-    let message = message.replace("{F}", &file).replace("{X}", &new).replace("{Y}", &old);
-    let failing = message.replace("{N}", &line.to_string());
     let goal = goal(words, "fix", &Facts::default());
     let mut task = edit(words, "fix", goal, &file, &content, &old, &new)?;
+    let failing = complaint_of(words, &file, &task.expect[&file], &old, &new)?;
     let command = words.rng.pick(COMMANDS).to_owned();
     let check = check(words.rng.pick(NAMES), &command);
     task.complaint =
@@ -205,192 +191,8 @@ fn fix(words: &mut Words) -> Option<Task> {
 fn ask(words: &mut Words) -> Option<Task> {
     let (file, content) = a_file(words);
     let files = with(words, &file, &content, 3);
-    let (goal, write, question) = if words.rng.chance(50) {
-        let told = Facts { file: file.clone(), ..Facts::default() };
-        (
-            goal(words, "ask_what", &told),
-            vec![file.clone()],
-            format!("What exactly should change in {file}?"),
-        )
-    } else {
-        let old = piece_of(words, &content)?;
-        let new = other_than(words, &old, &content)?;
-        let told = Facts { file: file.clone(), old, new, ..Facts::default() };
-        let elsewhere = files.keys().find(|path| **path != file)?.clone();
-        (
-            goal(words, "replace", &told),
-            vec![elsewhere],
-            format!("The contract does not let {file} change."),
-        )
-    };
-    let scope = ScopeFile { write, ..ScopeFile::default() };
-    let contract = ContractFile { goal, scope, ..ContractFile::default() };
-    let calls = vec![("ask", vec![("question", question)])];
-    Some(Task {
-        family: "ask",
-        contract,
-        expect: files.clone(),
-        files,
-        complaint: Complaint::default(),
-        calls,
-        slip: None,
-    })
-}
-
-/// A task before its ending is put to it.
-struct Plan {
-    family: &'static str,
-    goal: String,
-    scope: ScopeFile,
-    checks: Vec<Check>,
-    complaint: Complaint,
-    before: Files,
-    after: Files,
-    calls: Vec<(&'static str, Vec<(&'static str, String)>)>,
-}
-
-fn finish(plan: Plan, deed: &str, file: &str) -> Task {
-    let Plan { family, goal, scope, checks, complaint, before, after, mut calls } = plan;
-    for check in &checks {
-        calls.push(("run_check", vec![("name", check.name.clone())]));
-    }
-    calls.push(("finish", vec![("summary", format!("{deed} {file}."))]));
-    let contract = ContractFile { goal, scope, checks, ..ContractFile::default() };
-    Task { family, contract, files: before, complaint, expect: after, calls, slip: None }
-}
-
-/// Reads the file, replaces `old` (or appends where it is empty), and finishes.
-fn edit(
-    words: &mut Words,
-    family: &'static str,
-    goal: String,
-    file: &str,
-    content: &str,
-    old: &str,
-    new: &str,
-) -> Option<Task> {
-    let before = with(words, file, content, 4);
-    let edited =
-        if old.is_empty() { format!("{content}{new}\n") } else { content.replacen(old, new, 1) };
-    let mut after = before.clone();
-    after.insert(file.to_owned(), edited);
-    let write = match words.rng.below(10) {
-        0..6 => vec![file.to_owned()],
-        6 | 7 => {
-            let mut both: Vec<String> =
-                before.keys().filter(|path| *path != file).take(1).cloned().collect();
-            let at = words.rng.below(both.len() + 1);
-            both.insert(at, file.to_owned());
-            both
-        }
-        _ => vec![wider(words, file)],
-    };
-    let scope = ScopeFile { write, ..ScopeFile::default() };
-    let (checks, complaint) = some_checks(words);
-    let arguments =
-        [("path", file), ("old", old), ("new", new)].map(|(name, value)| (name, value.to_owned()));
-    let calls =
-        vec![("read_file", vec![("path", file.to_owned())]), ("edit_file", arguments.to_vec())];
-    Some(finish(
-        Plan { family, goal, scope, checks, complaint, before, after, calls },
-        "Changed",
-        file,
-    ))
-}
-
-fn some_checks(words: &mut Words) -> (Vec<Check>, Complaint) {
-    let count = [0, 0, 0, 0, 0, 0, 1, 1, 1, 2][words.rng.below(10)];
-    let mut checks: Vec<Check> = Vec::new();
-    for _ in 0..count {
-        let command = words.rng.pick(COMMANDS).to_owned();
-        let name = words.rng.pick(NAMES).to_owned();
-        if checks.iter().all(|known| known.name != name) {
-            checks.push(check(&name, &command));
-        }
-    }
-    let passing = words.rng.pick(PASSING).to_owned();
-    (checks, Complaint { passing, ..Complaint::default() })
-}
-
-fn check(name: &str, command: &str) -> Check {
-    let run = command.split(' ').map(str::to_owned).collect();
-    Check { name: name.to_owned(), run, timeout: Duration::from_secs(600) }
-}
-
-fn a_file(words: &mut Words) -> (String, String) {
-    let file = words.file_name(None);
-    let content = content::text(words, &file, 1, 9);
-    (file, content)
-}
-
-fn same_kind(words: &mut Words, file: &str) -> String {
-    let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension).to_owned();
-    content::line(words, Some(&extension)).trim().to_owned()
-}
-
-fn others(words: &mut Words, most: usize, avoid: &str) -> Files {
-    let mut files = Files::new();
-    for _ in 0..words.rng.between(0, most) {
-        let name = words.file_name(None);
-        if name != avoid {
-            let content = content::text(words, &name, 1, 3);
-            files.insert(name, content);
-        }
-    }
-    files
-}
-
-fn with(words: &mut Words, file: &str, content: &str, most: usize) -> Files {
-    let mut files = others(words, most, file);
-    files.insert(file.to_owned(), content.to_owned());
-    files
-}
-
-/// Returns a glob that has the file among others.
-fn wider(words: &mut Words, file: &str) -> String {
-    match file.split_once('/') {
-        Some((directory, _)) if words.rng.chance(60) => format!("{directory}/**"),
-        _ => "**".to_owned(),
-    }
-}
-
-/// Returns a piece of `content` that occurs once: a word, a number, or a few words of one line.
-fn piece_of(words: &mut Words, content: &str) -> Option<String> {
-    let lines: Vec<&str> = content.lines().filter(|line| !line.trim().is_empty()).collect();
-    let line = lines[words.rng.below(lines.len())];
-    let pieces: Vec<&str> = match words.rng.below(10) {
-        0..7 => line.split(|c: char| !c.is_alphanumeric() && !"_.-".contains(c)).collect(),
-        _ => line.split(' ').collect(),
-    };
-    let trimmed = |piece: &&str| piece.trim_matches(|c: char| "._-".contains(c)).len() > 1;
-    let pieces: Vec<&str> = pieces.into_iter().filter(trimmed).collect();
-    if pieces.is_empty() {
-        return None;
-    }
-    let at = words.rng.below(pieces.len());
-    let mut piece = pieces[at].trim_end_matches('.').to_owned();
-    if words.rng.chance(22) && line.contains(' ') {
-        let all: Vec<&str> = line.trim().split(' ').collect();
-        let from = words.rng.below(all.len() - usize::from(all.len() > 1));
-        let to = (from + words.rng.between(2, 4)).min(all.len());
-        piece = all[from..to].join(" ").trim_end_matches('.').to_owned();
-    } else if words.rng.chance(6) {
-        piece = line.trim().to_owned();
-    }
-    (content.matches(&piece).count() == 1 && piece.trim() == piece && piece.len() > 1)
-        .then_some(piece)
-}
-
-/// Returns something of the kind of `old` that is not in the file.
-fn other_than(words: &mut Words, old: &str, content: &str) -> Option<String> {
-    let new = if old.parse::<f64>().is_ok() {
-        words.number()
-    } else if old.contains(' ') {
-        words.sentence(1, 4).trim_end_matches(['.', '!', '?']).to_owned()
-    } else if old.contains('_') {
-        words.identifier("snake")
-    } else {
-        words.piece()
-    };
-    (new != old && !content.contains(&new) && !old.contains(&new)).then_some(new)
+    let told = Facts { file: file.clone(), ..Facts::default() };
+    let goal = goal(words, "ask_what", &told);
+    let scope = ScopeFile { write: vec![file.clone()], ..ScopeFile::default() };
+    Some(asks(files, goal, scope, "ask", format!("What exactly should change in {file}?")))
 }

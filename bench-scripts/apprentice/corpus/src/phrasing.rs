@@ -80,7 +80,7 @@ pub(crate) fn goal(words: &mut Words, family: &str, facts: &Facts) -> String {
     let training = words.split == Split::Train;
     let share = match family {
         "replace" | "replace_from" => NOISE_PERCENT_REPLACE,
-        "create" | "append" | "set" | "fix" => NOISE_PERCENT,
+        "create" | "append" | "set" | "fix" | "add" => NOISE_PERCENT,
         _ => 0,
     };
     if training && words.rng.chance(share) {

@@ -1,0 +1,221 @@
+//! What tasks are put together from: files around the file, checks, pieces of a text, the way to the end.
+
+use std::time::Duration;
+
+use chargehand_core::contract::{Check, ContractFile, ScopeFile};
+
+use crate::content;
+use crate::words::Words;
+use crate::world::{Complaint, Files, Task};
+
+pub(super) const COMMANDS: &[&str] = &[
+    "make check",
+    "make test",
+    "cargo test",
+    "cargo test --offline",
+    "pytest -q",
+    "npm test",
+    "go test ./...",
+    "sh tests/run.sh",
+    "python3 -m unittest",
+    "./check.sh",
+    "cargo build",
+    "tox",
+    "just test",
+    "sh test.sh",
+    "true",
+];
+pub(super) const NAMES: &[&str] =
+    &["tests", "check", "test", "build", "lint", "cargo", "sh", "make"];
+const PASSING: &[&str] = &[
+    "",
+    "",
+    "ok",
+    "all tests passed",
+    "OK",
+    "1 passed",
+    "running 3 tests\ntest result: ok",
+    "done",
+    "PASS",
+];
+const FAILING: &[&str] = &[
+    "fail: {F}: expected `{X}` got `{Y}`",
+    "FAIL {F}: expected '{X}', got '{Y}'",
+    "error: {F}: expected {X}, found {Y}",
+    "AssertionError: in {F} expected {X} but was {Y}",
+    "{F}:{N}: expected `{X}`, got `{Y}`",
+    "1 failed\n{F}: expected {X} got {Y}",
+    "check failed: {F} must contain {X} instead of {Y}",
+    "{F}: want {X}, have {Y}",
+];
+
+/// Returns what a check says of `old` in the place of `new`, which stands in `expected`.
+pub(super) fn complaint_of(
+    words: &mut Words,
+    file: &str,
+    expected: &str,
+    old: &str,
+    new: &str,
+) -> Option<String> {
+    let line = expected[..expected.find(new)?].matches('\n').count() + 1;
+    let message = words.rng.pick(FAILING).replace("{F}", file).replace("{X}", new);
+    Some(message.replace("{Y}", old).replace("{N}", &line.to_string()))
+}
+
+/// A task before its ending is put to it.
+pub(super) struct Plan {
+    pub(super) family: &'static str,
+    pub(super) goal: String,
+    pub(super) scope: ScopeFile,
+    pub(super) checks: Vec<Check>,
+    pub(super) complaint: Complaint,
+    pub(super) before: Files,
+    pub(super) after: Files,
+    pub(super) calls: Vec<(&'static str, Vec<(&'static str, String)>)>,
+}
+
+pub(super) fn finish(plan: Plan, deed: &str, file: &str) -> Task {
+    let Plan { family, goal, scope, checks, complaint, before, after, mut calls } = plan;
+    for check in &checks {
+        calls.push(("run_check", vec![("name", check.name.clone())]));
+    }
+    calls.push(("finish", vec![("summary", format!("{deed} {file}."))]));
+    let contract = ContractFile { goal, scope, checks, ..ContractFile::default() };
+    Task { family, contract, files: before, complaint, expect: after, calls, slip: None }
+}
+
+/// Reads the file, replaces `old` (or appends where it is empty), and finishes.
+pub(super) fn edit(
+    words: &mut Words,
+    family: &'static str,
+    goal: String,
+    file: &str,
+    content: &str,
+    old: &str,
+    new: &str,
+) -> Option<Task> {
+    let before = with(words, file, content, 4);
+    let edited =
+        if old.is_empty() { format!("{content}{new}\n") } else { content.replacen(old, new, 1) };
+    let mut after = before.clone();
+    after.insert(file.to_owned(), edited);
+    let write = match words.rng.below(10) {
+        0..6 => vec![file.to_owned()],
+        6 | 7 => {
+            let mut both: Vec<String> =
+                before.keys().filter(|path| *path != file).take(1).cloned().collect();
+            let at = words.rng.below(both.len() + 1);
+            both.insert(at, file.to_owned());
+            both
+        }
+        _ => vec![wider(words, file)],
+    };
+    let scope = ScopeFile { write, ..ScopeFile::default() };
+    let (checks, complaint) = some_checks(words);
+    let arguments =
+        [("path", file), ("old", old), ("new", new)].map(|(name, value)| (name, value.to_owned()));
+    let calls =
+        vec![("read_file", vec![("path", file.to_owned())]), ("edit_file", arguments.to_vec())];
+    Some(finish(
+        Plan { family, goal, scope, checks, complaint, before, after, calls },
+        "Changed",
+        file,
+    ))
+}
+
+pub(super) fn some_checks(words: &mut Words) -> (Vec<Check>, Complaint) {
+    let count = [0, 0, 0, 0, 0, 0, 1, 1, 1, 2][words.rng.below(10)];
+    let mut checks: Vec<Check> = Vec::new();
+    for _ in 0..count {
+        let command = words.rng.pick(COMMANDS).to_owned();
+        let name = words.rng.pick(NAMES).to_owned();
+        if checks.iter().all(|known| known.name != name) {
+            checks.push(check(&name, &command));
+        }
+    }
+    let passing = words.rng.pick(PASSING).to_owned();
+    (checks, Complaint { passing, ..Complaint::default() })
+}
+
+pub(super) fn check(name: &str, command: &str) -> Check {
+    let run = command.split(' ').map(str::to_owned).collect();
+    Check { name: name.to_owned(), run, timeout: Duration::from_secs(600) }
+}
+
+pub(super) fn a_file(words: &mut Words) -> (String, String) {
+    let file = words.file_name(None);
+    let content = content::text(words, &file, 1, 9);
+    (file, content)
+}
+
+pub(super) fn same_kind(words: &mut Words, file: &str) -> String {
+    let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension).to_owned();
+    content::line(words, Some(&extension)).trim().to_owned()
+}
+
+pub(super) fn others(words: &mut Words, most: usize, avoid: &str) -> Files {
+    let mut files = Files::new();
+    for _ in 0..words.rng.between(0, most) {
+        let name = words.file_name(None);
+        if name != avoid {
+            let content = content::text(words, &name, 1, 3);
+            files.insert(name, content);
+        }
+    }
+    files
+}
+
+pub(super) fn with(words: &mut Words, file: &str, content: &str, most: usize) -> Files {
+    let mut files = others(words, most, file);
+    files.insert(file.to_owned(), content.to_owned());
+    files
+}
+
+/// Returns a glob that has the file among others.
+pub(super) fn wider(words: &mut Words, file: &str) -> String {
+    match file.split_once('/') {
+        Some((directory, _)) if words.rng.chance(60) => format!("{directory}/**"),
+        _ => "**".to_owned(),
+    }
+}
+
+/// Returns a piece of `content` that occurs once: a word, a number, or a few words of one line.
+pub(super) fn piece_of(words: &mut Words, content: &str) -> Option<String> {
+    let lines: Vec<&str> = content.lines().filter(|line| !line.trim().is_empty()).collect();
+    let line = lines[words.rng.below(lines.len())];
+    let pieces: Vec<&str> = match words.rng.below(10) {
+        0..7 => line.split(|c: char| !c.is_alphanumeric() && !"_.-".contains(c)).collect(),
+        _ => line.split(' ').collect(),
+    };
+    let trimmed = |piece: &&str| piece.trim_matches(|c: char| "._-".contains(c)).len() > 1;
+    let pieces: Vec<&str> = pieces.into_iter().filter(trimmed).collect();
+    if pieces.is_empty() {
+        return None;
+    }
+    let at = words.rng.below(pieces.len());
+    let mut piece = pieces[at].trim_end_matches('.').to_owned();
+    if words.rng.chance(22) && line.contains(' ') {
+        let all: Vec<&str> = line.trim().split(' ').collect();
+        let from = words.rng.below(all.len() - usize::from(all.len() > 1));
+        let to = (from + words.rng.between(2, 4)).min(all.len());
+        piece = all[from..to].join(" ").trim_end_matches('.').to_owned();
+    } else if words.rng.chance(6) {
+        piece = line.trim().to_owned();
+    }
+    (content.matches(&piece).count() == 1 && piece.trim() == piece && piece.len() > 1)
+        .then_some(piece)
+}
+
+/// Returns something of the kind of `old` that is not in the file.
+pub(super) fn other_than(words: &mut Words, old: &str, content: &str) -> Option<String> {
+    let new = if old.parse::<f64>().is_ok() {
+        words.number()
+    } else if old.contains(' ') {
+        words.sentence(1, 4).trim_end_matches(['.', '!', '?']).to_owned()
+    } else if old.contains('_') {
+        words.identifier("snake")
+    } else {
+        words.piece()
+    };
+    (new != old && !content.contains(&new) && !old.contains(&new)).then_some(new)
+}
