@@ -24,7 +24,10 @@ pub(super) fn rename(words: &mut Words) -> Option<Task> {
     for _ in 0..words.rng.between(2, 3) {
         let (file, content) = a_file(words);
         let content = mention(words, &content, &old);
-        if before.contains_key(&file) || content.contains(&new) {
+        if before.contains_key(&file)
+            || content.contains(&new)
+            || content.matches(&old).count() != 1
+        {
             return None;
         }
         after.insert(file.clone(), content.replacen(&old, &new, 1));
