@@ -9,6 +9,7 @@ pub mod bytes;
 pub mod change;
 pub mod check;
 pub mod contract;
+pub mod eval;
 pub mod event;
 pub mod evidence;
 pub mod gates;

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::measure;
 use super::watch::{Brake, RunWatch};
-use super::worker::{Ready, WorkerSpec};
+use super::worker::{Ready, Started, WorkerSpec};
 use crate::audit::{self, Log};
 use crate::config;
 use crate::env::dir::hex;
@@ -38,16 +38,24 @@ pub(super) struct ShowArgs {
     output: Option<PathBuf>,
 }
 
+/// Whoever does a job.
+pub(super) enum Hands<'a> {
+    /// Somebody who is started for it, and ends with it.
+    Hired(Ready),
+    /// Somebody who has done jobs before and stays.
+    Kept(&'a mut Started),
+}
+
 /// A run that has everything it needs.
-pub(super) struct Job {
+pub(super) struct Job<'a> {
     /// Its folder, locked.
     pub(super) dir: RunDir,
     /// What it is held to.
     pub(super) contract: Contract,
     /// Who works.
     pub(super) spec: WorkerSpec,
-    /// The same, ready to start.
-    pub(super) ready: Ready,
+    /// The same in person.
+    pub(super) hands: Hands<'a>,
     /// What holds the commands; nothing without commands.
     pub(super) sandbox: Option<Sandbox>,
     /// Its log, to be gone on with.
@@ -86,7 +94,7 @@ fn deaf(err: io::Error) -> Error {
 
 impl ShowArgs {
     /// Runs `job` to its verdict, shows it, and returns the exit code that follows.
-    pub(super) fn drive(&self, job: Job) -> Result<ExitCode, Error> {
+    pub(super) fn drive(&self, job: Job<'_>) -> Result<ExitCode, Error> {
         let mut view = self.view();
         let report = job.go(view.as_mut()).inspect_err(|err| view.failed(&err.to_string()))?;
         if let Some(path) = &self.output {
@@ -119,9 +127,9 @@ impl ShowArgs {
     }
 }
 
-impl Job {
+impl Job<'_> {
     /// Runs it to its verdict and returns the report.
-    fn go(mut self, view: &mut dyn View) -> Result<Report, Error> {
+    pub(super) fn go(mut self, view: &mut dyn View) -> Result<Report, Error> {
         let brake = Brake::new(self.interrupt.clone(), self.contract.limits.time);
         let words = self.spec.words();
         let file = self.dir.file().clone();
@@ -131,7 +139,9 @@ impl Job {
             base: file.base.as_deref(),
             contract: &self.contract.source,
         });
-        if let Some(plan) = self.ready.plan() {
+        if let Hands::Hired(ready) = &self.hands
+            && let Some(plan) = ready.plan()
+        {
             view.planned(plan);
         }
         let earlier = std::mem::take(&mut self.earlier);
@@ -144,7 +154,7 @@ impl Job {
             brake: &brake,
             resumed,
         };
-        let worked = held.work(self.ready, &mut watch)?;
+        let worked = held.work(self.hands, &mut watch)?;
         watch.view().phase(Phase::Verifying);
         let (evidence, changes) =
             measure::measure(&self.contract, self.sandbox.as_ref(), &self.dir, &brake, &mut watch)?;
@@ -189,29 +199,34 @@ struct Held<'a> {
 }
 
 impl Held<'_> {
-    /// Lets the worker work until it ends or is ended. Its process is gone afterwards.
-    fn work(&self, ready: Ready, watch: &mut RunWatch<'_>) -> Result<Worked, Error> {
+    /// Lets the worker work until it ends or is ended. One who was hired is gone afterwards.
+    fn work(&self, hands: Hands<'_>, watch: &mut RunWatch<'_>) -> Result<Worked, Error> {
+        let ready = match hands {
+            Hands::Kept(worker) => return self.lead(worker, watch),
+            Hands::Hired(ready) => ready,
+        };
         watch.view().phase(Phase::Loading);
-        let mut worker = match ready.start(&|| self.brake.reason().is_some()) {
-            Ok(worker) => worker,
+        match ready.start(&|| self.brake.reason().is_some()) {
+            Ok(mut worker) => self.lead(&mut worker, watch),
             Err(err) => {
                 let stop = self.brake.reason();
                 let stop = stop.unwrap_or_else(|| Stop::WorkerFailed(err.to_string()));
                 watch.see(&Event::Stopped { stop: stop.clone() });
-                return Ok(Worked { stop, prompt_tokens: None });
+                Ok(Worked { stop, prompt_tokens: None })
             }
-        };
+        }
+    }
+
+    fn lead(&self, worker: &mut Started, watch: &mut RunWatch<'_>) -> Result<Worked, Error> {
         watch.view().phase(Phase::Working);
         let mut workspace = self.workspace()?;
         let instructions = workspace.instructions();
         let changes = if self.resumed { workspace.measure()?.0.list } else { Vec::new() };
         let begin = Begin { instructions: instructions.as_deref(), changes: &changes };
         let run = agent::run(self.contract, worker.model(), &mut workspace, watch, begin);
-        let prompt_tokens = worker.prompt_tokens();
-        drop(worker);
         // A log that could not be written comes first: it may be why the loop ended.
         watch.log()?;
-        Ok(Worked { stop: run?.stop, prompt_tokens })
+        Ok(Worked { stop: run?.stop, prompt_tokens: worker.prompt_tokens() })
     }
 
     fn workspace(&self) -> Result<Workspace<'_>, Error> {

@@ -9,6 +9,7 @@ mod contract;
 mod doctor;
 mod drive;
 mod embedded;
+mod eval;
 mod faults;
 mod grammar;
 mod hidden;
@@ -63,6 +64,8 @@ enum Command {
     Report(report::Args),
     /// Shows what a grammar allows, tries it and times it.
     Grammar(Box<grammar::Args>),
+    /// Examines models: tasks whose right answer is known, done and counted.
+    Eval(eval::Args),
     /// Shows what models would take of the memory, and whether they fit.
     Plan(plan::Args),
     /// Shows the built-in model, or what GGUF files say of themselves.
@@ -93,6 +96,7 @@ impl Command {
             Self::Replay(args) => replay::run(args),
             Self::Report(args) => report::run(args).map(|()| ExitCode::SUCCESS),
             Self::Grammar(args) => grammar::run(args),
+            Self::Eval(args) => eval::run(args),
             Self::Plan(args) => plan::run(args),
             Self::Models(args) => models::run(args).map(|()| ExitCode::SUCCESS),
             Self::Doctor(args) => doctor::run(args),
@@ -113,6 +117,7 @@ impl Command {
             Self::Replay(args) => args.json,
             Self::Report(args) => args.json,
             Self::Grammar(args) => args.wants_json(),
+            Self::Eval(args) => args.wants_json(),
             Self::Plan(args) => args.json,
             Self::Models(args) => args.json,
             Self::Doctor(args) => args.json,

@@ -49,6 +49,11 @@ pub(super) struct Choice {
 }
 
 impl ModelArgs {
+    /// Returns the flags `-m` and `--config`.
+    pub(super) fn of(model: Option<PathBuf>, config: Vec<String>) -> Self {
+        Self { model, config, ..Self::default() }
+    }
+
     /// Returns the model that is asked for.
     pub(super) fn choose(&self, config: &UserConfig, places: &Places) -> Result<Choice, Error> {
         self.temperature.map_or(Ok(()), |value| bounds::temperature("--temperature", value))?;

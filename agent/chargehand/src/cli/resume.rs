@@ -7,7 +7,7 @@ use chargehand_core::report::Report;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::drive::{self, Job, ShowArgs};
+use super::drive::{self, Hands, Job, ShowArgs};
 use super::record;
 use super::worker::{WorkerArgs, WorkerSpec};
 use crate::audit::{Line, Log};
@@ -62,7 +62,16 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     dir.set_status(Status::Running)?;
     log.write("resumed", json!({ "facts": { "worker": spec } }))?;
     let earlier = lines.iter().filter_map(Line::event).collect();
-    args.show.drive(Job { dir, contract, spec, ready, sandbox, log, earlier, interrupt })
+    args.show.drive(Job {
+        dir,
+        contract,
+        spec,
+        hands: Hands::Hired(ready),
+        sandbox,
+        log,
+        earlier,
+        interrupt,
+    })
 }
 
 /// A run that came to a limit has its verdict, and goes on all the same: the user grants the limits anew.

@@ -8,7 +8,7 @@ use chargehand_core::rel_path::RelPath;
 use serde_json::json;
 
 use super::contract::ContractArgs;
-use super::drive::{self, Job, ShowArgs};
+use super::drive::{self, Hands, Job, ShowArgs};
 use super::out;
 use super::worker::WorkerArgs;
 use crate::audit::Log;
@@ -66,7 +66,16 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let log = begin().inspect_err(|_| dir.discard())?;
     drop(workspace);
     let earlier = Vec::new();
-    args.show.drive(Job { dir, contract, spec, ready, sandbox, log, earlier, interrupt })
+    args.show.drive(Job {
+        dir,
+        contract,
+        spec,
+        hands: Hands::Hired(ready),
+        sandbox,
+        log,
+        earlier,
+        interrupt,
+    })
 }
 
 /// A file that is there cannot appear: whoever lists it under `create` means `write`, or another name. Nor can one

@@ -62,6 +62,11 @@ pub(super) enum Ready {
 }
 
 impl WorkerArgs {
+    /// Returns the flags `-m` and `--config`.
+    pub(super) fn of_model(model: Option<PathBuf>, config: Vec<String>) -> Self {
+        Self { model: ModelArgs::of(model, config), worker: None }
+    }
+
     /// Returns whether any of the flags was given.
     pub(super) fn is_given(&self) -> bool {
         self.worker.is_some() || self.model.model.is_some()
@@ -160,6 +165,14 @@ impl Started {
         match self {
             Self::Script(script) => script,
             Self::Model(worker) => worker.as_mut(),
+        }
+    }
+
+    /// Lets a model pick its tokens by another seed from now on.
+    pub(super) fn set_seed(&mut self, seed: u32) {
+        match self {
+            Self::Script(_) => {}
+            Self::Model(worker) => worker.set_seed(seed),
         }
     }
 

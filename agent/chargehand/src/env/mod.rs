@@ -6,6 +6,7 @@ mod command;
 pub mod diff;
 pub mod dir;
 mod edits;
+pub mod exam;
 pub mod lab;
 mod live;
 pub mod manifest;

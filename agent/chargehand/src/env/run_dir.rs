@@ -122,7 +122,7 @@ impl RunDir {
     pub fn create(state: &Path, repo: &Repo, contract_toml: &str) -> Result<Self, RunDirError> {
         let head = repo.head()?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let (id, path) = make_folder(state, now)?;
+        let (id, path) = make_folder(&runs(state), now)?;
         let file = RunFile {
             schema: SCHEMA,
             id,
@@ -320,18 +320,18 @@ fn ids(state: &Path) -> Result<Vec<String>, DiskError> {
     Ok(ids)
 }
 
-fn make_folder(state: &Path, now: Duration) -> Result<(String, PathBuf), DiskError> {
+/// Makes a folder below `parent` that is named after the moment, and returns the name too.
+pub(crate) fn make_folder(parent: &Path, now: Duration) -> Result<(String, PathBuf), DiskError> {
     let private = |recursive| {
         let mut builder = DirBuilder::new();
         builder.mode(0o700).recursive(recursive);
         builder
     };
-    let runs = runs(state);
-    private(true).create(&runs).tried(|| format!("cannot make {}", runs.display()))?;
+    private(true).create(parent).tried(|| format!("cannot make {}", parent.display()))?;
     loop {
         let random = random_hex::<2>().tried(|| "cannot get random bytes".to_owned())?;
         let id = format!("{}-{random}", utc(now.as_secs()));
-        let path = runs.join(&id);
+        let path = parent.join(&id);
         match private(false).create(&path) {
             Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
             made => {

@@ -95,6 +95,11 @@ impl ModelWorker {
         self.prompt_tokens
     }
 
+    /// Picks tokens by another seed from now on.
+    pub fn set_seed(&mut self, seed: u32) {
+        self.sampling.seed = seed;
+    }
+
     /// Asks for one answer, whatever it is about. A process that dies is not asked again.
     ///
     /// # Errors

@@ -42,17 +42,26 @@ pub fn render(report: &Report, patch: &str) -> String {
 }
 
 fn head(page: &mut Page, report: &Report) {
+    let mut title = Page::default();
+    title.raw(words::verdict(report.verdict)).raw(": ").short(&report.contract.goal, 80);
+    open(page, title, "report of run ", &report.run, report.started);
+}
+
+/// Opens a page of ours: `what` it is and the id of what it tells of.
+pub(super) fn open(page: &mut Page, title: Page, what: &'static str, id: &str, started: u64) {
     page.raw("<!doctype html>\n<html lang=en><head><meta charset=utf-8>").raw(POLICY);
     page.raw("<meta name=viewport content=\"width=device-width,initial-scale=1\">")
         .raw("<meta name=color-scheme content=\"light dark\"><meta name=referrer content=no-referrer>")
-        .raw("<title>").raw(words::verdict(report.verdict)).raw(": ").short(&report.contract.goal, 80);
-    page.raw("</title><style>\n")
+        .raw("<title>")
+        .append(title)
+        .raw("</title><style>\n")
         .raw(STYLE)
-        .raw("</style></head>\n<body><header><b>chargehand</b>")
-        .raw("<span>report of run <code>")
-        .text(&report.run)
+        .raw("</style></head>\n<body><header><b>chargehand</b><span>")
+        .raw(what)
+        .raw("<code>")
+        .text(id)
         .raw("</code></span><time>");
-    page.text(&words::moment(report.started)).raw("</time></header><main>");
+    page.text(&words::moment(started)).raw("</time></header><main>");
 }
 
 /// A reader must know when the text holds what the eye would have missed.

@@ -59,6 +59,17 @@ pub fn measured(time: f64) -> String {
     millis(time.round() as u64)
 }
 
+/// Returns the whole number that is nearest.
+#[must_use]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast from a float saturates"
+)]
+pub fn rounded(number: f64) -> u64 {
+    number.round() as u64
+}
+
 /// Returns tokens a second, or nothing when there was nothing to measure.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "a rate is shown with three digits")]

@@ -8,6 +8,7 @@ mod changes;
 mod checkout;
 mod cli;
 mod copies;
+mod eval;
 mod families;
 mod golden;
 mod grammar;

@@ -4,6 +4,7 @@
 mod agent;
 mod check;
 mod contract;
+mod eval;
 mod gates;
 mod memory;
 mod menu;

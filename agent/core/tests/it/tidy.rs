@@ -45,6 +45,7 @@ const ROOMS: &[Room] = &[
             &["ports"],
             &["check", "script", "tools"],
             &["agent", "report"],
+            &["eval"],
         ],
     },
     Room {

@@ -9,6 +9,7 @@ mod families;
 mod phrasing;
 mod rng;
 mod settings;
+mod suite;
 mod words;
 mod world;
 
@@ -16,6 +17,7 @@ use chargehand_core::transcript::Message;
 
 pub use families::FAMILIES;
 pub use phrasing::constructions;
+pub use suite::suite;
 pub use words::{Split, Words};
 pub use world::{Complaint, Files, Task};
 

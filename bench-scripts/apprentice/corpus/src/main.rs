@@ -5,12 +5,13 @@
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use apprentice_corpus::{FAMILIES, Split, Task, Trajectory, Words, task};
+use apprentice_corpus::{FAMILIES, Split, Task, Trajectory, Words, suite, task};
 use serde_json::json;
 
 const USAGE: &str = "\
 usage: apprentice-corpus corpus COUNT SEED train|test
-       apprentice-corpus tasks COUNT SEED test|blind FAMILY    (held-out words and phrasings)";
+       apprentice-corpus tasks COUNT SEED test|blind FAMILY    (held-out words and phrasings)
+       apprentice-corpus suite COUNT SEED                      (a suite for `chargehand eval`, COUNT tasks a family)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -27,6 +28,9 @@ fn main() -> ExitCode {
             family
                 .zip(numbers(count, seed))
                 .map(|((family, _), (count, seed))| tasks(count, seed, split, family))
+        }
+        ["suite", count, seed] => {
+            numbers(count, seed).map(|(count, seed)| print_suite(count, seed))
         }
         _ => None,
     };
@@ -70,4 +74,11 @@ fn tasks(count: usize, seed: u64, split: Split, family: &'static str) -> io::Res
         )?;
     }
     out.flush()
+}
+
+fn print_suite(count: usize, seed: u64) -> io::Result<()> {
+    let suite = suite(&mut Words::new(seed, Split::Test), count);
+    let text = toml::to_string(&suite).expect("a suite is plain data");
+    let head = "# Made by `apprentice-corpus suite`: words and phrasings that the embedded model was not trained on.\n\n";
+    io::stdout().write_all((head.to_owned() + &text).as_bytes())
 }

@@ -1,0 +1,285 @@
+//! `chargehand eval run`: each task in a repository of its own, through the very same loop, policy and checks as a
+//! run, then held against what is right.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use chargehand_core::eval::{Suite, Task, Trial, grade};
+use chargehand_core::event::Event;
+use chargehand_core::evidence::CheckRun;
+use chargehand_core::memory::Plan;
+use chargehand_core::report::Report;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::record::{Head, Record};
+use super::subject::{Subject, SubjectArgs};
+use super::{show, suite};
+use crate::audit::{self, Log};
+use crate::cli::drive::{self, Hands, Job};
+use crate::cli::out;
+use crate::cli::worker::{Started, WorkerSpec};
+use crate::config::Places;
+use crate::env::dir::hex;
+use crate::env::exam;
+use crate::env::repo::Repo;
+use crate::env::run_dir::RunDir;
+use crate::env::sandbox::Sandbox;
+use crate::env::workspace::Workspace;
+use crate::error::{Error, Kind};
+use crate::signal::Interrupt;
+use crate::ui::{Phase, Start, View};
+
+/// Flags of `eval run`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Files of tasks, or folders with such files; the built-in suite without any
+    suite: Vec<PathBuf>,
+    #[command(flatten)]
+    subjects: SubjectArgs,
+    /// Only tasks of this family
+    #[arg(long, value_name = "FAMILY")]
+    family: Vec<String>,
+    /// At most so many tasks of each family
+    #[arg(long, value_name = "N")]
+    most: Option<usize>,
+    /// How often each task is done, each time with the next seed
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    repeat: u32,
+    /// The seed of the first repetition; it matters with a temperature above 0
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u32,
+    /// Goes on with an examination that was interrupted, or `last`; all other flags must be the same
+    #[arg(long, value_name = "EVAL")]
+    resume: Option<String>,
+    /// Prints each trial as a JSON line, the figures last
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Conducts an examination. It ends with 0 whatever the figures are; 130 where it was interrupted.
+pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
+    let places = Places::find()?;
+    let suite = suite::read(&args.suite, &args.family, args.most)?;
+    let subjects = args.subjects.subjects()?;
+    let needs_sandbox = suite
+        .tasks
+        .iter()
+        .any(|task| !task.contract.checks.is_empty() || !task.grade.checks.is_empty());
+    let sandbox = needs_sandbox.then(Sandbox::detect).transpose()?;
+    let interrupt = drive::listen()?;
+    let head = Head {
+        schema: 0,
+        id: String::new(),
+        started: audit::now_ms() / 1000,
+        subjects,
+        suite: args.suite.clone(),
+        tasks_sha256: hash(&suite),
+        repeats: args.repeat,
+        seed: args.seed,
+    };
+    let record = begin(&places.state, args.resume.as_deref(), head)?;
+    let mut exam = Exam { suite, record, sandbox, interrupt, places, json: args.json };
+    exam.conduct()?;
+    show::write_page(&exam.record)?;
+    show::print(&exam.record, args.json)?;
+    Ok(if exam.interrupt.is_set() {
+        ExitCode::from(Kind::Interrupted.code())
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Begins an examination, or opens the one that is to be gone on with.
+fn begin(state: &Path, resume: Option<&str>, head: Head) -> Result<Record, Error> {
+    let Some(id) = resume else { return Record::create(state, head) };
+    let record = Record::open(state, id)?;
+    let (old, same) = (&record.head, |old: &Subject, new: &Subject| {
+        (&old.model, &old.config, &old.gates) == (&new.model, &new.config, &new.gates)
+    });
+    let subjects = old.subjects.len() == head.subjects.len()
+        && old.subjects.iter().zip(&head.subjects).all(|(old, new)| same(old, new));
+    let others =
+        (&old.tasks_sha256, old.repeats, old.seed) == (&head.tasks_sha256, head.repeats, head.seed);
+    if !subjects || !others {
+        let message = format!("examination {} had other tasks, models or settings", old.id);
+        return Err(Error::new(Kind::Usage, message).hint("begin a new one without --resume"));
+    }
+    record.mend()?;
+    Ok(record)
+}
+
+fn hash(suite: &Suite) -> String {
+    let json = serde_json::to_vec(suite).expect("our own types have text keys only");
+    hex(&Sha256::digest(json))
+}
+
+/// An examination under way.
+struct Exam {
+    suite: Suite,
+    record: Record,
+    sandbox: Option<Sandbox>,
+    interrupt: Interrupt,
+    places: Places,
+    json: bool,
+}
+
+impl Exam {
+    fn conduct(&mut self) -> Result<(), Error> {
+        for at in 0..self.record.head.subjects.len() {
+            let subject = self.record.head.subjects[at].clone();
+            if self.is_over(at) {
+                continue;
+            }
+            let (spec, ready) = subject.worker_args().choose(&self.places)?;
+            self.record.name_worker(at, spec.words())?;
+            let stop = self.interrupt.clone();
+            let mut worker = match ready.start(&|| stop.is_set()) {
+                Err(_) if stop.is_set() => return Ok(()),
+                started => started?,
+            };
+            self.examine(at, &subject, &spec, &mut worker)?;
+        }
+        Ok(())
+    }
+
+    fn is_over(&self, subject: usize) -> bool {
+        let repeats = self.record.head.repeats;
+        let done =
+            |task: &Task| (1..=repeats).all(|repeat| self.record.has(subject, &task.id, repeat));
+        self.suite.tasks.iter().all(done)
+    }
+
+    fn examine(
+        &mut self,
+        at: usize,
+        subject: &Subject,
+        spec: &WorkerSpec,
+        worker: &mut Started,
+    ) -> Result<(), Error> {
+        let total = self.suite.tasks.len();
+        for repeat in 1..=self.record.head.repeats {
+            for (number, task) in self.suite.tasks.clone().iter().enumerate() {
+                if self.interrupt.is_set() {
+                    return Ok(());
+                }
+                if self.record.has(at, &task.id, repeat) {
+                    continue;
+                }
+                let seed = self.record.head.seed.wrapping_add(repeat - 1);
+                worker.set_seed(seed);
+                let sitting = Sitting { exam: self, subject, task, spec };
+                let Some(mut trial) = sitting.hold(worker)? else { return Ok(()) };
+                (trial.subject, trial.repeat, trial.seed) = (at, repeat, seed);
+                self.tell(subject, number + 1, total, &trial)?;
+                self.record.add(trial)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(
+        &self,
+        subject: &Subject,
+        number: usize,
+        total: usize,
+        trial: &Trial,
+    ) -> Result<(), Error> {
+        if self.json {
+            return out::json(&json!({ "type": "trial", "trial": trial }));
+        }
+        let mark = if trial.right {
+            "right".to_owned()
+        } else {
+            format!("wrong: {}", trial.faults.join("; "))
+        };
+        out::note(&format!("{} {number}/{total} {} {mark}", subject.label, trial.task));
+        Ok(())
+    }
+}
+
+/// One task, about to be done by somebody.
+struct Sitting<'a> {
+    exam: &'a Exam,
+    subject: &'a Subject,
+    task: &'a Task,
+    spec: &'a WorkerSpec,
+}
+
+impl Sitting<'_> {
+    /// Has the task done in a folder that is gone afterwards. One that the user interrupts is no trial.
+    fn hold(&self, worker: &mut Started) -> Result<Option<Trial>, Error> {
+        let named = |err: std::io::Error| {
+            Error::new(
+                Kind::Failed,
+                format!("cannot make a folder for task {}: {err}", self.task.id),
+            )
+        };
+        let folder = tempfile::tempdir_in(self.exam.record.path()).map_err(named)?;
+        let mut source = self.task.contract.clone();
+        self.subject.switch(&mut source.gates)?;
+        let task = Task { contract: source, ..self.task.clone() };
+        let contract = task.contract().map_err(|err| Error::new(Kind::Usage, err))?;
+        let top = folder.path().join("repository");
+        exam::lay_out(&top, &task.files)?;
+        let repo = Repo::discover(&top)?;
+        let state = folder.path().join("state");
+        let text = toml::to_string(&contract.source).map_err(|err| {
+            Error::new(Kind::Bug, format!("the contract cannot be written as TOML: {err}"))
+        })?;
+        let dir = RunDir::create(&state, &repo, &text)?;
+        drop(Workspace::create(&dir, &repo)?);
+        let facts =
+            json!({ "worker": self.spec, "contract": contract.source, "base": dir.file().base });
+        let log = Log::create(&dir.path().join("events.jsonl"), &dir.file().id, facts)?;
+        let id = dir.file().id.clone();
+        let sandbox = (!contract.checks.is_empty()).then(|| self.exam.sandbox.clone()).flatten();
+        let job = Job {
+            dir,
+            contract: contract.clone(),
+            spec: self.spec.clone(),
+            hands: Hands::Kept(worker),
+            sandbox,
+            log,
+            earlier: Vec::new(),
+            interrupt: self.exam.interrupt.clone(),
+        };
+        let report = job.go(&mut Silent)?;
+        if self.exam.interrupt.is_set() {
+            return Ok(None);
+        }
+        let dir = RunDir::open(&state, &id)?;
+        let workspace = Workspace::open(&dir)?;
+        let left = exam::left(&workspace).map_err(|err| Error::new(Kind::Failed, err))?;
+        let runs = self.grader_runs(&workspace)?;
+        let faults = grade(&task, &left, &report.stop, &runs);
+        Ok(Some(Trial::count(&task, &contract, &report, &faults)))
+    }
+
+    /// Runs the commands of the grader in a copy of the result, with its hidden files laid over it.
+    fn grader_runs(&self, workspace: &Workspace<'_>) -> Result<Vec<CheckRun>, Error> {
+        let grader = &self.task.grade;
+        let Some(sandbox) = self.exam.sandbox.as_ref().filter(|_| !grader.checks.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let copy = workspace.final_copy()?;
+        exam::put(&copy, &grader.hidden)?;
+        let stop = || self.exam.interrupt.is_set();
+        Ok(grader.checks.iter().map(|check| sandbox.run(check, &copy, None, &stop)).collect())
+    }
+}
+
+/// Shows nothing of a single task.
+struct Silent;
+
+impl View for Silent {
+    fn begin(&mut self, _: &Start<'_>) {}
+    fn planned(&mut self, _: &Plan) {}
+    fn phase(&mut self, _: Phase) {}
+    fn event(&mut self, _: &Event) {}
+    fn finished(&mut self, _: &Report, _: &Path) {}
+    fn failed(&mut self, _: &str) {}
+    fn lost(&self) -> Option<String> {
+        None
+    }
+}

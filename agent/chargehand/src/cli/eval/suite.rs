@@ -1,0 +1,90 @@
+//! Where the tasks come from: the built-in suite, a file, or a folder of files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use chargehand_core::eval::{Suite, SuiteError};
+
+use crate::error::{Error, Kind};
+
+/// The suite that comes with the program.
+const BUILT_IN: &str = include_str!("../../../suite/first.toml");
+/// A suite file is not larger.
+const MAX_FILE: u64 = 64 << 20;
+
+/// Returns the tasks of all `places` together, of the built-in suite without any; only `families`, where some are
+/// named, and no more than `most` of each.
+pub(super) fn read(
+    places: &[PathBuf],
+    families: &[String],
+    most: Option<usize>,
+) -> Result<Suite, Error> {
+    let mut suite =
+        if places.is_empty() { parse("the built-in suite", BUILT_IN)? } else { Suite::default() };
+    for place in places {
+        for file in files(place)? {
+            suite.tasks.extend(parse(&file.display().to_string(), &text(&file)?)?.tasks);
+        }
+    }
+    suite.check().map_err(|err| refused("the tasks together", &err))?;
+    let known: Vec<String> = suite.families().into_iter().map(str::to_owned).collect();
+    if let Some(unknown) = families.iter().find(|family| !known.contains(family)) {
+        let message = format!("no task is of the family `{unknown}`");
+        return Err(
+            Error::new(Kind::Usage, message).hint(&format!("there are: {}", known.join(", ")))
+        );
+    }
+    suite.tasks.retain(|task| families.is_empty() || families.contains(&task.family));
+    let mut kept = std::collections::BTreeMap::<String, usize>::new();
+    suite.tasks.retain(|task| {
+        let count = kept.entry(task.family.clone()).or_default();
+        *count += 1;
+        most.is_none_or(|most| *count <= most)
+    });
+    Ok(suite)
+}
+
+/// Returns the suite files of a place: itself, or the `.toml` files of a folder in order.
+fn files(place: &Path) -> Result<Vec<PathBuf>, Error> {
+    let unreadable =
+        |err| Error::new(Kind::Usage, format!("cannot read {}: {err}", place.display()));
+    if !fs::metadata(place).map_err(unreadable)?.is_dir() {
+        return Ok(vec![place.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(place).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    if files.is_empty() {
+        let message = format!("{} has no .toml file", place.display());
+        return Err(
+            Error::new(Kind::Usage, message).hint("`chargehand eval new` writes a first task")
+        );
+    }
+    Ok(files)
+}
+
+fn text(file: &Path) -> Result<String, Error> {
+    let unreadable = |err: std::io::Error| {
+        Error::new(Kind::Usage, format!("cannot read {}: {err}", file.display()))
+    };
+    let length = fs::metadata(file).map_err(unreadable)?.len();
+    if length > MAX_FILE {
+        let message =
+            format!("{} has {length} bytes, and at most {MAX_FILE} are read", file.display());
+        return Err(Error::new(Kind::Usage, message));
+    }
+    fs::read_to_string(file).map_err(unreadable)
+}
+
+fn parse(origin: &str, text: &str) -> Result<Suite, Error> {
+    Suite::parse(text).map_err(|err| refused(origin, &err))
+}
+
+fn refused(origin: &str, err: &SuiteError) -> Error {
+    Error::new(Kind::Usage, format!("{origin}: {err}"))
+}

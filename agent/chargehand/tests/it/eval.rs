@@ -1,0 +1,124 @@
+//! Examinations by the real program, with the embedded model.
+
+use std::fs;
+
+use chargehand_core::eval::Suite;
+use serde_json::{Value, json};
+
+use crate::place::Place;
+
+/// Returns a place with a suite of one task that the embedded model can do, and one that it cannot.
+fn place() -> Place {
+    let place = Place::bare();
+    place.run(&["eval", "new", "tasks ü.toml"]).expect(0).shows("wrote tasks ü.toml");
+    let path = place.repo().join("tasks ü.toml");
+    let easy = fs::read_to_string(&path).unwrap();
+    let hard = easy.replace("greeting-1", "greeting-2").replace("Hello, reader.", "Hello, nobody.");
+    let tests = "\n[[task.grade.check]]\nname = \"never\"\nrun = [\"false\"]\n";
+    fs::write(&path, format!("{easy}{hard}{tests}")).unwrap();
+    place
+}
+
+fn lines(stdout: &str) -> Vec<Value> {
+    stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_model_is_examined_and_its_figures_are_kept() {
+    let place = place();
+    let run = ["eval", "run", "tasks ü.toml", "--json", "--repeat", "2"];
+    let outcome = place.run(&run).expect(0);
+    let all = lines(&outcome.stdout);
+    let (figures, trials) = all.split_last().unwrap();
+    assert_eq!(trials.len(), 4);
+    let right = |at: usize| trials[at]["trial"]["right"].as_bool().unwrap();
+    assert_eq!([right(0), right(1), right(2), right(3)], [true, false, true, false]);
+    let faults = json!(["greeting.txt has the wrong text", "never: fail (exit 1)"]);
+    assert_eq!(trials[1]["trial"]["faults"], faults);
+    let family = &figures["subjects"][0]["families"][0];
+    assert_eq!(
+        (&family["family"], &family["right"]),
+        (&json!("replace"), &json!({"of_these": 2, "of_all": 4}))
+    );
+    assert_eq!(family["first"], json!({"of_these": 4, "of_all": 4}));
+    // What was written down says the same, and to go on does nothing again.
+    let shown = place.run(&["eval", "show", "last", "--json"]).expect(0);
+    assert_eq!(lines(&shown.stdout)[0]["subjects"], figures["subjects"]);
+    let again = [&run[..], &["--resume", "last"]].concat();
+    assert_eq!(lines(&place.run(&again).expect(0).stdout).len(), 1);
+    let id = figures["eval"]["id"].as_str().unwrap();
+    place.run(&["eval", "show"]).expect(0).shows(id);
+    let page = fs::read_to_string(place.home().join("evals").join(id).join("report.html")).unwrap();
+    assert!(page.contains("it should") || page.contains("has the wrong text"), "{page}");
+}
+
+#[test]
+fn an_examination_that_was_cut_off_goes_on() {
+    let place = place();
+    let run = ["eval", "run", "tasks ü.toml", "--json"];
+    place.run(&run).expect(0);
+    let folder = fs::read_dir(place.home().join("evals")).unwrap().next().unwrap().unwrap().path();
+    let path = folder.join("trials.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    let (first, rest) = text.split_once('\n').unwrap();
+    fs::write(&path, format!("{first}\n{}", &rest[..rest.len() / 2])).unwrap();
+    let again = place.run(&[&run[..], &["--resume", "last"]].concat()).expect(0);
+    assert_eq!(lines(&again.stdout).len(), 2, "the second trial was done again: {}", again.stdout);
+    assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 2);
+    let other = [&run[..], &["--resume", "last", "--seed", "5"]].concat();
+    place.run(&other).expect(2).says("had other tasks, models or settings");
+}
+
+#[test]
+fn a_run_becomes_a_task() {
+    let place = Place::with(&[("a.txt", "one\n"), ("b.txt", "two\n")]);
+    let calls = [
+        ("read_file", json!({ "path": "a.txt" })),
+        ("edit_file", json!({ "path": "a.txt", "old": "one", "new": "1" })),
+        ("write_file", json!({ "path": "new.txt", "content": "x" })),
+        ("finish", json!({ "summary": "done" })),
+    ];
+    let script = place.script("s", &calls);
+    place.job(&script, &["--write", "a.txt", "--create", "new.txt"]).expect(0);
+    let outcome = place.run(&["eval", "from-run", "last", "--id", "mine"]).expect(0);
+    let task = Suite::parse(&outcome.stdout).unwrap().tasks.remove(0);
+    assert_eq!((task.id.as_str(), task.family.as_str()), ("mine", "own"));
+    assert_eq!(task.files["a.txt"], "one\n");
+    assert_eq!(task.files["b.txt"], "two\n");
+    let wanted: Vec<_> =
+        task.grade.files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    assert_eq!(wanted, [("a.txt", "1\n"), ("new.txt", "x\n")]);
+}
+
+#[track_caller]
+fn refused(args: &[&str], code: i32, says: &str) {
+    place().run(&[&["eval"], args].concat()).expect(code).says(says);
+}
+
+#[test]
+fn bad_suites_and_flags_are_named() {
+    refused(&["run", "/nonexistent"], 2, "cannot read /nonexistent");
+    refused(
+        &["run", "tasks ü.toml", "--family", "cooking"],
+        2,
+        "no task is of the family `cooking`",
+    );
+    refused(&["run", "tasks ü.toml", "tasks ü.toml"], 2, "two tasks are called `greeting-1`");
+    refused(&["run", "tasks ü.toml", "--vary", "seed"], 2, "--vary seed");
+    refused(&["run", "tasks ü.toml", "--gate", "x=off"], 2, "there is no gate `x`");
+    refused(&["run", "tasks ü.toml", "--repeat", "0"], 2, "0 is not in 1..=1000");
+    refused(&["show", "never"], 2, "there is no examination `never`");
+    refused(&["new", "tasks ü.toml"], 74, "cannot write tasks ü.toml");
+    refused(&["from-run", "last"], 2, "no run");
+}
+
+#[test]
+fn the_built_in_suite_has_twenty_tasks_of_each_family() {
+    let suite = Suite::parse(include_str!("../../suite/first.toml")).unwrap();
+    let families = suite.families();
+    assert!(families.len() >= 12, "{families:?}");
+    for family in families {
+        let count = suite.tasks.iter().filter(|task| task.family == family).count();
+        assert_eq!(count, 20, "{family}");
+    }
+}

@@ -1,0 +1,14 @@
+//! Examinations: a model does tasks whose right answer is known, and is counted.
+//!
+//! A task is a small repository, a contract and a grader that the model never sees. What a contract demands and what
+//! a grader demands are two things: a contract can hold while the wrong text was written.
+
+mod grade;
+mod score;
+mod suite;
+mod trial;
+
+pub use grade::{Fault, Files, grade};
+pub use score::{Count, FamilyScore, score};
+pub use suite::{Grader, Suite, SuiteError, Task, TaskEnd};
+pub use trial::Trial;
