@@ -13,6 +13,7 @@ pub mod eval;
 pub mod event;
 pub mod evidence;
 pub mod gates;
+pub mod known;
 pub mod memory;
 pub mod menu;
 pub mod ports;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::contract::Gate;
+use crate::known::Parts;
 use crate::tool::{Envelope, ToolSpec};
 
 /// More values than this are not spelt out in the grammar; the tool itself then refuses a wrong one.
@@ -19,10 +20,14 @@ pub enum Values {
     Text,
     /// A number from 1 to 999,999.
     Natural,
+    /// A number in one of these ranges, the last ones included.
+    Within(Vec<(u64, u64)>),
     /// Exactly one of these.
     OneOf(Vec<String>),
     /// Nothing, or a piece of this text that occurs in it exactly once.
     PieceOf(String),
+    /// Nothing, or a piece that occurs in the whole text exactly once and that was seen.
+    PieceIn(Parts),
     /// Any text but what this argument says, which stands before it.
     OtherThan(&'static str),
 }
@@ -103,6 +108,11 @@ impl Values {
         match self {
             Self::Text => text.is_some(),
             Self::Natural => value.as_u64().is_some_and(|number| (1..=999_999).contains(&number)),
+            Self::Within(ranges) => {
+                let is_in =
+                    |number| ranges.iter().any(|(low, high)| (*low..=*high).contains(&number));
+                value.as_u64().is_some_and(is_in)
+            }
             Self::OneOf(choices) => {
                 text.is_some_and(|text| choices.iter().any(|choice| choice == text))
             }
@@ -111,6 +121,7 @@ impl Values {
             Self::PieceOf(whole) => {
                 text.is_some_and(|text| text.is_empty() || whole.matches(text).count() == 1)
             }
+            Self::PieceIn(parts) => text.is_some_and(|text| text.is_empty() || parts.shows(text)),
         }
     }
 }
@@ -181,6 +192,10 @@ impl Rules {
         let binding = match &argument.values {
             Values::Text => None,
             Values::Natural => return json::natural(&mut self.grammar),
+            Values::Within(ranges) => {
+                let range = |(low, high): &(u64, u64)| json::natural_between(*low, *high);
+                return Expr::Any(ranges.iter().filter_map(range).collect());
+            }
             Values::OneOf(choices) if choices.len() > MAX_CHOICES => {
                 (choices.len() <= MAX_NAMES).then(|| Binding::one_of(choices))
             }
@@ -190,6 +205,10 @@ impl Rules {
             }
             Values::PieceOf(text) => {
                 (text.len() <= MAX_TEXT).then(|| Binding::piece_or_empty(text.as_str()))
+            }
+            Values::PieceIn(parts) => {
+                let seen = parts.seen().iter().map(|part| (part.start, part.end));
+                (parts.text().len() <= MAX_TEXT).then(|| Binding::piece_in(parts.text(), seen))
             }
             Values::OtherThan(other) => {
                 let is_bound = self.bindings.get(&rule(other)).is_some();

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use chargehand_grammar::Bindings;
+
 use crate::contract::Check;
 use crate::event::Event;
 use crate::evidence::CheckRun;
@@ -142,6 +144,9 @@ pub enum ModelError {
 pub trait Watch {
     /// Takes note of what happened.
     fn see(&mut self, event: &Event);
+
+    /// Takes note of what the next call is held to: a grammar, and what its rules are bound to.
+    fn hold(&mut self, _gbnf: &str, _bindings: &Bindings) {}
 
     /// Returns a reason to stop, such as Ctrl-C or the time limit. Asked often.
     fn stop(&mut self) -> Option<Stop>;

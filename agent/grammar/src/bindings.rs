@@ -71,6 +71,13 @@ pub enum Binding {
     Piece(Arc<str>),
     /// The same, or the empty string.
     PieceOrEmpty(Arc<str>),
+    /// The same, and the piece lies in one of some parts of the text: those that somebody has read.
+    PieceIn {
+        /// The whole text.
+        text: Arc<str>,
+        /// The parts, each from a byte to another, in ascending order, with something between them.
+        parts: Vec<(usize, usize)>,
+    },
     /// One of these, as a JSON string.
     OneOf(Vec<String>),
     /// Any JSON string whose value has none of these words in it, and no word the empty one.
@@ -106,6 +113,14 @@ impl Binding {
     /// Returns [`Binding::PieceOrEmpty`].
     pub fn piece_or_empty(text: impl Into<Arc<str>>) -> Self {
         Self::PieceOrEmpty(text.into())
+    }
+
+    /// Returns [`Binding::PieceIn`].
+    pub fn piece_in(
+        text: impl Into<Arc<str>>,
+        parts: impl IntoIterator<Item = (usize, usize)>,
+    ) -> Self {
+        Self::PieceIn { text: text.into(), parts: parts.into_iter().collect() }
     }
 
     /// Returns [`Binding::OneOf`].
@@ -154,6 +169,7 @@ impl Binding {
             Self::By { rule, .. } | Self::OtherThanSaid { rule } => Some(rule),
             Self::Piece(_)
             | Self::PieceOrEmpty(_)
+            | Self::PieceIn { .. }
             | Self::OneOf(_)
             | Self::Without(_)
             | Self::WithoutInAnyCase(_)
@@ -200,6 +216,11 @@ impl Bindings {
     /// Returns all bindings in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Binding)> {
         self.by_name.iter().map(|(name, binding)| (name.as_str(), binding))
+    }
+
+    /// Returns the digests of all bindings, in the order of their names.
+    pub fn digests(&self) -> impl Iterator<Item = (&str, String)> {
+        self.iter().map(|(name, binding)| (name, binding.digest()))
     }
 
     /// Returns whether there is none.

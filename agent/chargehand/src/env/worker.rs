@@ -199,6 +199,7 @@ impl Model for ModelWorker {
     ) -> Result<Reply, ModelError> {
         let envelope = self.loaded.model.envelope.clone();
         let (grammar, bindings) = request.menu.grammar(&envelope);
+        watch.hold(&grammar, &bindings);
         let ask = Ask {
             chat: self.chat(request),
             grammar: Some(grammar),

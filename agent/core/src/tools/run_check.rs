@@ -17,8 +17,8 @@ pub(super) const TOOL: Tool = Tool {
     run,
 };
 
-fn subjects(state: &State<'_>) -> Subjects {
-    Subjects::These(state.contract.checks.iter().map(|check| check.name.clone()).collect())
+fn subjects<'s>(state: &'s State<'s>) -> Subjects<'s> {
+    Subjects::names(state.contract.checks.iter().map(|check| check.name.as_str()))
 }
 
 fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {

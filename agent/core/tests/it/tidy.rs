@@ -39,7 +39,7 @@ const ROOMS: &[Room] = &[
         imports: &["chargehand-grammar"],
         layers: &[
             &["bytes", "rel_path", "tool"],
-            &["change", "contract", "memory", "transcript"],
+            &["change", "contract", "known", "memory", "transcript"],
             &["evidence", "menu", "state"],
             &["event", "gates", "prompt"],
             &["ports"],

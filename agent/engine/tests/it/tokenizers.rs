@@ -63,7 +63,7 @@ fn check(name: &str, pieces: [&str; 3]) {
 fn talk(engine: &Engine<'_>, envelope: &Envelope) -> u32 {
     let contract = Contract::parse(CONTRACT).unwrap();
     let files: Vec<RelPath> = FILES.iter().map(|path| RelPath::parse(path).unwrap()).collect();
-    let state = State::new(&contract, files);
+    let state = State::new(&contract, files, &[]);
     let menu = tools::menu(&state);
     let (grammar, bindings) = menu.grammar(envelope);
     let mut messages = prompt::opening(&contract, &state.files, None);
@@ -134,8 +134,12 @@ fn is_one_of(value: &Value, values: &Values) -> bool {
     match values {
         Values::Text => value.is_string(),
         Values::Natural => value.as_u64().is_some_and(|number| (1..=999_999).contains(&number)),
+        Values::Within(ranges) => value.as_u64().is_some_and(|number| {
+            ranges.iter().any(|(low, high)| (*low..=*high).contains(&number))
+        }),
         Values::OneOf(choices) => choices.iter().any(|choice| value == choice),
         Values::OtherThan(_) => value.is_string(),
+        Values::PieceIn(parts) => value.as_str().is_some_and(|piece| !parts.hides(piece)),
         Values::PieceOf(text) => value.as_str().is_some_and(|piece| text.contains(piece)),
     }
 }

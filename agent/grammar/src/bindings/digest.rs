@@ -24,6 +24,12 @@ impl Binding {
         match self {
             Self::Piece(text) => all(hash, "piece", [text.as_bytes()]),
             Self::PieceOrEmpty(text) => all(hash, "piece-or-empty", [text.as_bytes()]),
+            Self::PieceIn { text, parts } => {
+                let parts = parts.iter().map(|(from, to)| format!("{from}-{to}"));
+                let parts: Vec<String> = parts.collect();
+                let parts = parts.iter().map(String::as_bytes);
+                all(hash, "piece-in", std::iter::once(text.as_bytes()).chain(parts));
+            }
             Self::OneOf(names) => all(hash, "one-of", names.iter().map(String::as_bytes)),
             Self::Without(words) => all(hash, "without", words.iter().map(String::as_bytes)),
             Self::WithoutInAnyCase(words) => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::contexts::{NOTHING, Slot};
 use super::emit::place_of;
 use super::error::{BindingProblem, CompileError};
-use super::native::Words;
+use super::native::{Pieces, Words};
 use super::order;
 use super::places::Place;
 use super::program::RuleId;
@@ -18,7 +18,7 @@ use crate::json;
 /// A binding as it is written into a program.
 #[derive(Debug)]
 pub(super) enum Ready {
-    Piece(Arc<str>, bool),
+    Piece(Arc<Pieces>),
     Without(Words),
     /// Names as JSON strings, sorted, each with its number.
     Names(Vec<(String, u32)>),
@@ -181,8 +181,9 @@ impl Making<'_> {
     fn ready(&self, binding: &Binding) -> Result<Ready, CompileError> {
         Ok(match binding {
             Binding::Piece(text) if text.is_empty() => return self.fail(BindingProblem::Empty),
-            Binding::Piece(text) => Ready::Piece(self.text(text)?, false),
-            Binding::PieceOrEmpty(text) => Ready::Piece(self.text(text)?, true),
+            Binding::Piece(text) => self.piece(text, false, None)?,
+            Binding::PieceOrEmpty(text) => self.piece(text, true, None)?,
+            Binding::PieceIn { text, parts } => self.piece(text, true, Some(parts))?,
             Binding::OneOf(names) => self.names(names)?,
             Binding::Without(words) => self.without(Words::AsTheyAre(words::as_they_are(words)))?,
             Binding::WithoutInAnyCase(words) => match words::in_any_case(words) {
@@ -196,9 +197,23 @@ impl Making<'_> {
         })
     }
 
-    fn text(&self, text: &Arc<str>) -> Result<Arc<str>, CompileError> {
+    fn piece(
+        &self,
+        text: &Arc<str>,
+        or_empty: bool,
+        parts: Option<&Vec<(usize, usize)>>,
+    ) -> Result<Ready, CompileError> {
         self.at_most("bytes of text", text.len(), MAX_TEXT)?;
-        Ok(Arc::clone(text))
+        let mut behind = 0;
+        for (at, (from, to)) in parts.into_iter().flatten().copied().enumerate() {
+            let is_next = (at == 0 || behind < from) && from < to;
+            if !is_next || text.get(from..to).is_none() {
+                return self.fail(BindingProblem::Part { from, to });
+            }
+            behind = to;
+        }
+        let (text, parts) = (Arc::clone(text), parts.cloned());
+        Ok(Ready::Piece(Arc::new(Pieces { text, or_empty, parts })))
     }
 
     fn names(&self, names: &[String]) -> Result<Ready, CompileError> {
@@ -322,9 +337,12 @@ fn needed(binding: &Binding) -> Vec<&str> {
 /// Returns whether what a binding says can be kept for later rules.
 fn can_be_kept(binding: &Binding) -> bool {
     match binding {
-        Binding::OneOf(_) | Binding::Piece(_) | Binding::PieceOrEmpty(_) => true,
+        Binding::OneOf(_)
+        | Binding::Piece(_)
+        | Binding::PieceOrEmpty(_)
+        | Binding::PieceIn { .. } => true,
         Binding::By { each, .. } => each.iter().all(|(_, binding)| match binding {
-            Binding::Piece(_) | Binding::PieceOrEmpty(_) => true,
+            Binding::Piece(_) | Binding::PieceOrEmpty(_) | Binding::PieceIn { .. } => true,
             Binding::OneOf(_)
             | Binding::By { .. }
             | Binding::Without(_)

@@ -1,5 +1,7 @@
 //! Bindings as steps of a program.
 
+use std::sync::Arc;
+
 use super::bind::Ready;
 use super::bound::{Bind, Branches};
 use super::choice::Alternative;
@@ -42,12 +44,12 @@ impl<'g> Emitter<'g> {
         body: &'g Expr,
     ) -> Result<(), CompileError> {
         match ready {
-            Ready::Piece(text, or_empty) => {
+            Ready::Piece(pieces) => {
                 self.push(Op::Byte(b'"'))?;
                 if let Some(slot) = slot {
                     self.bind(Bind::Saying(slot))?;
                 }
-                self.native(Recipe::Piece(text.clone(), *or_empty))
+                self.native(Recipe::Piece(Arc::clone(pieces)))
             }
             Ready::Without(words) => {
                 self.push(Op::Byte(b'"'))?;

@@ -146,6 +146,14 @@ pub enum BindingProblem {
         /// The rule that must come first.
         needs: String,
     },
+    /// Its parts are none of its text.
+    #[error("of which {from} to {to} is no part of whole characters behind the one before it")]
+    Part {
+        /// The first byte.
+        from: usize,
+        /// The byte behind the last one.
+        to: usize,
+    },
     /// It has nothing for a name.
     #[error("which has nothing for the name {0:?}")]
     NoBranch(String),

@@ -21,10 +21,20 @@ const FIRST: Position = 1 << 31;
 /// What a native automaton is made of.
 #[derive(Debug)]
 pub(super) enum Recipe {
-    /// A piece of a text, and whether it may be empty.
-    Piece(Arc<str>, bool),
+    /// A piece of a text.
+    Piece(Arc<Pieces>),
     /// No word of these, and where any string goes on in the program.
     Without(Words, Position),
+}
+
+/// A text of which a piece is said.
+#[derive(Debug)]
+pub(super) struct Pieces {
+    pub(super) text: Arc<str>,
+    /// Whether the piece may be empty.
+    pub(super) or_empty: bool,
+    /// The parts of the text, from one byte to another, in which it lies; nothing where that does not matter.
+    pub(super) parts: Option<Vec<(usize, usize)>>,
 }
 
 /// Words that must not be said.
@@ -123,8 +133,8 @@ impl Natives {
     pub(super) fn least_distances(&self) -> Vec<u32> {
         let least = |(recipe, _): &(Recipe, Position)| match recipe {
             // A character and the quote.
-            Recipe::Piece(_, false) => 2,
-            Recipe::Piece(_, true) | Recipe::Without(..) => 1,
+            Recipe::Piece(pieces) => 2 - u32::from(pieces.or_empty),
+            Recipe::Without(..) => 1,
         };
         self.recipes.iter().map(least).collect()
     }
@@ -169,7 +179,7 @@ impl Made {
 impl Automaton {
     fn new(recipe: &Recipe) -> Self {
         match recipe {
-            Recipe::Piece(text, or_empty) => Self::Piece(Arc::new(Piece::new(text, *or_empty))),
+            Recipe::Piece(pieces) => Self::Piece(Arc::new(Piece::new(pieces))),
             Recipe::Without(words, inside) => Self::Without(Arc::new(Without::new(words, *inside))),
         }
     }

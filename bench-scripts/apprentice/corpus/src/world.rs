@@ -113,8 +113,9 @@ impl Task {
     pub fn play(&self) -> Option<Vec<Message>> {
         let contract = Contract::from_file(self.contract.clone()).ok()?;
         let mut env = MapWorkspace { files: self.files.clone(), complaint: self.complaint.clone() };
-        let mut state = State::new(&contract, env.files().ok()?);
-        let mut messages = prompt::opening(&contract, &state.files, None);
+        let files = env.files().ok()?;
+        let mut messages = prompt::opening(&contract, &files, None);
+        let mut state = State::new(&contract, files, &[]);
         for (at, (tool, arguments)) in self.calls.iter().enumerate() {
             let call = call(tool, arguments);
             assert_on_menu(&state, &call);
@@ -151,7 +152,8 @@ fn assert_on_menu(state: &State<'_>, call: &ToolCall) {
             said.map_or(argument.optional, |said| match &argument.values {
                 Values::OneOf(choices) => choices.iter().any(|choice| choice == said),
                 Values::PieceOf(text) => said.is_empty() || text.matches(said).count() == 1,
-                Values::Text | Values::Natural | Values::OtherThan(_) => true,
+                Values::PieceIn(parts) => said.is_empty() || parts.shows(said),
+                Values::Text | Values::Natural | Values::Within(_) | Values::OtherThan(_) => true,
             })
         })
     });
