@@ -26,6 +26,10 @@ use crate::vocab::Vocab;
 /// Any text of whole characters, without control tokens.
 pub(crate) const ANYTHING: &str = "root ::= .*";
 
+/// What our matcher may count in memory: the tree of a file of 1 MiB and the states of a long answer. The plan has
+/// twice as much, because lists grow by doubling.
+pub(crate) const MEMORY: usize = 128 << 20;
+
 /// Why there is no constraint, or no next token under it.
 #[derive(Debug, Error)]
 pub enum ConstraintError {
@@ -120,6 +124,16 @@ pub trait Matcher: Debug {
     /// As for [`Matcher::mask`].
     fn steer(&mut self, token: TokenId, _left: usize) -> Result<Option<TokenId>, ConstraintError> {
         Ok(Some(token))
+    }
+
+    /// Returns whether `token` may be said as it is when `left` tokens may be, this one included. If so it must be
+    /// said; if not, nothing is changed by having asked.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Matcher::mask`].
+    fn takes(&mut self, token: TokenId, left: usize) -> Result<bool, ConstraintError> {
+        Ok(left > 0 && self.allows(token)?)
     }
 
     /// Returns the bytes that must follow, as far as the matcher knows.

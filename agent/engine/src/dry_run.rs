@@ -11,9 +11,12 @@ use chargehand_core::memory::{Footprint, HOST, LoadOptions, Row};
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::constraint;
 use crate::engine::{Backend, EngineError, OUTPUTS, context_params, kv_type, n_ctx, threads};
 use crate::ffi::{self, ModelSettings, ShimError, SimulatedContext};
 use crate::gguf::{self, GgufError};
+use crate::guess::guess_bytes;
+use crate::vocab::Vocab;
 
 /// Why a footprint is not known.
 #[derive(Debug, Error)]
@@ -52,6 +55,9 @@ const DEVICE_OVERHEAD: Bytes = Bytes::mib(768);
 /// where the system does not say what a process takes. Fitted to eight models of 50k to 262k tokens.
 const TOKEN_OVERHEAD: u64 = 260;
 const BASE_OVERHEAD: Bytes = Bytes::mib(8);
+
+/// What llama.cpp keeps of a token that may be chosen: its number, its logit, its probability.
+const CANDIDATE: usize = 12;
 
 /// ggml's number of a discrete GPU.
 const DEVICE_GPU: i64 = 1;
@@ -118,7 +124,19 @@ fn rows(backend: &Backend, options: &LoadOptions) -> Result<Vec<Row>, DryRunErro
     let outputs = u64::from(OUTPUTS.min(options.n_batch).max(1));
     rows.push(row(HOST, "logits", Bytes(tokens.saturating_mul(4 * outputs))));
     rows.push(row(HOST, "vocabulary and metadata", overhead));
+    rows.extend(grammar(&Vocab::of(&model).map_err(EngineError::from)?, n_ctx));
     Ok(rows)
+}
+
+/// Returns what grammars, the choice of tokens and guesses take besides llama.cpp, at most.
+fn grammar(vocab: &Vocab, n_ctx: u32) -> [Row; 3] {
+    // While the trees of the tokens are made, what they are made of is there too.
+    let trees = 2 * vocab.vocabulary.memory_bytes();
+    // Lists grow by doubling; the candidates of a token are one.
+    let matcher = 2 * (constraint::MEMORY + vocab.len() * CANDIDATE);
+    let guesses = guess_bytes(usize::try_from(n_ctx).unwrap_or(usize::MAX));
+    let row = |what, bytes: usize| row(HOST, what, Bytes(bytes as u64));
+    [row("tokens of grammars", trees), row("matcher", matcher), row("guesses", guesses)]
 }
 
 /// Returns the larger of what a batch and a single token need.

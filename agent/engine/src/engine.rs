@@ -16,12 +16,14 @@ use thiserror::Error;
 
 use crate::ffi;
 use crate::gguf::{self, GgufError};
+use crate::guess::MOST;
 use crate::log::Complaints;
 use crate::template::{ChatTemplate, Source, TemplateError};
 use crate::vocab::Vocab;
 
 /// So many tokens of a batch can have logits: the last one that was said and those that are guessed behind it.
 pub(crate) const OUTPUTS: u32 = 16;
+const _: () = assert!(OUTPUTS as usize == 1 + MOST);
 
 /// Proof that llama.cpp is initialised in this process. There can be one at a time.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ pub mod dry_run;
 pub mod engine;
 mod ffi;
 pub mod gguf;
+mod guess;
 pub mod lab;
 mod log;
 mod output;

@@ -270,7 +270,9 @@ fn session_failure(error: SessionError) -> Failure {
             Failure::PromptTooLong { prompt: count(prompt), n_ctx: count(n_ctx) }
         }
         SessionError::Constraint(_) => Failure::Grammar { reason },
-        SessionError::EmptyPrompt | SessionError::Decode { .. } => Failure::Evaluation { reason },
+        SessionError::EmptyPrompt | SessionError::Logits(_) | SessionError::Decode { .. } => {
+            Failure::Evaluation { reason }
+        }
     }
 }
 

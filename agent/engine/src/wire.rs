@@ -194,7 +194,7 @@ pub enum Failure {
         /// In words.
         reason: String,
     },
-    /// llama.cpp did not evaluate.
+    /// llama.cpp did not evaluate, or computed what is no number.
     #[error("{reason}")]
     Evaluation {
         /// In words.

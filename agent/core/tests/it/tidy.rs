@@ -52,7 +52,7 @@ const ROOMS: &[Room] = &[
         folder: "agent/engine",
         imports: &["chargehand-grammar", "chargehand-core", "llama-sys", "llama-cpp-2"],
         layers: &[
-            &["ffi", "gguf", "log", "output", "sampler"],
+            &["ffi", "gguf", "guess", "log", "output", "sampler"],
             &["template", "vocab"],
             &["constraint", "engine", "prompt"],
             &["dry_run", "lab", "session"],

@@ -23,7 +23,7 @@ fn a_dry_run_counts_everything() {
     assert!(bytes(&small, "weights") >= weights, "{small:?}");
     assert_eq!(Bytes(bytes(&small, "context").0 * 2), bytes(&large, "context"));
     assert_eq!(bytes(&small, "weights"), bytes(&large, "weights"));
-    for what in ["compute", "logits", "scratch"] {
+    for what in ["compute", "logits", "scratch", "tokens of grammars", "matcher", "guesses"] {
         assert!(bytes(&small, what) > Bytes(0), "{what}: {small:?}");
     }
     assert!(small.rows.iter().all(|row| row.pool == HOST));

@@ -9,6 +9,7 @@ mod gbnf_parse;
 mod hostile;
 mod json;
 mod matcher;
+mod memory;
 mod piece;
 mod sample;
 mod schema;
