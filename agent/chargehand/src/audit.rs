@@ -156,6 +156,7 @@ impl Log {
         match event {
             Event::Tokens { .. } => Ok(()),
             Event::TurnStarted { .. }
+            | Event::Reasoned { .. }
             | Event::Called { .. }
             | Event::Malformed { .. }
             | Event::Observed { .. }

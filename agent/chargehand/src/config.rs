@@ -146,6 +146,8 @@ pub struct SamplingConfig {
     pub forced: Option<bool>,
     /// Under a grammar, text that repeats is guessed and evaluated in one go.
     pub drafts: Option<bool>,
+    /// Tokens of reasoning before a call, of a model that knows how; 0 for none.
+    pub reasoning: Option<u32>,
 }
 
 impl UserConfig {

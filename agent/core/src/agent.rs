@@ -69,6 +69,10 @@ pub fn run(
         };
         // The count comes from a process that is not ours.
         spent.tokens = spent.tokens.saturating_add(reply.usage.predicted_n);
+        if let Some(text) = reply.reasoning {
+            watch.see(&Event::Reasoned { turn, text: text.clone() });
+            transcript.push(Message::Reasoned(text));
+        }
         match reply.answer {
             Answer::Call(call) => {
                 watch.see(&Event::Called { turn, call: call.clone(), usage: reply.usage });

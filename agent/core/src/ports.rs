@@ -90,6 +90,8 @@ pub struct Request<'a> {
 /// What a worker answered.
 #[derive(Debug)]
 pub struct Reply {
+    /// What was thought before, if it was asked for.
+    pub reasoning: Option<String>,
     /// The call, or why the text was none.
     pub answer: Answer,
     /// What it cost.

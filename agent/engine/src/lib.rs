@@ -17,6 +17,7 @@ mod log;
 mod output;
 pub mod probe;
 mod prompt;
+pub mod reply;
 pub mod sampler;
 pub mod serve;
 pub mod session;

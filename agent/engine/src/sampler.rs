@@ -45,6 +45,8 @@ pub struct Sampling {
     /// Under a grammar, text that repeats is guessed and evaluated in one go. Each token is chosen from the model's
     /// own logits all the same; they agree up to the rounding of kernels for larger batches.
     pub drafts: bool,
+    /// So many tokens of reasoning may come before a call, of a model whose template knows of any; 0 for none.
+    pub reasoning: u32,
 }
 
 impl Default for Sampling {
@@ -58,6 +60,7 @@ impl Default for Sampling {
             matcher: MatcherKind::default(),
             forced: true,
             drafts: true,
+            reasoning: 0,
         }
     }
 }

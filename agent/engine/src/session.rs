@@ -70,6 +70,13 @@ pub enum Progress {
         /// Tokens in all.
         total: usize,
     },
+    /// Text was generated since the last time, before the answer.
+    Reasoning {
+        /// The text.
+        text: String,
+        /// Tokens generated so far.
+        count: u64,
+    },
     /// Text was generated since the last time.
     Text {
         /// The text.

@@ -10,7 +10,8 @@
 //!
 //! Strings have one spelling under a binding, that of [`json::quote`](crate::json::quote): no value is lost by it,
 //! and no escape is a way around. Some bindings need what an earlier argument of the same rule said:
-//! [`Binding::By`] and [`Binding::OtherThanSaid`].
+//! [`Binding::By`] and [`Binding::OtherThanSaid`]. Where values stand as they are, between tags and without escapes,
+//! bindings go into [`Binding::Raw`].
 //!
 //! ```
 //! use std::sync::Arc;
@@ -55,6 +56,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use crate::json;
 
 /// The longest text of which a piece may be bound, in bytes. Its automaton takes up to 40 bytes a byte of text.
 pub const MAX_TEXT: usize = 1 << 20;
@@ -101,6 +104,15 @@ pub enum Binding {
     OtherThanSaid {
         /// The rule whose value it must not be.
         rule: String,
+    },
+    /// The same values as they are instead of as JSON strings, and behind each the text that ends it. This is for
+    /// pieces, names and other texts than one, and no piece or name can have what would end it too early: see
+    /// [`raw::fits`](crate::raw::fits) and [`raw::pieces_fit`](crate::raw::pieces_fit).
+    Raw {
+        /// What stands behind a value.
+        end: String,
+        /// Which values there are.
+        of: Box<Binding>,
     },
 }
 
@@ -162,11 +174,18 @@ impl Binding {
         Self::OtherThanSaid { rule: rule.into() }
     }
 
+    /// Returns [`Binding::Raw`].
+    #[must_use]
+    pub fn raw(self, end: impl Into<String>) -> Self {
+        Self::Raw { end: end.into(), of: Box::new(self) }
+    }
+
     /// Returns the rule whose value this one needs.
     #[must_use]
     pub fn needs(&self) -> Option<&str> {
         match self {
             Self::By { rule, .. } | Self::OtherThanSaid { rule } => Some(rule),
+            Self::Raw { of, .. } => of.needs(),
             Self::Piece(_)
             | Self::PieceOrEmpty(_)
             | Self::PieceIn { .. }
@@ -175,6 +194,42 @@ impl Binding {
             | Self::WithoutInAnyCase(_)
             | Self::OtherThan(_)
             | Self::Not(_) => None,
+        }
+    }
+
+    /// Returns the binding without [`Binding::Raw`], and how its values are spelt.
+    pub(crate) fn spelt(&self) -> (&Self, Spelling<'_>) {
+        match self {
+            Self::Raw { end, of } => (of, Spelling::Raw(end)),
+            Self::Piece(_)
+            | Self::PieceIn { .. }
+            | Self::PieceOrEmpty(_)
+            | Self::OneOf(_)
+            | Self::Without(_)
+            | Self::WithoutInAnyCase(_)
+            | Self::OtherThan(_)
+            | Self::Not(_)
+            | Self::By { .. }
+            | Self::OtherThanSaid { .. } => (self, Spelling::Json),
+        }
+    }
+}
+
+/// How a value is spelt.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Spelling<'b> {
+    /// As a JSON string.
+    Json,
+    /// As it is, with this text behind it.
+    Raw(&'b str),
+}
+
+impl Spelling<'_> {
+    /// Returns a value as it is said.
+    pub(crate) fn of(self, value: &str) -> String {
+        match self {
+            Self::Json => json::quote(value),
+            Self::Raw(end) => [value, end].concat(),
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod json;
 pub mod limits;
 pub mod matcher;
 pub mod piece;
+pub mod raw;
 pub mod sample;
 pub mod schema;
 pub mod vocabulary;

@@ -51,6 +51,7 @@ mod forbidden;
 mod include;
 mod inside;
 mod kept;
+mod making;
 mod mask;
 mod native;
 mod order;

@@ -34,6 +34,9 @@ pub(super) struct ModelArgs {
     /// The same seed gives the same tokens
     #[arg(long, value_name = "N")]
     seed: Option<u32>,
+    /// Tokens of reasoning before each call, of a model that knows how; 0 for none
+    #[arg(long, value_name = "N")]
+    reasoning: Option<u32>,
     /// Sets a key of config.toml for this run, with the value in TOML
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) config: Vec<String>,
@@ -63,7 +66,8 @@ impl ModelArgs {
 
     /// Returns whether a flag says how the model is to be used.
     pub(super) fn is_tuned(&self) -> bool {
-        self.ctx.is_some() || self.temperature.is_some() || self.seed.is_some()
+        let Self { ctx, temperature, seed, reasoning, .. } = self;
+        ctx.is_some() || temperature.is_some() || seed.is_some() || reasoning.is_some()
     }
 
     /// Returns how tokens are picked.
@@ -78,6 +82,7 @@ impl ModelArgs {
             matcher: set.matcher.unwrap_or(default.matcher),
             forced: set.forced.unwrap_or(default.forced),
             drafts: set.drafts.unwrap_or(default.drafts),
+            reasoning: self.reasoning.or(set.reasoning).unwrap_or(default.reasoning),
         }
     }
 }

@@ -114,6 +114,7 @@ fn ends_turn(event: &Event) -> bool {
         Event::Observed { .. } | Event::Malformed { .. } | Event::Stopped { .. } => true,
         Event::TurnStarted { .. }
         | Event::Tokens { .. }
+        | Event::Reasoned { .. }
         | Event::Called { .. }
         | Event::Checked { .. }
         | Event::WorkerRestarted { .. } => false,
@@ -123,6 +124,7 @@ fn ends_turn(event: &Event) -> bool {
 fn turn_of(event: &Event) -> Option<u32> {
     match event {
         Event::TurnStarted { turn, .. }
+        | Event::Reasoned { turn, .. }
         | Event::Called { turn, .. }
         | Event::Malformed { turn, .. }
         | Event::Observed { turn, .. } => Some(*turn),
@@ -136,6 +138,7 @@ fn turn_of(event: &Event) -> Option<u32> {
 fn count_on(mut event: Event, before: u32) -> Event {
     match &mut event {
         Event::TurnStarted { turn, .. }
+        | Event::Reasoned { turn, .. }
         | Event::Called { turn, .. }
         | Event::Malformed { turn, .. }
         | Event::Observed { turn, .. } => *turn += before,

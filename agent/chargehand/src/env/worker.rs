@@ -211,8 +211,9 @@ impl Model for ModelWorker {
             let lost = match self.ask(&ask, watch) {
                 Ok(answer) => {
                     let usage = usage(&answer.timings);
-                    let answer = read(&answer, &envelope, request.max_tokens)?;
-                    return Ok(Reply { answer, usage });
+                    let reasoning = answer.reasoning.clone();
+                    let answer = read(&answer, &envelope, request)?;
+                    return Ok(Reply { reasoning, answer, usage });
                 }
                 Err(lost) => lost,
             };
@@ -237,10 +238,15 @@ impl Model for ModelWorker {
 }
 
 /// Reads an answer as a call. One that broke off is never read as a call.
-fn read(answer: &wire::Answer, envelope: &Envelope, max_tokens: u32) -> Result<Answer, ModelError> {
+fn read(
+    answer: &wire::Answer,
+    envelope: &Envelope,
+    request: &Request<'_>,
+) -> Result<Answer, ModelError> {
+    let (tools, max_tokens) = (&request.menu.specs, request.max_tokens);
     let malformed = |reason: String| Ok(Answer::Malformed { text: answer.text.clone(), reason });
     match answer.ending {
-        Ending::Complete => match envelope.parse(&answer.text) {
+        Ending::Complete => match envelope.parse(&answer.text, tools) {
             Ok(call) => Ok(Answer::Call(call)),
             Err(err) => malformed(err.to_string()),
         },
@@ -266,14 +272,11 @@ fn usage(timings: &Timings) -> Usage {
 
 /// Describes the tools to a model whose template does not, and a call as its grammar has it.
 fn describe(tools: &[ToolSpec], envelope: &Envelope) -> String {
-    let Envelope { before, between, after, .. } = envelope;
     let line = |tool: &ToolSpec| {
         format!("\n{}: {} Arguments: {}", tool.name, tool.description, tool.parameters)
     };
     let lines: String = tools.iter().map(line).collect();
-    format!(
-        "\n\nAnswer with one call and nothing else, as {before}NAME{between}ARGUMENTS{after}\nThe tools:{lines}"
-    )
+    format!("\n\nAnswer with one call and nothing else, as {}\nThe tools:{lines}", envelope.form())
 }
 
 /// What a worker process does to itself at its start: it ends with its parent, it is the first to go when memory

@@ -239,6 +239,9 @@ impl<W: Write> View for Json<W> {
                 self.line(&json!({ "type": "turn.started", "turn": turn, "tools": tools, "gates": gates }));
             }
             Event::Tokens { .. } => {}
+            Event::Reasoned { text, .. } => {
+                self.completed(json!({ "type": "reasoning", "text": text }));
+            }
             Event::Called { call, usage, .. } => self.called(call, *usage),
             Event::Malformed { text, reason, usage, .. } => {
                 self.completed(json!({ "type": "error", "message": reason, "text": text }));

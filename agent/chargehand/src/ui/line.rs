@@ -106,7 +106,7 @@ impl Story {
                 self.verifying = false;
                 Vec::new()
             }
-            Event::Tokens { .. } => Vec::new(),
+            Event::Tokens { .. } | Event::Reasoned { .. } => Vec::new(),
             Event::Called { turn, call, usage } => {
                 self.pending = Some((*turn, Said::Call(call.clone()), *usage));
                 Vec::new()

@@ -83,7 +83,7 @@ impl Live {
             Event::Checked { run } => {
                 self.doing = format!("{} {}", short(&run.name), short(&run.end.to_string()));
             }
-            Event::Observed { .. } | Event::Stopped { .. } => {}
+            Event::Reasoned { .. } | Event::Observed { .. } | Event::Stopped { .. } => {}
         }
     }
 

@@ -42,6 +42,7 @@ fn a_worker_finishes() {
             Event::Observed { .. } => "observed",
             Event::Stopped { .. } => "stopped",
             Event::Tokens { .. }
+            | Event::Reasoned { .. }
             | Event::Malformed { .. }
             | Event::Checked { .. }
             | Event::WorkerRestarted { .. } => "other",
@@ -86,7 +87,11 @@ struct Parrot(fn() -> Answer, u64);
 
 impl Model for Parrot {
     fn next_call(&mut self, _: &Request<'_>, _: &mut dyn Watch) -> Result<Reply, ModelError> {
-        Ok(Reply { answer: (self.0)(), usage: Usage { predicted_n: self.1, ..Usage::default() } })
+        Ok(Reply {
+            reasoning: None,
+            answer: (self.0)(),
+            usage: Usage { predicted_n: self.1, ..Usage::default() },
+        })
     }
 }
 
@@ -132,7 +137,7 @@ impl Model for Spender {
     fn next_call(&mut self, ask: &Request<'_>, _: &mut dyn Watch) -> Result<Reply, ModelError> {
         self.1.push(ask.max_tokens);
         let usage = Usage { predicted_n: self.0[self.1.len() - 1], ..Usage::default() };
-        Ok(Reply { answer: prose(), usage })
+        Ok(Reply { reasoning: None, answer: prose(), usage })
     }
 }
 

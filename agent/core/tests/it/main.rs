@@ -5,6 +5,7 @@ mod agent;
 mod check;
 mod contract;
 mod eval;
+mod formats;
 mod gates;
 mod memory;
 mod menu;

@@ -27,7 +27,7 @@ const ROOMS: &[Room] = &[
         layers: &[
             &["limits"],
             &["gbnf", "vocabulary"],
-            &["json"],
+            &["json", "raw"],
             &["piece"],
             &["bindings"],
             &["matcher"],
@@ -56,7 +56,7 @@ const ROOMS: &[Room] = &[
             &["template", "vocab"],
             &["constraint", "engine", "prompt"],
             &["dry_run", "lab", "session"],
-            &["devices", "probe"],
+            &["devices", "probe", "reply"],
             &["wire"],
             &["client", "serve"],
         ],

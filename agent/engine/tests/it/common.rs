@@ -89,7 +89,7 @@ impl Notes {
     pub(crate) fn text(&self) -> String {
         let texts = self.seen.iter().filter_map(|progress| match progress {
             Progress::Text { text, .. } => Some(text.as_str()),
-            Progress::Prompt { .. } => None,
+            Progress::Prompt { .. } | Progress::Reasoning { .. } => None,
         });
         texts.collect()
     }

@@ -17,7 +17,7 @@ fn a_grammar_holds_at_any_temperature() {
         let temperature = if seed % 2 == 0 { 2.0 } else { 50.0 };
         let outcome = ask(&mut session, &prompt, &warm(Some(CALL), temperature, seed));
         assert_eq!(outcome.ending, Ending::Complete, "{seed}: {}", outcome.text);
-        let ToolCall { name, arguments, .. } = Envelope::plain().parse(&outcome.text).unwrap();
+        let ToolCall { name, arguments, .. } = Envelope::plain().parse(&outcome.text, &[]).unwrap();
         let path = arguments["path"].as_str().unwrap();
         assert_eq!(name, "read_file");
         assert!((1..=12).contains(&path.chars().count()), "{path:?}");

@@ -57,7 +57,7 @@ fn a_conversation_evaluates_only_what_is_new() {
         }
         let timings = outcome.timings;
         tokens = timings.cache_n + timings.prompt_n + timings.predicted_n - 1;
-        messages.push(Message::Call(Envelope::plain().parse(&outcome.text).unwrap()));
+        messages.push(Message::Call(Envelope::plain().parse(&outcome.text, &[]).unwrap()));
         let observed = chargehand_core::tool::Observation::done(format!("line {turn}"));
         messages.push(Message::Observed(observed));
     }

@@ -38,6 +38,10 @@ impl Binding {
             Self::OtherThan(text) => all(hash, "other-than", [text.as_bytes()]),
             Self::Not(texts) => all(hash, "not", texts.iter().map(Vec::as_slice)),
             Self::OtherThanSaid { rule } => all(hash, "other-than-said", [rule.as_bytes()]),
+            Self::Raw { end, of } => {
+                all(hash, "raw", [end.as_bytes()]);
+                of.feed(hash);
+            }
             Self::By { rule, each } => {
                 let names = each.iter().map(|(name, _)| name.as_bytes());
                 all(hash, "by", std::iter::once(rule.as_bytes()).chain(names));

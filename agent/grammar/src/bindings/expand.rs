@@ -6,7 +6,7 @@ use crate::{json, piece};
 
 impl Bindings {
     /// Returns a binding as a grammar without bindings, whose `root` is what may be said: exactly for pieces,
-    /// names and a text that must not be said.
+    /// names and a text that must not be said, and of raw values for names.
     ///
     /// Nothing comes back for a name that is not there, and for bindings that need more than their own data: what
     /// another rule said, or the rule's own text. The grammar of a piece has up to two rules a character.
@@ -26,6 +26,7 @@ impl Bindings {
                 Expr::one_of(quoted.iter().map(String::as_str))
             }
             Binding::OtherThan(text) => other_than(&mut grammar, text),
+            Binding::Raw { end, of } => return raw(end, of),
             Binding::PieceIn { .. }
             | Binding::Without(_)
             | Binding::WithoutInAnyCase(_)
@@ -73,6 +74,13 @@ fn renamed(expr: &Expr, name: &impl Fn(&str) -> String) -> Expr {
             expr.clone()
         }
     }
+}
+
+/// The same for values as they are: for names.
+fn raw(end: &str, of: &Binding) -> Option<Grammar> {
+    let Binding::OneOf(names) = of else { return None };
+    let names: Vec<String> = names.iter().map(|name| [name, end].concat()).collect();
+    Some(Grammar::new(Expr::one_of(names.iter().map(String::as_str))))
 }
 
 /// Adds rules for all strings but one: a rule for each of its characters, from which another one is the way out.

@@ -11,6 +11,7 @@ mod json;
 mod matcher;
 mod memory;
 mod piece;
+mod raw;
 mod sample;
 mod schema;
 mod schema_hostile;

@@ -91,6 +91,7 @@ fn sittings(lines: &[Line]) -> Vec<Sitting> {
             Some(Event::Observed { observation, .. }) => last.outcomes.push(observation.ok),
             Some(
                 Event::Tokens { .. }
+                | Event::Reasoned { .. }
                 | Event::Checked { .. }
                 | Event::WorkerRestarted { .. }
                 | Event::Stopped { .. },
@@ -187,7 +188,7 @@ impl Model for Player {
             }
             None => self.answers.next().unwrap_or(Answer::Nothing),
         };
-        Ok(Reply { answer, usage: Usage::default() })
+        Ok(Reply { reasoning: None, answer, usage: Usage::default() })
     }
 }
 
@@ -209,6 +210,7 @@ impl Watch for Witness<'_> {
                 self.differs = self.differs.or((!is_same).then_some(self.turn));
             }
             Event::Tokens { .. }
+            | Event::Reasoned { .. }
             | Event::Called { .. }
             | Event::Malformed { .. }
             | Event::Checked { .. }
