@@ -140,7 +140,9 @@ pub struct SamplingConfig {
     pub min_p: Option<f32>,
     /// The same seed gives the same tokens.
     pub seed: Option<u32>,
-    /// What holds the grammar of a turn against the tokens: `own`, `llama`, or `lockstep` for both.
+    /// What holds the grammar of a turn against the tokens: `own`, `llama` or `llguidance`; `lockstep` for ours and
+    /// llama.cpp's, `lockstep-llguidance` for ours and llguidance's.
+    #[serde(deserialize_with = "matcher")]
     pub matcher: Option<MatcherKind>,
     /// Text that the grammar leaves no choice about is said without asking the model.
     pub forced: Option<bool>,
@@ -184,6 +186,16 @@ impl UserConfig {
 fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(from)?;
     parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+fn matcher<'de, D: Deserializer<'de>>(from: D) -> Result<Option<MatcherKind>, D::Error> {
+    let kind = MatcherKind::deserialize(from)?;
+    if kind.is_built_in() {
+        return Ok(Some(kind));
+    }
+    Err(serde::de::Error::custom(
+        "llguidance is not in this build: it takes the feature `llguidance`",
+    ))
 }
 
 /// For reading, and a pipe is not waited for.
@@ -316,5 +328,21 @@ mod tests {
         overrides(&["contxt=1"], Err("--config contxt=1: unknown field `contxt`"));
         overrides(&["ctx=x"], Err("--config ctx=x: invalid type"));
         overrides(&["ctx"], Err("key=value"));
+    }
+
+    #[test]
+    fn a_matcher_that_is_not_built_in_is_an_error() {
+        let with = |kind| {
+            let sampling = SamplingConfig { matcher: Some(kind), ..SamplingConfig::default() };
+            Ok(UserConfig { sampling, ..UserConfig::default() })
+        };
+        overrides(&["sampling.matcher=lockstep"], with(MatcherKind::Lockstep));
+        overrides(&["sampling.matcher=lockstep-llama"], with(MatcherKind::Lockstep));
+        let peer = ("llguidance", MatcherKind::Llguidance);
+        for (name, kind) in [peer, ("lockstep-llguidance", MatcherKind::LockstepLlguidance)] {
+            let refused = Err("llguidance is not in this build: it takes the feature `llguidance`");
+            let expect = if kind.is_built_in() { with(kind) } else { refused };
+            overrides(&[&format!("sampling.matcher={name}")], expect);
+        }
     }
 }

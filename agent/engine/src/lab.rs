@@ -171,7 +171,10 @@ impl From<ConstraintError> for Failure {
         match error {
             ConstraintError::Refused(_) => Self::Grammar(words),
             ConstraintError::RefusedByLlama(..) => Self::GrammarOfLlama(words),
-            ConstraintError::Match(_)
+            ConstraintError::Untranslated(_)
+            | ConstraintError::Llguidance(_)
+            | ConstraintError::NotBuilt
+            | ConstraintError::Match(_)
             | ConstraintError::DeadEnd(_)
             | ConstraintError::Broken(_)
             | ConstraintError::Differ { .. } => Self::Match(words),

@@ -15,6 +15,8 @@ mod guess;
 pub mod lab;
 mod log;
 mod output;
+#[cfg(feature = "llguidance")]
+mod peer;
 pub mod probe;
 mod prompt;
 pub mod reply;

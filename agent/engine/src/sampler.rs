@@ -20,8 +20,25 @@ pub enum MatcherKind {
     Own,
     /// llama.cpp's grammar sampler: the reference, milliseconds a mask on a large vocabulary.
     Llama,
-    /// Both, token by token; where they differ the generation fails and names the token. Slow.
+    /// llguidance: an opinion from elsewhere. It refuses bindings and tokens by name, and takes its time where a
+    /// grammar is recursive.
+    Llguidance,
+    /// Ours and llama.cpp's, token by token; where they differ the generation fails and names the token. Slow.
+    #[serde(alias = "lockstep-llama")]
     Lockstep,
+    /// Ours and llguidance, likewise.
+    LockstepLlguidance,
+}
+
+impl MatcherKind {
+    /// Returns whether this build has it: llguidance comes with the feature of that name.
+    #[must_use]
+    pub fn is_built_in(self) -> bool {
+        match self {
+            Self::Own | Self::Llama | Self::Lockstep => true,
+            Self::Llguidance | Self::LockstepLlguidance => cfg!(feature = "llguidance"),
+        }
+    }
 }
 
 /// How to sample. The default is greedy, under our own matcher.
@@ -140,9 +157,13 @@ impl Choose for Sampler {
         candidates.data.clear();
         (candidates.selected, candidates.sorted) = (None, false);
         let mut bad = false;
-        each_allowed(logits, mask, |token, logit| {
-            bad |= is_bad(logit);
-            candidates.data.push(LlamaTokenData::new(to_llama(token), logit, 0.0));
+        each_run(logits, mask, |first, run| {
+            // A range of known length beside a slice is written with vectors.
+            let first = to_llama(first).0;
+            let end = first + i32::try_from(run.len()).unwrap_or(0);
+            let data = |(id, logit): (i32, &f32)| LlamaTokenData::new(LlamaToken(id), *logit, 0.0);
+            candidates.data.extend((first..end).zip(run).map(data));
+            bad |= run.iter().any(|logit| is_bad(*logit));
         });
         if bad {
             BadLogits::look(logits)?;
@@ -214,11 +235,10 @@ fn blocks(
     bad
 }
 
-/// Calls `each` with every allowed token and its logit.
-fn each_allowed(logits: &[f32], mask: Option<&Mask>, mut each: impl FnMut(TokenId, f32)) {
+/// Calls `each` with every run of allowed tokens: the first of them, and the logits of all.
+fn each_run(logits: &[f32], mask: Option<&Mask>, mut each: impl FnMut(TokenId, &[f32])) {
     let mut all = |from: TokenId, to: TokenId| {
-        let span = logits.get(from as usize..to as usize).unwrap_or_default();
-        (from..).zip(span).for_each(|(token, logit)| each(token, *logit));
+        each(from, logits.get(from as usize..to as usize).unwrap_or_default());
     };
     let end = TokenId::try_from(logits.len()).unwrap_or(TokenId::MAX);
     match mask {
@@ -272,7 +292,7 @@ fn steps(sampling: &Sampling) -> Vec<LlamaSampler> {
 mod tests {
     use chargehand_grammar::Mask;
 
-    use super::{BadLogits, Choose, Sampler, Sampling, best, each_allowed};
+    use super::{BadLogits, Choose, Sampler, Sampling, best, each_run};
 
     const LOGITS: [f32; 6] = [0.5, 2.0, 2.0, -1.0, 7.0, f32::NEG_INFINITY];
 
@@ -290,7 +310,9 @@ mod tests {
     fn each_mask_lets_through_what_it_allows() {
         for (mask, expect) in masks() {
             let mut seen = Vec::new();
-            each_allowed(&LOGITS, mask.as_ref(), |token, _| seen.push(token));
+            each_run(&LOGITS, mask.as_ref(), |first, run| {
+                seen.extend((first..).take(run.len()));
+            });
             assert_eq!(seen, expect, "{mask:?}");
         }
     }

@@ -38,6 +38,9 @@ pub(crate) struct Vocab {
     pub(crate) heads: Vec<TokenId>,
     /// How a text in the middle is tokenised, if there is a way.
     pub(crate) anchor: Option<Anchor>,
+    /// The same for llguidance, which takes half a second to build it: from when it is first asked.
+    #[cfg(feature = "llguidance")]
+    pub(crate) llguidance: std::sync::OnceLock<crate::peer::Peer>,
 }
 
 impl Vocab {
@@ -71,7 +74,16 @@ impl Vocab {
         let bos = Some(vocab.bos()).filter(|bos| vocab.should_add_bos() && bos.0 >= 0);
         let end = vocabulary.ends().first().copied();
         let anchor = Anchor::find(&vocabulary, &vocab);
-        Ok(Self { vocabulary, bos, end, specials, heads: heads.tokens(), anchor })
+        Ok(Self {
+            vocabulary,
+            bos,
+            end,
+            specials,
+            heads: heads.tokens(),
+            anchor,
+            #[cfg(feature = "llguidance")]
+            llguidance: std::sync::OnceLock::new(),
+        })
     }
 
     /// Returns how many tokens there are.

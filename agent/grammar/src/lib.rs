@@ -8,6 +8,7 @@
 pub mod bindings;
 pub mod gbnf;
 pub mod json;
+pub mod lark;
 pub mod limits;
 pub mod matcher;
 pub mod piece;

@@ -33,6 +33,7 @@
 //! ```
 
 mod alive;
+mod alone;
 mod analysis;
 mod bind;
 mod bound;

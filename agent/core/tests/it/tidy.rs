@@ -27,7 +27,7 @@ const ROOMS: &[Room] = &[
         layers: &[
             &["limits"],
             &["gbnf", "vocabulary"],
-            &["json", "raw"],
+            &["json", "lark", "raw"],
             &["piece"],
             &["bindings"],
             &["matcher"],
@@ -52,7 +52,7 @@ const ROOMS: &[Room] = &[
         folder: "agent/engine",
         imports: &["chargehand-grammar", "chargehand-core", "llama-sys", "llama-cpp-2"],
         layers: &[
-            &["ffi", "gguf", "guess", "log", "output", "sampler"],
+            &["ffi", "gguf", "guess", "log", "output", "peer", "sampler"],
             &["template", "vocab"],
             &["constraint", "engine", "prompt"],
             &["dry_run", "lab", "session"],

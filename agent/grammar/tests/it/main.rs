@@ -8,6 +8,7 @@ mod gbnf;
 mod gbnf_parse;
 mod hostile;
 mod json;
+mod lark;
 mod matcher;
 mod memory;
 mod piece;
