@@ -189,7 +189,7 @@ impl From<EngineError> for Failure {
             EngineError::File(
                 GgufError::Missing(_) | GgufError::Unreadable { .. } | GgufError::NotAFile(_),
             ) => Self::NoFile(words),
-            EngineError::File(GgufError::Bad { .. })
+            EngineError::File(GgufError::PartMissing { .. } | GgufError::Bad { .. })
             | EngineError::SecondBackend
             | EngineError::KvType(_)
             | EngineError::Load { .. }

@@ -2,11 +2,10 @@
 //! announces and the kernel refuses). The worker tries itself out before it says that it is ready; whoever
 //! started it takes the next rung of the ladder when it died. Nothing is measured here.
 
-use chargehand_core::memory::LoadOptions;
+use chargehand_core::memory::{LoadOptions, OUTPUTS};
 use llama_cpp_2::token::LlamaToken;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::OUTPUTS;
 use crate::session::{Session, SessionError};
 
 /// What the process that starts workers sets in their environment.

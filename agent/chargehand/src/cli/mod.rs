@@ -12,6 +12,7 @@ mod embedded;
 mod eval;
 mod faults;
 mod grammar;
+mod held;
 mod hidden;
 mod measure;
 mod model;

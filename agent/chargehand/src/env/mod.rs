@@ -8,6 +8,7 @@ pub mod dir;
 mod edits;
 pub mod exam;
 pub mod lab;
+pub mod ledger;
 mod live;
 pub mod manifest;
 pub mod path_text;

@@ -21,6 +21,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use thiserror::Error;
 
+use super::ledger::Reservation;
 use super::live::{GRACE, Live, climb};
 use super::probe;
 
@@ -67,6 +68,8 @@ pub struct ModelWorker {
     restarts: u32,
     loaded: Loaded,
     prompt_tokens: Option<u64>,
+    /// Dropped behind the process that has the memory.
+    _held: Option<Reservation>,
 }
 
 impl ModelWorker {
@@ -86,7 +89,22 @@ impl ModelWorker {
     ) -> Result<Self, WorkerError> {
         let (live, loaded) = climb(plan, Rung::Planned, patience, &mut |_| flow(stop()))?;
         let (plan, live) = (plan.clone(), Some(live));
-        Ok(Self { plan, sampling, patience, live, restarts: 0, loaded, prompt_tokens: None })
+        Ok(Self {
+            plan,
+            sampling,
+            patience,
+            live,
+            restarts: 0,
+            loaded,
+            prompt_tokens: None,
+            _held: None,
+        })
+    }
+
+    /// Keeps what was reserved for it until its process has ended.
+    #[must_use]
+    pub fn keeping(self, held: Reservation) -> Self {
+        Self { _held: Some(held), ..self }
     }
 
     /// Returns the tokens of the system prompt and the tools; they are counted with the first turn.

@@ -4,6 +4,7 @@
 mod agent;
 mod check;
 mod contract;
+mod estimate;
 mod eval;
 mod formats;
 mod gates;

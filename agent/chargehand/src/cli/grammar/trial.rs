@@ -15,6 +15,7 @@ use super::common;
 use super::matching::{self, Verdict};
 use super::source::Source;
 use super::table::{Column, csv, table};
+use crate::cli::held::Held;
 use crate::cli::model::{self, ModelArgs};
 use crate::cli::{bounds, drive, out};
 use crate::config::{Places, UserConfig};
@@ -143,10 +144,11 @@ impl<'a> Trial<'a> {
         let places = Places::find()?;
         let config = UserConfig::read(places.config.as_deref(), &args.model.config)?;
         bounds::check(&config)?;
-        let plan = model::plan(&args.model.choose(&config, &places)?)?;
+        let choice = args.model.choose(&config, &places)?;
+        let held = Held::of(model::known(&choice, &config)?, &config, &places)?;
         let sampling = args.model.sampling(&config);
         let patience = config.silence.unwrap_or(PATIENCE);
-        let worker = ModelWorker::start(&plan, sampling, patience, &|| interrupt.is_set())?;
+        let worker = held.start(sampling, patience, &|| interrupt.is_set())?;
         Ok(Self { args, gbnf, worker, watch: Attention(interrupt), sampling })
     }
 
