@@ -96,6 +96,11 @@ impl Log {
         let mut log = Self { path, file, seq: 0, prev, grammars: BTreeSet::new() };
         log.write("run_started", json!({ "schema": SCHEMA, "run": run, "facts": value(facts) }))?;
         log.sync()?;
+        // The name of the file is safe only with its folder.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        let synced = File::open(folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|source| refuse("create", path, source))?;
         Ok(log)
     }
 

@@ -19,6 +19,8 @@ pub struct State<'a> {
     pub reads: u32,
     /// Checks that were run since the last change, and whether they passed.
     pub checked: BTreeMap<String, bool>,
+    /// Files that an earlier process of the run changed, and nobody since: this worker does not know how.
+    pub inherited: BTreeSet<RelPath>,
     /// All files of the workspace, sorted.
     files: Vec<File>,
     /// What the base has of each file that was touched.
@@ -72,11 +74,13 @@ impl<'a> State<'a> {
             files: Vec::new(),
             base: BTreeMap::new(),
             changed: BTreeSet::new(),
+            inherited: BTreeSet::new(),
         };
         for change in changes {
             let Ok(path) = RelPath::parse(&change.path) else { continue };
             let is_new = change.kind == ChangeKind::Added;
             state.base.insert(path.clone(), if is_new { Base::Nothing } else { Base::Something });
+            state.inherited.insert(path.clone());
             state.changed.insert(path);
         }
         state.files = paths.into_iter().map(|path| state.about(path)).collect();

@@ -105,6 +105,7 @@ impl From<AcceptError> for Error {
             | AcceptError::Met(_)
             | AcceptError::Unfinished(_)
             | AcceptError::Dirty(_)
+            | AcceptError::Locked(_)
             | AcceptError::NoAuthor(_) => Self::from_source(Kind::Refused, &err),
         }
     }

@@ -31,6 +31,7 @@ mod worker;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -77,7 +78,10 @@ enum Command {
     Completions(completions::Args),
     /// Serves one model to the process that started it.
     #[command(hide = true)]
-    Worker,
+    Worker {
+        /// The files that it may be asked to load.
+        models: Vec<PathBuf>,
+    },
     /// Measures what a model would take, without loading it.
     #[command(hide = true)]
     DryRun,
@@ -102,7 +106,7 @@ impl Command {
             Self::Models(args) => models::run(args).map(|()| ExitCode::SUCCESS),
             Self::Doctor(args) => doctor::run(args),
             Self::Completions(args) => completions::run(args).map(|()| ExitCode::SUCCESS),
-            Self::Worker => hidden::worker(),
+            Self::Worker { models } => hidden::worker(models),
             Self::DryRun => hidden::dry_run(),
             Self::Lab => hidden::lab(),
         }
@@ -123,7 +127,7 @@ impl Command {
             Self::Models(args) => args.json,
             Self::Doctor(args) => args.json,
             Self::Completions(args) => args.json,
-            Self::Worker | Self::DryRun | Self::Lab => false,
+            Self::Worker { .. } | Self::DryRun | Self::Lab => false,
         }
     }
 }

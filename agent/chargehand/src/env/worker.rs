@@ -4,6 +4,7 @@
 
 use std::io;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chargehand_core::event::Event;
@@ -24,6 +25,7 @@ use thiserror::Error;
 use super::ledger::Reservation;
 use super::live::{GRACE, Live, climb};
 use super::probe;
+use super::sandbox::model::confine;
 
 pub use super::pulse::PATIENCE;
 
@@ -298,18 +300,18 @@ fn describe(tools: &[ToolSpec], envelope: &Envelope) -> String {
 }
 
 /// What a worker process does to itself at its start: it ends with its parent, it is the first to go when memory
-/// runs out, and it leaves no core file, which would be as large as its model.
+/// runs out, it leaves no core file, which would be as large as its model, and it gives up all but `models`.
 ///
 /// # Errors
 ///
-/// When the kernel does not let it end with its parent.
-pub fn settle_in() -> io::Result<()> {
+/// When the kernel does not let it end with its parent, or be confined.
+pub fn settle_in(models: &[PathBuf]) -> io::Result<()> {
     set_pdeathsig(Signal::SIGKILL)?;
     // Not every kernel lets us.
     std::fs::write("/proc/self/oom_score_adj", "800").unwrap_or_default();
     // 0 would not do: a pipe to a collector of core files is used at any limit but 1.
     setrlimit(Resource::RLIMIT_CORE, 1, 1).unwrap_or_default();
-    Ok(())
+    confine(models)
 }
 
 #[cfg(test)]

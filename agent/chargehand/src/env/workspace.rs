@@ -204,6 +204,8 @@ impl<'a> Workspace<'a> {
             }
         }
         base.save(path, BASE)?;
+        // Thousands of files, so all at once; `replica` can be made again and is not asked for after a power cut.
+        work.sync_disk().tried(|| format!("cannot write {}", path.display()))?;
         Self::of(path, base, store)
     }
 

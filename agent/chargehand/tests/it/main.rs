@@ -3,6 +3,7 @@
 
 mod accept;
 mod apprentice;
+mod attacks;
 mod bounds;
 mod changes;
 mod checkout;
@@ -19,6 +20,8 @@ mod ledger;
 mod output;
 mod place;
 mod plan;
+#[cfg(target_arch = "x86_64")]
+mod power;
 mod probe;
 mod repo;
 mod report;
@@ -27,6 +30,8 @@ mod sample;
 mod sandbox;
 mod schema;
 mod temp_repo;
+#[cfg(target_arch = "x86_64")]
+mod tracer;
 mod ui;
 mod verify;
 mod worker;

@@ -3,7 +3,7 @@
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::{ContractError, ScopeFile};
-use crate::rel_path::RelPath;
+use crate::rel_path::{RelPath, folded, is_normal};
 
 /// Which paths may change and how.
 #[derive(Clone, Debug)]
@@ -50,10 +50,11 @@ impl Scope {
         self.write.set.is_match(path) && !self.forbids(path)
     }
 
-    /// Returns whether a file may appear.
+    /// Returns whether a file may appear. A glob lets no name appear that has a twin which looks the same.
     #[must_use]
     pub fn may_create(&self, path: &str) -> bool {
-        self.create.set.is_match(path) && !self.forbids(path)
+        let is_named = || self.create.texts.iter().any(|text| text == path);
+        self.create.set.is_match(path) && !self.forbids(path) && (is_normal(path) || is_named())
     }
 
     /// Returns whether a file of the base may go.
@@ -62,10 +63,11 @@ impl Scope {
         self.delete.set.is_match(path) && !self.forbids(path)
     }
 
-    /// Returns whether the path is forbidden whatever else is allowed.
+    /// Returns whether the path is forbidden whatever else is allowed. Capitals and look-alike characters make no
+    /// difference: other systems, and people, read the same name.
     #[must_use]
     pub fn forbids(&self, path: &str) -> bool {
-        self.forbid.set.is_match(path)
+        self.forbid.set.is_match(path) || self.forbid.set.is_match(folded(path))
     }
 
     /// Returns the names under `create` that are spelt out.
@@ -116,9 +118,10 @@ impl Patterns {
         for text in texts {
             // A pattern is a plain relative path too, with `*` and the like inside its parts.
             RelPath::parse(text).map_err(|err| refuse(text, err.to_string()))?;
-            // In a glob `*` stops at `/`; a literal name is matched to the letter, capitals included.
+            // In a glob `*` stops at `/`; a literal name is matched to the letter; capitals count except in `forbid`.
             let text_as_glob = if is_glob(text) { text.clone() } else { globset::escape(text) };
-            let glob = GlobBuilder::new(&text_as_glob).literal_separator(true).build();
+            let mut glob = GlobBuilder::new(&text_as_glob);
+            let glob = glob.literal_separator(true).case_insensitive(list == "forbid").build();
             set.add(glob.map_err(|err| refuse(text, err.kind().to_string()))?);
         }
         let set = set.build().map_err(|err| refuse("", err.to_string()))?;

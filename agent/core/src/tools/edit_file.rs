@@ -50,6 +50,13 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
     check_scope(desk, &path)?;
     let text = read_text(desk, &path)?;
     let (old, new) = (arguments.text("old"), arguments.text("new"));
+    // A worker that died may have added the lines without a word of it in the log.
+    let is_added = old.is_empty() && lines_end(&text, new);
+    if is_added && desk.state.inherited.contains(&path) {
+        return Err(ToolError::Refused(format!(
+            "{path} ends with these lines already, and they may be yours: this run went on where it was cut off"
+        )));
+    }
     let (at, with) = match old {
         "" => (text.len()..text.len(), lines_behind(&text, new)),
         _ => (place(&path, &text, old)?, new.to_owned()),
@@ -61,6 +68,7 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
     let mut edited = text.clone();
     edited.replace_range(at.clone(), &with);
     desk.env.write(&path, edited.as_bytes())?;
+    desk.state.inherited.remove(&path);
     desk.state.note_edit(&path, text, (at, &with), &edited);
     Ok(Effect::Did(format!("changed {path}")))
 }
@@ -74,6 +82,12 @@ fn lines_behind(text: &str, new: &str) -> String {
     let gap = if text.is_empty() || text.ends_with('\n') { "" } else { end };
     let close = if new.ends_with('\n') { "" } else { end };
     format!("{gap}{new}{close}")
+}
+
+/// Returns whether the last lines of `text` are `lines`.
+fn lines_end(text: &str, lines: &str) -> bool {
+    let (text, lines): (Vec<&str>, Vec<&str>) = (text.lines().collect(), lines.lines().collect());
+    !lines.is_empty() && text.ends_with(&lines)
 }
 
 /// Returns where `old` stands.

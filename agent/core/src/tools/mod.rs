@@ -4,6 +4,7 @@ mod ask;
 mod delete_file;
 mod edit_file;
 mod finish;
+mod hidden;
 mod list_dir;
 mod open;
 mod read_file;
@@ -163,7 +164,7 @@ pub fn run(
     }
     match effect {
         Ok(Effect::Answer(text) | Effect::Done(text) | Effect::Did(text)) => {
-            Outcome::Observed(Observation::done(clip(text)))
+            Outcome::Observed(Observation::done(clip(hidden::spelt_out(text))))
         }
         Ok(Effect::Stop(stop)) => Outcome::Stopped(stop),
         Err(err) => failed(&err),

@@ -201,6 +201,29 @@ fn a_run_that_is_resumed_may_finish_what_is_there() {
 }
 
 #[test]
+fn lines_are_not_added_again_after_a_cut() {
+    let calls = r#"{"tool":"edit_file","args":{"path":"a","old":"","new":"x"}}
+        {"tool":"edit_file","args":{"path":"a","old":"","new":"y"}}
+        {"tool":"edit_file","args":{"path":"a","old":"","new":"y"}}"#;
+    let change = Change {
+        path: "a".to_owned(),
+        kind: ChangeKind::Modified,
+        regular: true,
+        added: 1,
+        removed: 0,
+    };
+    let contract = contract("[scope]\nwrite = ['a']");
+    // The second time its worker knows what it does.
+    for (changes, expect) in [(&[change][..], "1\nx\ny\ny\n"), (&[], "1\nx\nx\ny\ny\n")] {
+        let (mut model, mut world) =
+            (Script::parse(calls).unwrap(), World::new(&[("a", "1\nx\n")]));
+        let start = Start { instructions: None, changes };
+        agent::run(&contract, &mut model, &mut world, &mut Seen::default(), start).unwrap();
+        assert_eq!(world.files["a"], expect.as_bytes());
+    }
+}
+
+#[test]
 fn the_opening_is_short_and_says_what_counts() {
     let world = World::new(&[("a", ""), ("b/c", "")]);
     let contract = contract(

@@ -175,3 +175,27 @@ fn forbid_wins() {
         [false, false, false],
     );
 }
+
+#[test]
+fn a_forbidden_name_is_forbidden_however_it_is_written() {
+    let scope = contract(
+        "[scope]\nwrite = ['**']\ncreate = ['**', 'u\u{308}.md']\nforbid = ['.github/**', 'Key']",
+    )
+    .scope;
+    for path in [".github/x", ".GitHub/x", ".g\u{131}thub/x", ".\u{ff47}ithub/a/b", "key", "KEY"] {
+        assert!(scope.forbids(path) && !scope.may_write(path) && !scope.may_create(path), "{path}");
+    }
+    for path in ["github/x", "keys", "src/Key"] {
+        assert!(!scope.forbids(path) && scope.may_write(path), "{path}");
+    }
+    // What is allowed is matched to the letter.
+    let scope = contract("[scope]\nwrite = ['src/**']").scope;
+    assert!(scope.may_write("src/a") && !scope.may_write("SRC/a"));
+}
+
+#[test]
+fn a_new_name_has_no_twin_unless_it_is_spelt_out() {
+    let scope = contract("[scope]\ncreate = ['*', 'u\u{308}.md']").scope;
+    assert!(scope.may_create("\u{fc}.md") && scope.may_create("u\u{308}.md"));
+    assert!(!scope.may_create("o\u{308}.md"));
+}

@@ -43,6 +43,32 @@ fn what_cannot_be_seen_is_refused() {
 }
 
 #[test]
+fn git_is_refused_under_its_other_names() {
+    for text in ["GIT~1/config", ".git./x", ".git /x", ".git::$INDEX_ALLOCATION/x", "a/git~1"] {
+        check(text, &format!("`{text}` leads into git's own files"));
+    }
+    for text in [".gitx", "git~12", "git", ".git.x", "a.git"] {
+        check(text, text);
+    }
+}
+
+#[test]
+fn look_alikes_are_refused_where_they_lead_elsewhere() {
+    for text in [".g\u{131}t/config", "\u{2024}git/config", ".gi\u{ff54}/hooks/x"] {
+        check(text, &format!("`{text}` leads into git's own files"));
+    }
+    for text in ["src\u{2215}a.py", "\u{2024}\u{2024}/a", "a/\u{ff0e}\u{ff0e}"] {
+        let expect =
+            format!("`{text}` has a character that looks like `/`, or a part that looks like `..`");
+        check(text, &expect);
+    }
+    for text in ["docs/\u{fc}ber.md", "\u{65e5}\u{672c}/\u{8a9e}.txt", "\u{43f}\u{440}.rs", "l/1/I"]
+    {
+        check(text, text);
+    }
+}
+
+#[test]
 fn the_length_has_a_limit() {
     let longest = "a".repeat(MAX_BYTES);
     check(&longest, &longest);

@@ -79,6 +79,7 @@ const FFI: &str = "agent/engine/src/ffi.rs";
 /// The one file that reads the environment.
 const CONFIG: &str = "agent/chargehand/src/config.rs";
 const MAP: &str = "docs/architecture.md";
+const PROMISES: &str = "docs/promises.md";
 const MAX_LINES: usize = 400;
 const MAX_MAP_LINES: usize = 300;
 
@@ -216,6 +217,23 @@ fn builds_name_no_registry() {
                 .any(|start| path.starts_with(start))
         },
     );
+}
+
+/// `docs/promises.md` has its tests as `FILE: NAME`.
+#[test]
+fn promises_name_their_tests() {
+    let page = read(PROMISES);
+    let quoted = page.split('`').skip(1).step_by(2);
+    let tests: Vec<(&str, &str)> = quoted.filter_map(|text| text.split_once(".rs: ")).collect();
+    assert!(tests.len() > 20, "{PROMISES} names {} tests", tests.len());
+    let mut wrong = Vec::new();
+    for (file, name) in tests {
+        let text = read(&format!("{file}.rs"));
+        if !text.contains(&format!("#[test]\nfn {name}()")) {
+            wrong.push(format!("{file}.rs has no test {name}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{PROMISES} promises what nobody tests: {wrong:#?}");
 }
 
 #[test]

@@ -11,9 +11,11 @@ mod detect;
 mod files;
 mod folders;
 pub mod inside;
+pub mod model;
 mod spec;
 mod supervise;
 mod tasks;
+mod usage;
 mod view;
 
 use std::collections::BTreeMap;
@@ -27,6 +29,8 @@ use std::time::Duration;
 use chargehand_core::contract::Check;
 use chargehand_core::evidence::{CheckEnd, CheckRun};
 use thiserror::Error;
+
+pub use self::spec::Limits;
 
 use self::folders::Folders;
 use self::spec::{Spec, Tier};
@@ -68,6 +72,7 @@ pub struct Sandbox {
     machine: Machine,
     view: View,
     layers: Vec<String>,
+    limits: Option<Limits>,
 }
 
 /// Why there is no sandbox. Without one no command runs.
@@ -130,6 +135,12 @@ impl Sandbox {
     #[must_use]
     pub fn layers(&self) -> Vec<String> {
         self.layers.clone()
+    }
+
+    /// Lets commands take so much, instead of what the machine can spare when each of them begins.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits: Some(limits), ..self }
     }
 
     /// Runs `check` in the workspace `work`, until it ends, its time is up or `stop` says so. Its whole output, up
@@ -207,8 +218,10 @@ impl Sandbox {
                 (read, vec![work, folders.home.clone(), folders.temporary.clone()])
             }
         };
+        let limits = self.limits.unwrap_or_else(|| usage::spare(folders.work));
+        let max_tasks = tasks::allowed(limits.tasks);
         // The supervisor adds itself and, in the tier where it can be seen, whoever started it.
-        Spec { tier: self.tier, max_tasks: tasks::allowed(), protect: vec![], read, write }
+        Spec { tier: self.tier, max_tasks, limits, protect: vec![], read, write }
     }
 }
 
