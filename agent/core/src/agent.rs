@@ -46,7 +46,8 @@ pub fn run(
     start: Start<'_>,
 ) -> Result<Run, EnvError> {
     let files = env.files()?;
-    let mut transcript = prompt::opening(contract, &files, start.instructions);
+    let instructions = start.instructions.map(|text| env.mask(text));
+    let mut transcript = prompt::opening(contract, &files, instructions.as_deref());
     let mut state = State::new(contract, files, start.changes);
     let mut spent = Spent::default();
     let stop = loop {
@@ -78,7 +79,8 @@ pub fn run(
                 watch.see(&Event::Called { turn, call: call.clone(), usage: reply.usage });
                 transcript.push(Message::Call(call.clone()));
                 match tools::run(&call, &mut state, env, watch) {
-                    Outcome::Observed(observation) => {
+                    Outcome::Observed(mut observation) => {
+                        observation.text = env.mask(&observation.text).into_owned();
                         observe(&mut transcript, watch, turn, observation);
                     }
                     Outcome::Stopped(stop) => break stop,

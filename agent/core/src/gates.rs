@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::contract::{Contract, Gate};
+use crate::contract::{Contract, Deed, Gate};
 use crate::known::Known;
 use crate::menu::{Shut, Values};
 use crate::state::{File, Past, State};
@@ -256,7 +256,9 @@ pub(crate) fn shut(gate: Gate, tool: &str, reason: String) -> Shut {
 fn job_tools(contract: &Contract, tool: &str) -> Option<Reason<'static>> {
     match tool {
         "run_check" if contract.checks.is_empty() => Some(Reason::NoCheck),
-        "delete_file" if contract.scope.delete_patterns().is_empty() => Some(Reason::NothingGoes),
+        "delete_file" if contract.scope.patterns(Deed::Delete).is_empty() => {
+            Some(Reason::NothingGoes)
+        }
         _ => None,
     }
 }

@@ -14,6 +14,8 @@ pub mod event;
 pub mod evidence;
 pub mod gates;
 pub mod known;
+pub mod look_alike;
+pub mod mask;
 pub mod memory;
 pub mod menu;
 pub mod ports;

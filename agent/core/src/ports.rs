@@ -1,5 +1,7 @@
 //! What the loop needs of the world, as traits. A map can stand in for the disk, a list for the model.
 
+use std::borrow::Cow;
+
 use thiserror::Error;
 
 use chargehand_grammar::Bindings;
@@ -50,6 +52,11 @@ pub trait Environment {
     ///
     /// Only when nothing could be tried; a command that fails or cannot start is a [`CheckRun`].
     fn run_check(&mut self, check: &Check) -> Result<CheckRun, EnvError>;
+
+    /// Returns `text` without the values that are known to be secret here.
+    fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        Cow::Borrowed(text)
+    }
 }
 
 /// Why the workspace did not do it.

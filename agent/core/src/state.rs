@@ -38,6 +38,8 @@ pub struct File {
     pub may_change: bool,
     /// Whether it may go.
     pub may_go: bool,
+    /// Whether it holds secrets that no tool reads.
+    pub is_hidden: bool,
     /// What the worker has before its eyes.
     pub known: Known,
 }
@@ -219,7 +221,8 @@ impl<'a> State<'a> {
         let is_own = is_new && scope.may_create(path.as_str());
         let may_change = is_own || scope.may_write(path.as_str());
         let may_go = is_own || scope.may_delete(path.as_str());
-        File { path, may_change, may_go, known: Known::Nothing }
+        let is_hidden = scope.hides(path.as_str());
+        File { path, may_change, may_go, is_hidden, known: Known::Nothing }
     }
 
     fn place(&self, path: &str) -> Result<usize, usize> {

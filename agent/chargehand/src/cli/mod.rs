@@ -3,6 +3,7 @@
 //! The result goes to stdout and everything else to stderr; the exit code is the one that `error.rs` lists.
 
 mod accept;
+mod attest;
 mod bounds;
 mod completions;
 mod contract;
@@ -64,6 +65,10 @@ enum Command {
     Replay(replay::Args),
     /// Shows the report of a run.
     Report(report::Args),
+    /// Says the verdict of a run as an in-toto statement, signed where a key is given.
+    Attest(attest::Args),
+    /// Tells what a contract can say, and whether a file says it.
+    Contract(contract::Args),
     /// Shows what a grammar allows, tries it and times it.
     Grammar(Box<grammar::Args>),
     /// Examines models: tasks whose right answer is known, done and counted.
@@ -100,6 +105,8 @@ impl Command {
             Self::Verify(args) => verify::run(args),
             Self::Replay(args) => replay::run(args),
             Self::Report(args) => report::run(args).map(|()| ExitCode::SUCCESS),
+            Self::Attest(args) => attest::run(args).map(|()| ExitCode::SUCCESS),
+            Self::Contract(args) => contract::run(args).map(|()| ExitCode::SUCCESS),
             Self::Grammar(args) => grammar::run(args),
             Self::Eval(args) => eval::run(args),
             Self::Plan(args) => plan::run(args),
@@ -121,6 +128,8 @@ impl Command {
             Self::Verify(args) => args.json,
             Self::Replay(args) => args.json,
             Self::Report(args) => args.json,
+            Self::Attest(args) => args.json,
+            Self::Contract(args) => args.wants_json(),
             Self::Grammar(args) => args.wants_json(),
             Self::Eval(args) => args.wants_json(),
             Self::Plan(args) => args.json,

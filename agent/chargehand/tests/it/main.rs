@@ -4,10 +4,13 @@
 mod accept;
 mod apprentice;
 mod attacks;
+mod attest;
 mod bounds;
 mod changes;
 mod checkout;
 mod cli;
+mod contract;
+mod contract_schema;
 mod copies;
 mod estimate;
 mod eval;

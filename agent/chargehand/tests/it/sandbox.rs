@@ -59,7 +59,7 @@ impl Place {
 
 pub(crate) fn command(run: &[&str], timeout: Duration) -> Check {
     let run = run.iter().map(|word| (*word).to_owned()).collect();
-    Check { name: "c".to_owned(), run, timeout }
+    Check { timeout, ..Check::new("c", run) }
 }
 
 const LONG: Duration = Duration::from_secs(60);

@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::contract::Contract;
+use crate::contract::{Contract, Deed, Objection};
 use crate::gates::{self, Ask, Gates, READING};
 use crate::menu::{Argument, Values, canonical, schema};
 use crate::ports::{EnvError, Environment, Stop, Watch};
@@ -271,20 +271,37 @@ impl<'a> Arguments<'a> {
 
 /// Returns the text of a file, which the worker is to read or to edit.
 fn read_text(desk: &Desk<'_, '_>, path: &RelPath) -> Result<String, ToolError> {
+    if desk.state.contract.scope.hides(path.as_str()) {
+        let reason = "holds secrets, and the contract does not spell it out";
+        return Err(ToolError::Refused(format!("{path} {reason}")));
+    }
     let bytes = desk.env.read(path)?;
     String::from_utf8(bytes).map_err(|_| ToolError::Refused(format!("{path} is no UTF-8 text")))
 }
 
 /// Refuses a file that the contract does not let change, or appear.
 fn check_scope(desk: &Desk<'_, '_>, path: &RelPath) -> Result<(), ToolError> {
-    let (allowed, deed) = match desk.state.file(path.as_str()) {
-        Some(file) => (file.may_change, "change"),
-        None => (desk.state.may_appear(path.as_str()), "be created"),
+    let scope = &desk.state.contract.scope;
+    let (allowed, deed, list) = match desk.state.file(path.as_str()) {
+        Some(file) => (file.may_change, "change", Deed::Write),
+        None => (desk.state.may_appear(path.as_str()), "be created", Deed::Create),
     };
     if allowed {
         return Ok(());
     }
-    Err(ToolError::Refused(format!("the contract does not let {path} {deed}")))
+    let objection = scope.objection(list, path.as_str()).unwrap_or(Objection::Unlisted);
+    Err(refusal(path, deed, objection))
+}
+
+/// What may simply not be touched needs no reason; a rule that says so is named.
+fn refusal(path: &RelPath, deed: &str, objection: Objection) -> ToolError {
+    let reason = match objection {
+        Objection::Unlisted | Objection::Forbidden => String::new(),
+        Objection::Frozen(_) | Objection::Outside | Objection::Disguised | Objection::Later(..) => {
+            format!(": it may be listed, {objection}")
+        }
+    };
+    ToolError::Refused(format!("the contract does not let {path} {deed}{reason}"))
 }
 
 fn plural(count: usize, what: &str) -> String {

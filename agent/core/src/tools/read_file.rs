@@ -18,7 +18,7 @@ pub(super) const TOOL: Tool = Tool {
 };
 
 fn subjects<'s>(state: &'s State<'s>) -> Subjects<'s> {
-    Subjects::files(state.files().iter())
+    Subjects::files(state.files().iter().filter(|file| !file.is_hidden))
 }
 
 /// From its beginning any file can be read; from another line on one whose length is known, as far as it was not
@@ -31,7 +31,10 @@ fn ways(tool: &Tool, state: &State<'_>, paths: Values) -> Vec<Vec<Argument>> {
     for file in state.files() {
         let unseen = file.known.unseen_lines();
         let path = file.path.as_str();
-        if unseen.is_empty() || !gates.let_pass(state, &Ask::about(tool.name, path, Some(file))) {
+        if file.is_hidden
+            || unseen.is_empty()
+            || !gates.let_pass(state, &Ask::about(tool.name, path, Some(file)))
+        {
             continue;
         }
         let mut way = tool.arguments(Values::OneOf(vec![path.to_owned()]));

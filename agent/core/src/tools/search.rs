@@ -30,7 +30,8 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
     let mut found = Vec::new();
     let mut more = 0;
     let mut lines = Vec::new();
-    for path in desk.state.files().iter().map(|file| &file.path) {
+    for file in desk.state.files().iter().filter(|file| !file.is_hidden) {
+        let path = &file.path;
         // What cannot be read as text has no line to show.
         let Ok(Ok(text)) = desk.env.read(path).map(String::from_utf8) else { continue };
         let before = found.len();

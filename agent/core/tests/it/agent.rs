@@ -187,6 +187,7 @@ fn a_run_that_is_resumed_may_finish_what_is_there() {
         regular: true,
         added: 1,
         removed: 1,
+        bytes: 4,
     };
     for (changes, stop) in
         [(&[change][..], Stop::Finished("done".to_owned())), (&[], Stop::ScriptEnded)]

@@ -28,8 +28,9 @@ fn ways_out_are_refused() {
 }
 
 #[test]
-fn git_is_refused_in_any_case() {
-    for text in [".git", ".GIT/config", "a/.Git/b"] {
+fn git_is_refused_in_any_case_and_disguise() {
+    let disguised = [".g\u{131}t/config", "\u{2024}git/x", "a/.gi\u{ff54}", ".git\u{2215}config"];
+    for text in [".git", ".GIT/config", "a/.Git/b"].into_iter().chain(disguised) {
         check(text, &format!("`{text}` leads into git's own files"));
     }
 }

@@ -38,7 +38,8 @@ const ROOMS: &[Room] = &[
         folder: "agent/core",
         imports: &["chargehand-grammar"],
         layers: &[
-            &["bytes", "rel_path", "tool"],
+            &["bytes", "look_alike", "mask", "tool"],
+            &["rel_path"],
             &["change", "contract", "known", "memory", "transcript"],
             &["evidence", "menu", "state"],
             &["event", "gates", "prompt"],

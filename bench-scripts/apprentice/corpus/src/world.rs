@@ -69,6 +69,7 @@ impl Environment for MapWorkspace {
         Ok(CheckRun {
             name: check.name.clone(),
             end,
+            passed: passes,
             millis: 0,
             output: output.clone(),
             output_bytes,

@@ -19,7 +19,7 @@ mod usage;
 mod view;
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -154,17 +154,30 @@ impl Sandbox {
     ) -> CheckRun {
         let watch = Watch { timeout: check.timeout, stop, log };
         let command: Vec<OsString> = check.run.iter().map(OsString::from).collect();
-        let (end, ended) = match self.execute(&command, work, &watch) {
+        let (end, ended) = match self.with_variables(check).execute(&command, work, &watch) {
             Ok(ended) => check_end(ended),
             Err(err) => (CheckEnd::NotStarted(err.to_string()), Ended::nothing()),
         };
         CheckRun {
             name: check.name.clone(),
+            passed: end.satisfies(check),
             end,
             millis: u64::try_from(ended.time.as_millis()).unwrap_or(u64::MAX),
             output: ended.output,
             output_bytes: ended.bytes,
         }
+    }
+
+    /// Returns the same sandbox with the variables that `check` sees besides those of every command.
+    fn with_variables(&self, check: &Check) -> Self {
+        let mut own = self.clone();
+        let passed = check.pass_env.iter().filter_map(|name| {
+            let value = self.machine.variables.get(OsStr::new(name))?;
+            Some((OsString::from(name), value.clone()))
+        });
+        let set = check.env.iter().map(|(name, value)| (name.into(), value.into()));
+        own.view.env.extend(passed.chain(set));
+        own
     }
 
     fn execute(&self, command: &[OsString], work: &Path, watch: &Watch<'_>) -> io::Result<Ended> {
