@@ -24,6 +24,7 @@ QUOTES = ('"', '",', '"}')
 # File name, vocabulary, architecture, chat template.
 MODELS = [
     ("qwen", vocabulary.qwen, "qwen2", "qwen"),
+    ("parameters", vocabulary.qwen, "qwen2", "parameters"),
     ("llama3", vocabulary.llama3, "llama", "llama3"),
     ("mistral-list", vocabulary.mistral, "llama", "mistral-list"),
     ("mistral-args", vocabulary.mistral, "llama", "mistral-args"),

@@ -1,15 +1,19 @@
 """Writes a GGUF file, version 3: typed key-value pairs, then tensors at aligned offsets.
 
-No library is needed for that: every tensor here is either floats or Q8_0 blocks of random bytes.
+No library is needed for that: every tensor here is either floats, Q8_0 blocks of random bytes, or a hole of
+any type, which takes no room on the disk.
 """
 
+import math
 import random
 import struct
 from pathlib import Path
 
 ALIGNMENT = 32
 BLOCK = 32  # Weights that share one scale in Q8_0.
-F32, Q8_0 = 0, 8  # Tensor types, as ggml numbers them.
+# Tensor types, as ggml numbers them, and what a block of them is: values, bytes.
+F32, F16, Q4_0, Q8_0, Q4_K, Q6_K, MXFP4 = 0, 1, 2, 8, 12, 14, 39
+BLOCKS = {F32: (1, 4), F16: (1, 2), Q4_0: (32, 18), Q8_0: (32, 34), Q4_K: (256, 144), Q6_K: (256, 210), MXFP4: (32, 17)}
 
 # Value types, as the format numbers them.
 U32, I32, FLOAT, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9
@@ -31,7 +35,8 @@ class GgufFile:
 
     def __init__(self):
         self.pairs: list[bytes] = []
-        self.tensors: list[tuple[str, list[int], int, bytes]] = []
+        # The last item is what a tensor holds, or how long a hole it is.
+        self.tensors: list[tuple[str, list[int], int, bytes | int]] = []
 
     def add(self, key: str, kind: int, item) -> None:
         self.pairs.append(text(key) + struct.pack("<I", kind) + value(kind, item))
@@ -48,20 +53,30 @@ class GgufFile:
         row = columns // BLOCK * (2 + BLOCK)
         self.tensors.append((name, [columns, len(data) // row], Q8_0, data))
 
+    def add_hole(self, name: str, shape: list[int], kind: int) -> None:
+        values, size = BLOCKS[kind]
+        assert shape[0] % values == 0, (name, shape, kind)
+        self.tensors.append((name, shape, kind, math.prod(shape) // values * size))
+
     def write(self, path: Path) -> None:
         head = b"GGUF" + struct.pack("<IQQ", 3, len(self.tensors), len(self.pairs))
         infos, bodies, offset = b"", [], 0
         for name, shape, kind, data in self.tensors:
             infos += text(name) + struct.pack("<I", len(shape))
             infos += struct.pack(f"<{len(shape)}Q", *shape) + struct.pack("<IQ", kind, offset)
-            padded = data + bytes(-len(data) % ALIGNMENT)
-            bodies.append(padded)
-            offset += len(padded)
+            bodies.append((offset, data))
+            size = data if isinstance(data, int) else len(data)
+            offset += size + -size % ALIGNMENT
         front = head + b"".join(self.pairs) + infos
         part = path.with_suffix(".part")
         with part.open("wb") as file:
             file.write(front + bytes(-len(front) % ALIGNMENT))
-            file.writelines(bodies)
+            begin = file.tell()
+            for at, data in bodies:
+                if not isinstance(data, int):
+                    file.seek(begin + at)
+                    file.write(data)
+            file.truncate(begin + offset)
         part.replace(path)
 
 

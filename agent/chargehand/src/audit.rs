@@ -4,16 +4,23 @@
 //! log is opened again; anything else that does not fit is an error. It does not stop somebody who rewrites the
 //! whole file.
 
+mod held;
+
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chargehand_core::event::Event;
+use chargehand_grammar::Bindings;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
+
+use held::GRAMMAR;
+pub use held::Held;
 
 /// The version of the form of a line.
 pub const SCHEMA: u32 = 1;
@@ -53,6 +60,8 @@ pub struct Log {
     file: File,
     seq: u64,
     prev: String,
+    /// The digests of the grammars whose texts stand in it.
+    grammars: BTreeSet<String>,
 }
 
 /// One line of a log.
@@ -83,9 +92,15 @@ impl Log {
     pub fn create(path: &Path, run: &str, facts: impl Serialize) -> Result<Self, AuditError> {
         let file = OpenOptions::new().create_new(true).append(true).open(path);
         let file = file.map_err(|source| refuse("create", path, source))?;
-        let mut log = Self { path: path.to_owned(), file, seq: 0, prev: NO_LINE.to_owned() };
+        let (path, prev) = (path.to_owned(), NO_LINE.to_owned());
+        let mut log = Self { path, file, seq: 0, prev, grammars: BTreeSet::new() };
         log.write("run_started", json!({ "schema": SCHEMA, "run": run, "facts": value(facts) }))?;
         log.sync()?;
+        // The name of the file is safe only with its folder.
+        let folder = log.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        let synced = File::open(folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|source| refuse("create", &log.path, source))?;
         Ok(log)
     }
 
@@ -106,7 +121,8 @@ impl Log {
         let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
         file.set_len(length).map_err(|source| refuse("cut", path, source))?;
         let seq = u64::try_from(lines.len()).unwrap_or(u64::MAX);
-        Ok((Self { path: path.to_owned(), file, seq, prev }, lines))
+        let grammars = lines.iter().filter_map(Line::grammar).map(|held| held.grammar).collect();
+        Ok((Self { path: path.to_owned(), file, seq, prev, grammars }, lines))
     }
 
     /// Appends a line of our own.
@@ -145,6 +161,7 @@ impl Log {
         match event {
             Event::Tokens { .. } => Ok(()),
             Event::TurnStarted { .. }
+            | Event::Reasoned { .. }
             | Event::Called { .. }
             | Event::Malformed { .. }
             | Event::Observed { .. }
@@ -159,6 +176,23 @@ impl Log {
                 self.write(kind, Value::Object(fields))
             }
         }
+    }
+
+    /// Appends what the call of a turn is held to: the digests of its grammar and of what is bound, and the text of
+    /// a grammar that no line has yet. The data of bindings follow from the workspace as it was.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::write`].
+    pub fn grammar(
+        &mut self,
+        turn: u32,
+        gbnf: &str,
+        bindings: &Bindings,
+    ) -> Result<(), AuditError> {
+        let mut held = Held::of(turn, gbnf, bindings);
+        held.text = self.grammars.insert(held.grammar.clone()).then(|| gbnf.to_owned());
+        self.write(GRAMMAR, held)
     }
 
     /// Returns the hash of the last line.

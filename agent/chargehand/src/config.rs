@@ -11,6 +11,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chargehand_core::bytes::Bytes;
 use chargehand_core::contract::parse_duration;
 use chargehand_engine::sampler::MatcherKind;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
@@ -54,6 +55,8 @@ pub struct Places {
     pub state: PathBuf,
     /// The user's configuration; it need not exist.
     pub config: Option<PathBuf>,
+    /// Who holds how much memory; gone after a restart of the machine, where it has a place for such things.
+    pub ledger: PathBuf,
 }
 
 impl Places {
@@ -70,7 +73,8 @@ impl Places {
         if let Some(home) = variable("CHARGEHAND_HOME") {
             let state = std::path::absolute(&home)
                 .map_err(|source| ConfigError::Unreadable { path: home.into(), source })?;
-            return Ok(Self { config: Some(state.join("config.toml")), state });
+            let ledger = state.join("ledger");
+            return Ok(Self { config: Some(state.join("config.toml")), state, ledger });
         }
         // The XDG rules: a relative path is as good as none.
         let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -80,7 +84,9 @@ impl Places {
             .or_else(|| below_home(".local/state"))
             .ok_or(ConfigError::NoHome)?;
         let config = absolute("XDG_CONFIG_HOME").or_else(|| below_home(".config"));
+        let runtime = absolute("XDG_RUNTIME_DIR").unwrap_or_else(|| state.clone());
         Ok(Self {
+            ledger: runtime.join("chargehand/ledger"),
             state: state.join("chargehand"),
             config: config.map(|config| config.join("chargehand/config.toml")),
         })
@@ -124,6 +130,20 @@ pub struct UserConfig {
     pub silence: Option<Duration>,
     /// How tokens are picked.
     pub sampling: SamplingConfig,
+    /// What must stay free of the memory.
+    pub memory: MemoryConfig,
+}
+
+/// The `[memory]` table; `docs/memory.md` has the defaults and their reason.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct MemoryConfig {
+    /// Of ordinary memory, such as `4GiB`.
+    #[serde(deserialize_with = "size")]
+    pub host_headroom: Option<Bytes>,
+    /// Of each GPU.
+    #[serde(deserialize_with = "size")]
+    pub gpu_headroom: Option<Bytes>,
 }
 
 /// The `[sampling]` table.
@@ -140,12 +160,16 @@ pub struct SamplingConfig {
     pub min_p: Option<f32>,
     /// The same seed gives the same tokens.
     pub seed: Option<u32>,
-    /// What holds the grammar of a turn against the tokens: `own`, `llama`, or `lockstep` for both.
+    /// What holds the grammar of a turn against the tokens: `own`, `llama` or `llguidance`; `lockstep` for ours and
+    /// llama.cpp's, `lockstep-llguidance` for ours and llguidance's.
+    #[serde(deserialize_with = "matcher")]
     pub matcher: Option<MatcherKind>,
     /// Text that the grammar leaves no choice about is said without asking the model.
     pub forced: Option<bool>,
     /// Under a grammar, text that repeats is guessed and evaluated in one go.
     pub drafts: Option<bool>,
+    /// Tokens of reasoning before a call, of a model that knows how; 0 for none.
+    pub reasoning: Option<u32>,
 }
 
 impl UserConfig {
@@ -179,9 +203,24 @@ impl UserConfig {
     }
 }
 
+fn size<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Bytes>, D::Error> {
+    let text = String::deserialize(from)?;
+    text.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
 fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(from)?;
     parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+fn matcher<'de, D: Deserializer<'de>>(from: D) -> Result<Option<MatcherKind>, D::Error> {
+    let kind = MatcherKind::deserialize(from)?;
+    if kind.is_built_in() {
+        return Ok(Some(kind));
+    }
+    Err(serde::de::Error::custom(
+        "llguidance is not in this build: it takes the feature `llguidance`",
+    ))
 }
 
 /// For reading, and a pipe is not waited for.
@@ -275,7 +314,7 @@ mod tests {
                 .map(|(_, value)| OsString::from(value))
         };
         let found = Places::from_variables(&variable).unwrap();
-        assert_eq!(found, Places { state: state.into(), config: Some(config.into()) });
+        assert_eq!((found.state, found.config), (state.into(), Some(config.into())));
     }
 
     #[test]
@@ -287,6 +326,13 @@ mod tests {
         let xdg = [("HOME", "/h"), ("XDG_STATE_HOME", "/s"), ("XDG_CONFIG_HOME", "/x")];
         places(&xdg, "/s/chargehand", "/x/chargehand/config.toml");
         assert!(matches!(Places::from_variables(&|_| None), Err(ConfigError::NoHome)));
+        let run = |name: &str| match name {
+            "HOME" => Some(OsString::from("/h")),
+            "XDG_RUNTIME_DIR" => Some(OsString::from("/run/u")),
+            _ => None,
+        };
+        let found = Places::from_variables(&run).unwrap();
+        assert_eq!(found.ledger, PathBuf::from("/run/u/chargehand/ledger"));
     }
 
     #[track_caller]
@@ -310,9 +356,31 @@ mod tests {
         overrides(&["model='a b.gguf'"], Ok(model));
         let silence = Some(Duration::from_secs(1800));
         overrides(&["silence=30m"], Ok(UserConfig { silence, ..UserConfig::default() }));
+        let memory = MemoryConfig { host_headroom: Some(Bytes::mib(4096)), gpu_headroom: None };
+        overrides(
+            &["memory.host_headroom=4GiB"],
+            Ok(UserConfig { memory, ..UserConfig::default() }),
+        );
+        overrides(&["memory.gpu_headroom=some"], Err("`some` is no size"));
         overrides(&["silence=30d"], Err("`30d` is no duration"));
         overrides(&["contxt=1"], Err("--config contxt=1: unknown field `contxt`"));
         overrides(&["ctx=x"], Err("--config ctx=x: invalid type"));
         overrides(&["ctx"], Err("key=value"));
+    }
+
+    #[test]
+    fn a_matcher_that_is_not_built_in_is_an_error() {
+        let with = |kind| {
+            let sampling = SamplingConfig { matcher: Some(kind), ..SamplingConfig::default() };
+            Ok(UserConfig { sampling, ..UserConfig::default() })
+        };
+        overrides(&["sampling.matcher=lockstep"], with(MatcherKind::Lockstep));
+        overrides(&["sampling.matcher=lockstep-llama"], with(MatcherKind::Lockstep));
+        let peer = ("llguidance", MatcherKind::Llguidance);
+        for (name, kind) in [peer, ("lockstep-llguidance", MatcherKind::LockstepLlguidance)] {
+            let refused = Err("llguidance is not in this build: it takes the feature `llguidance`");
+            let expect = if kind.is_built_in() { with(kind) } else { refused };
+            overrides(&[&format!("sampling.matcher={name}")], expect);
+        }
     }
 }

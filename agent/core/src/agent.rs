@@ -1,11 +1,10 @@
 //! The agent loop: ask for a call, run it, show the worker what came back.
 
-use crate::change::{Change, ChangeKind};
+use crate::change::Change;
 use crate::contract::Contract;
 use crate::event::Event;
 use crate::ports::{Answer, EnvError, Environment, Model, ModelError, Request, Stop, Watch};
 use crate::prompt;
-use crate::rel_path::RelPath;
 use crate::state::State;
 use crate::tool::Observation;
 use crate::tools::{self, Outcome};
@@ -46,11 +45,10 @@ pub fn run(
     watch: &mut dyn Watch,
     start: Start<'_>,
 ) -> Result<Run, EnvError> {
-    let mut state = State::new(contract, env.files()?);
-    let added = start.changes.iter().filter(|change| change.kind == ChangeKind::Added);
-    state.created = added.filter_map(|change| RelPath::parse(&change.path).ok()).collect();
-    state.changed = !start.changes.is_empty();
-    let mut transcript = prompt::opening(contract, &state.files, start.instructions);
+    let files = env.files()?;
+    let instructions = start.instructions.map(|text| env.mask(text));
+    let mut transcript = prompt::opening(contract, &files, instructions.as_deref());
+    let mut state = State::new(contract, files, start.changes);
     let mut spent = Spent::default();
     let stop = loop {
         if let Some(stop) = watch.stop().or_else(|| spent.limit(contract)) {
@@ -72,12 +70,17 @@ pub fn run(
         };
         // The count comes from a process that is not ours.
         spent.tokens = spent.tokens.saturating_add(reply.usage.predicted_n);
+        if let Some(text) = reply.reasoning {
+            watch.see(&Event::Reasoned { turn, text: text.clone() });
+            transcript.push(Message::Reasoned(text));
+        }
         match reply.answer {
             Answer::Call(call) => {
                 watch.see(&Event::Called { turn, call: call.clone(), usage: reply.usage });
                 transcript.push(Message::Call(call.clone()));
                 match tools::run(&call, &mut state, env, watch) {
-                    Outcome::Observed(observation) => {
+                    Outcome::Observed(mut observation) => {
+                        observation.text = env.mask(&observation.text).into_owned();
                         observe(&mut transcript, watch, turn, observation);
                     }
                     Outcome::Stopped(stop) => break stop,

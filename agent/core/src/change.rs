@@ -20,6 +20,7 @@ pub enum ChangeKind {
 
 /// One path that differs from the base.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(from = "Wire", into = "Wire")]
 pub struct Change {
     /// The path, with bytes that are no text escaped as `\xNN`.
     pub path: String,
@@ -31,4 +32,57 @@ pub struct Change {
     pub added: u32,
     /// Lines that are gone.
     pub removed: u32,
+    /// The bytes of these lines.
+    pub bytes: u64,
+}
+
+impl Change {
+    /// Returns what it is cited by: the same for the same change, in every report.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("change:{}:{}", self.kind.name(), self.path)
+    }
+}
+
+impl ChangeKind {
+    /// Returns the name that reports use.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Modified => "modified",
+            Self::Deleted => "deleted",
+            Self::Mode => "mode",
+            Self::Type => "type",
+        }
+    }
+}
+
+/// [`Change`] as a report has it.
+#[derive(Deserialize, Serialize)]
+struct Wire {
+    #[serde(default)]
+    id: String,
+    path: String,
+    kind: ChangeKind,
+    regular: bool,
+    added: u32,
+    removed: u32,
+    #[serde(default)]
+    bytes: u64,
+}
+
+impl From<Change> for Wire {
+    fn from(change: Change) -> Self {
+        let id = change.id();
+        let Change { path, kind, regular, added, removed, bytes } = change;
+        Self { id, path, kind, regular, added, removed, bytes }
+    }
+}
+
+impl From<Wire> for Change {
+    fn from(wire: Wire) -> Self {
+        let Wire { id: _, path, kind, regular, added, removed, bytes } = wire;
+        Self { path, kind, regular, added, removed, bytes }
+    }
 }

@@ -26,6 +26,13 @@ pub enum Event {
         /// How many so far in this turn.
         count: u64,
     },
+    /// The worker thought before it called. It is a claim, like all that it says, and nothing follows from it.
+    Reasoned {
+        /// The turn.
+        turn: u32,
+        /// What it thought.
+        text: String,
+    },
     /// A turn's call is complete.
     Called {
         /// The turn.

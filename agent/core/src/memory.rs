@@ -3,27 +3,53 @@
 //! A [`Plan`] is a proof that what it names fits; only [`plan`] makes one. Footprints and budgets are measured
 //! elsewhere. Swap is no memory here.
 
+mod cache;
+mod compute;
+pub mod estimate;
+pub mod header;
+mod holdings;
+pub mod ladder;
+mod second_opinion;
+mod what_if;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use self::header::FileId;
 use crate::bytes::Bytes;
+
+pub use self::holdings::{Holding, Stage};
+pub use self::second_opinion::{Doubt, larger};
+pub use self::what_if::{WhatIfError, what_if};
 
 /// The name of the pool of ordinary memory. Others are named by their device, such as `CUDA0`.
 pub const HOST: &str = "host";
+
+/// So many tokens of a batch can have logits: the last one that was said and those that are guessed behind it.
+pub const OUTPUTS: u32 = 16;
 
 /// How a model is to be loaded: everything that decides its footprint.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 pub struct LoadOptions {
     /// The GGUF file.
     pub path: String,
-    /// Tokens of context.
+    /// Tokens of context of each sequence.
     pub n_ctx: u32,
+    /// Sequences that are remembered side by side.
+    #[serde(default = "one")]
+    pub n_seq: u32,
     /// Tokens of one batch, logical and physical.
     pub n_batch: u32,
     /// Layers on a GPU; none without one.
     pub n_gpu_layers: u32,
-    /// The type of the KV cache: `f16` or `q8_0`.
+    /// Whether what is remembered stays in ordinary memory, whatever lies on a GPU.
+    #[serde(default)]
+    pub kv_on_host: bool,
+    /// Whether the experts of a mixture stay in ordinary memory, whatever lies on a GPU.
+    #[serde(default)]
+    pub experts_on_cpu: bool,
+    /// The type of the KV cache: `f16`, `q8_0` or `q4_0`.
     pub kv_type: String,
     /// Whether the weights are mapped instead of read.
     pub use_mmap: bool,
@@ -33,7 +59,27 @@ pub struct LoadOptions {
     pub threads: u32,
 }
 
-/// What one model takes, measured by a dry run.
+fn one() -> u32 {
+    1
+}
+
+impl LoadOptions {
+    /// Returns how many tokens of a batch can have logits: each sequence has one at least.
+    #[must_use]
+    pub fn outputs(&self) -> u32 {
+        OUTPUTS.max(self.n_seq).min(self.n_batch).max(1)
+    }
+
+    /// Returns the options with the combination excluded that holds weights twice: repacked by the CPU and mapped
+    /// besides (1222 MiB instead of 728 for a model of 1B).
+    #[must_use]
+    pub fn settled(self) -> Self {
+        let is_repacked = self.extra_buffers && self.n_gpu_layers == 0;
+        Self { use_mmap: self.use_mmap && !is_repacked, ..self }
+    }
+}
+
+/// What one model takes, measured by a dry run or estimated from its header.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 pub struct Footprint {
     /// The name people know it by.
@@ -53,6 +99,37 @@ pub struct Row {
     pub what: String,
     /// Its size.
     pub bytes: Bytes,
+    /// What is behind it.
+    #[serde(default)]
+    pub backing: Backing,
+}
+
+/// What is behind a buffer. None of it can be dropped while the model works: without swap there is nowhere to go, and
+/// mapped weights are read for every token.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Backing {
+    /// Memory of its own.
+    #[default]
+    Anonymous,
+    /// Memory of its own that a device reads directly.
+    Pinned,
+    /// Pages of a file, which all who map it share.
+    Mapped(FileId),
+}
+
+impl Row {
+    /// Returns a buffer in memory of its own.
+    #[must_use]
+    pub fn of(pool: &str, what: &str, bytes: Bytes) -> Self {
+        Self { pool: pool.to_owned(), what: what.to_owned(), bytes, backing: Backing::Anonymous }
+    }
+
+    /// Returns a buffer in ordinary memory.
+    #[must_use]
+    pub fn host(what: &str, bytes: Bytes) -> Self {
+        Self::of(HOST, what, bytes)
+    }
 }
 
 /// What a machine has.
@@ -73,6 +150,9 @@ pub struct Pool {
     pub available: Bytes,
     /// What must stay free, so that the machine stays usable.
     pub headroom: Bytes,
+    /// The pool that it is a part of: what is taken here is taken there too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<String>,
 }
 
 /// A proof that these models fit together.
@@ -121,6 +201,8 @@ impl std::fmt::Display for Refusal {
     }
 }
 
+impl std::error::Error for Refusal {}
+
 /// Plans to load all of `footprints` together within `budget`.
 ///
 /// # Errors
@@ -128,9 +210,12 @@ impl std::fmt::Display for Refusal {
 /// [`Refusal`], with every pool that is too small. A pool that the budget does not name has nothing.
 pub fn plan(footprints: Vec<Footprint>, budget: &Budget) -> Result<Plan, Refusal> {
     let mut needs: BTreeMap<&str, Vec<(String, Bytes)>> = BTreeMap::new();
+    let mut mapped = BTreeMap::new();
     for footprint in &footprints {
-        for (pool, bytes) in footprint.by_pool() {
-            needs.entry(pool).or_default().push((footprint.model.clone(), bytes));
+        for (pool, bytes) in footprint.by_pool_beside(&mut mapped) {
+            for pool in budget.pool_and_around(pool) {
+                needs.entry(pool).or_default().push((footprint.model.clone(), bytes));
+            }
         }
     }
     let shortages: Vec<Shortage> = needs
@@ -138,26 +223,81 @@ pub fn plan(footprints: Vec<Footprint>, budget: &Budget) -> Result<Plan, Refusal
         .filter_map(|(pool, models)| {
             let need = models.iter().map(|(_, bytes)| *bytes).sum();
             let have = budget.may_give(pool);
-            (need > have).then(|| Shortage { pool: pool.to_owned(), need, have, models })
+            (need > have).then(|| Shortage {
+                pool: pool.to_owned(),
+                need,
+                have,
+                models: joined(models),
+            })
         })
         .collect();
     if shortages.is_empty() { Ok(Plan { footprints }) } else { Err(Refusal { shortages }) }
+}
+
+/// Adds up what one model asks for in several pools that are parts of the same.
+fn joined(models: Vec<(String, Bytes)>) -> Vec<(String, Bytes)> {
+    let mut joined: Vec<(String, Bytes)> = Vec::new();
+    for (model, bytes) in models {
+        match joined.last_mut() {
+            Some((last, sum)) if *last == model => *sum = *sum + bytes,
+            Some(_) | None => joined.push((model, bytes)),
+        }
+    }
+    joined
 }
 
 impl Footprint {
     /// Returns the sum of each pool.
     #[must_use]
     pub fn by_pool(&self) -> BTreeMap<&str, Bytes> {
-        let mut sums = BTreeMap::new();
+        self.by_pool_beside(&mut BTreeMap::new())
+    }
+
+    /// Returns the sum of each pool, without the pages of files that are `mapped` there already; adds its own to them.
+    fn by_pool_beside(
+        &self,
+        mapped: &mut BTreeMap<(String, FileId), Bytes>,
+    ) -> BTreeMap<&str, Bytes> {
+        let mut sums: BTreeMap<&str, Bytes> = BTreeMap::new();
         for row in &self.rows {
-            let sum: &mut Bytes = sums.entry(row.pool.as_str()).or_default();
-            *sum = *sum + row.bytes;
+            let bytes = match row.backing {
+                Backing::Anonymous | Backing::Pinned => row.bytes,
+                Backing::Mapped(file) => {
+                    let there = mapped.entry((row.pool.clone(), file)).or_default();
+                    let more = row.bytes.saturating_sub(*there);
+                    *there = (*there).max(row.bytes);
+                    more
+                }
+            };
+            let sum = sums.entry(row.pool.as_str()).or_default();
+            *sum = *sum + bytes;
         }
         sums
     }
 }
 
 impl Budget {
+    /// Returns a pool and all that it is a part of.
+    fn pool_and_around<'a>(&'a self, pool: &'a str) -> Vec<&'a str> {
+        let mut found = vec![pool];
+        let around =
+            |name: &str| self.pools.iter().find(|known| known.name == name)?.within.as_deref();
+        while let Some(next) = found.last().and_then(|last| around(last)) {
+            // A circle has an end where it began.
+            if found.contains(&next) {
+                break;
+            }
+            found.push(next);
+        }
+        found
+    }
+
+    /// Returns the pools beside ordinary memory.
+    #[must_use]
+    pub fn devices(&self) -> Vec<Pool> {
+        self.pools.iter().filter(|pool| pool.name != HOST).cloned().collect()
+    }
+
     fn may_give(&self, pool: &str) -> Bytes {
         let pool = self.pools.iter().find(|known| known.name == pool);
         pool.map_or(Bytes(0), |pool| {
@@ -173,4 +313,12 @@ impl Budget {
 #[must_use]
 pub fn host_headroom(capacity: Bytes) -> Bytes {
     Bytes((capacity.0 / 100 * 8).max(2 << 30).min(capacity.0 / 4))
+}
+
+/// Returns what must stay free of a GPU: 3 %, but 512 MiB at least, and never more than a quarter.
+///
+/// A desktop and the driver take about that on their own.
+#[must_use]
+pub fn device_headroom(capacity: Bytes) -> Bytes {
+    Bytes((capacity.0 / 100 * 3).max(512 << 20).min(capacity.0 / 4))
 }

@@ -1,13 +1,17 @@
 //! The calls that are possible in one turn, and the grammar that allows exactly these.
 
+mod tagged;
+
 use chargehand_grammar::bindings::{MAX_NAMES, MAX_TEXT};
 use chargehand_grammar::gbnf::Bound;
 use chargehand_grammar::{Binding, Bindings, Expr, Grammar, json};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use self::tagged::Form;
 use crate::contract::Gate;
-use crate::tool::{Envelope, ToolSpec};
+use crate::known::Parts;
+use crate::tool::{Envelope, Style, ToolSpec};
 
 /// More values than this are not spelt out in the grammar; the tool itself then refuses a wrong one.
 pub const MAX_CHOICES: usize = 2000;
@@ -19,10 +23,14 @@ pub enum Values {
     Text,
     /// A number from 1 to 999,999.
     Natural,
+    /// A number in one of these ranges, the last ones included.
+    Within(Vec<(u64, u64)>),
     /// Exactly one of these.
     OneOf(Vec<String>),
     /// Nothing, or a piece of this text that occurs in it exactly once.
     PieceOf(String),
+    /// Nothing, or a piece that occurs in the whole text exactly once and that was seen.
+    PieceIn(Parts),
     /// Any text but what this argument says, which stands before it.
     OtherThan(&'static str),
 }
@@ -78,10 +86,17 @@ impl Menu {
     pub fn grammar(&self, envelope: &Envelope) -> (String, Bindings) {
         let grammar = Grammar::new(Expr::rule("call"));
         let mut rules = Rules { grammar, bindings: Bindings::new() };
-        let calls = self.entries.iter().zip(0..).map(|(entry, at)| {
-            let head = envelope.rule(&format!("{}{}", entry.tool, envelope.between));
-            Expr::Seq(vec![head, rules.entry(entry, at)])
-        });
+        let calls =
+            self.entries.iter().zip(0..).filter_map(|(entry, at)| match &envelope.arguments {
+                Style::Json => {
+                    let head = envelope.rule(&format!("{}{}", entry.tool, envelope.between));
+                    Some(Expr::Seq(vec![head, rules.entry(entry, at)]))
+                }
+                Style::Tagged(tagged) => {
+                    let arguments = rules.tagged(entry, at, Form { envelope, tagged })?;
+                    Some(Expr::Seq(vec![Expr::literal(entry.tool), arguments]))
+                }
+            });
         let calls = Expr::Any(calls.collect());
         let pieces = [envelope.rule(&envelope.before), calls, envelope.rule(&envelope.after)];
         let pieces = pieces.into_iter().filter(|piece| *piece != Expr::literal(""));
@@ -103,6 +118,11 @@ impl Values {
         match self {
             Self::Text => text.is_some(),
             Self::Natural => value.as_u64().is_some_and(|number| (1..=999_999).contains(&number)),
+            Self::Within(ranges) => {
+                let is_in =
+                    |number| ranges.iter().any(|(low, high)| (*low..=*high).contains(&number));
+                value.as_u64().is_some_and(is_in)
+            }
             Self::OneOf(choices) => {
                 text.is_some_and(|text| choices.iter().any(|choice| choice == text))
             }
@@ -111,6 +131,7 @@ impl Values {
             Self::PieceOf(whole) => {
                 text.is_some_and(|text| text.is_empty() || whole.matches(text).count() == 1)
             }
+            Self::PieceIn(parts) => text.is_some_and(|text| text.is_empty() || parts.shows(text)),
         }
     }
 }
@@ -181,6 +202,7 @@ impl Rules {
         let binding = match &argument.values {
             Values::Text => None,
             Values::Natural => return json::natural(&mut self.grammar),
+            Values::Within(ranges) => return within(ranges),
             Values::OneOf(choices) if choices.len() > MAX_CHOICES => {
                 (choices.len() <= MAX_NAMES).then(|| Binding::one_of(choices))
             }
@@ -190,6 +212,10 @@ impl Rules {
             }
             Values::PieceOf(text) => {
                 (text.len() <= MAX_TEXT).then(|| Binding::piece_or_empty(text.as_str()))
+            }
+            Values::PieceIn(parts) => {
+                let seen = parts.seen().iter().map(|part| (part.start, part.end));
+                (parts.text().len() <= MAX_TEXT).then(|| Binding::piece_in(parts.text(), seen))
             }
             Values::OtherThan(other) => {
                 let is_bound = self.bindings.get(&rule(other)).is_some();
@@ -211,6 +237,12 @@ impl Rules {
         self.bindings.insert(&name, binding);
         Expr::rule(name)
     }
+}
+
+/// Returns the rule for a number in one of these ranges.
+fn within(ranges: &[(u64, u64)]) -> Expr {
+    let range = |(low, high): &(u64, u64)| json::natural_between(*low, *high);
+    Expr::Any(ranges.iter().filter_map(range).collect())
 }
 
 /// Returns the JSON Schema of an arguments object, for the model's prompt. It names no values: those change by

@@ -1,6 +1,10 @@
 //! What the loop needs of the world, as traits. A map can stand in for the disk, a list for the model.
 
+use std::borrow::Cow;
+
 use thiserror::Error;
+
+use chargehand_grammar::Bindings;
 
 use crate::contract::Check;
 use crate::event::Event;
@@ -48,6 +52,11 @@ pub trait Environment {
     ///
     /// Only when nothing could be tried; a command that fails or cannot start is a [`CheckRun`].
     fn run_check(&mut self, check: &Check) -> Result<CheckRun, EnvError>;
+
+    /// Returns `text` without the values that are known to be secret here.
+    fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        Cow::Borrowed(text)
+    }
 }
 
 /// Why the workspace did not do it.
@@ -88,6 +97,8 @@ pub struct Request<'a> {
 /// What a worker answered.
 #[derive(Debug)]
 pub struct Reply {
+    /// What was thought before, if it was asked for.
+    pub reasoning: Option<String>,
     /// The call, or why the text was none.
     pub answer: Answer,
     /// What it cost.
@@ -142,6 +153,9 @@ pub enum ModelError {
 pub trait Watch {
     /// Takes note of what happened.
     fn see(&mut self, event: &Event);
+
+    /// Takes note of what the next call is held to: a grammar, and what its rules are bound to.
+    fn hold(&mut self, _gbnf: &str, _bindings: &Bindings) {}
 
     /// Returns a reason to stop, such as Ctrl-C or the time limit. Asked often.
     fn stop(&mut self) -> Option<Stop>;

@@ -1,6 +1,6 @@
 //! What a worker is told before its first call.
 
-use crate::contract::Contract;
+use crate::contract::{Class, Contract, Deed};
 use crate::rel_path::RelPath;
 use crate::transcript::Message;
 
@@ -36,9 +36,11 @@ fn job(contract: &Contract, files: &[RelPath]) -> String {
             text.push_str(&format!("{label}: {}\n", items.join(", ")));
         }
     };
-    line("May change", contract.scope.write_patterns().to_vec());
-    line("May create", contract.scope.create_patterns().to_vec());
-    line("May delete", contract.scope.delete_patterns().to_vec());
+    line("May change", contract.scope.patterns(Deed::Write).to_vec());
+    line("May create", contract.scope.patterns(Deed::Create).to_vec());
+    line("May delete", contract.scope.patterns(Deed::Delete).to_vec());
+    line("Only files of the kind", names(contract.scope.only()));
+    line("No files of the kind", names(contract.scope.frozen()));
     let checks =
         contract.checks.iter().map(|check| format!("{} ({})", check.name, check.run.join(" ")));
     line("Checks", checks.collect());
@@ -54,4 +56,8 @@ fn job(contract: &Contract, files: &[RelPath]) -> String {
         text.push_str(&format!("\n[{more} more, see list_dir]"));
     }
     text
+}
+
+fn names(classes: &[Class]) -> Vec<String> {
+    classes.iter().map(|class| class.name().to_owned()).collect()
 }

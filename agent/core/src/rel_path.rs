@@ -1,10 +1,14 @@
 //! A path inside the workspace that cannot lead out of it.
 
+mod look;
+
 use std::borrow::Borrow;
 use std::fmt::{self, Display, Formatter};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+pub use look::{folded, is_normal};
 
 /// The longest path that is taken, in bytes.
 pub const MAX_BYTES: usize = 1024;
@@ -34,6 +38,9 @@ pub enum PathError {
     /// It leads into git's own files.
     #[error("`{0}` leads into git's own files")]
     Git(String),
+    /// It has a character that looks like `/`, so that it seems to lie elsewhere.
+    #[error("`{0}` has a character that looks like `/`, or a part that looks like `..`")]
+    LookAlike(String),
     /// It has a character that a terminal would act on or that cannot be seen.
     #[error("`{0}` has a control or invisible character")]
     Invisible(String),
@@ -69,9 +76,15 @@ impl RelPath {
             if matches!(part, "" | "." | "..") {
                 return Err(PathError::NotPlain(shown()));
             }
-            if part.eq_ignore_ascii_case(".git") {
-                return Err(PathError::Git(shown()));
-            }
+        }
+        // What seems to be a path of another kind is one, to whoever reads it or checks it out elsewhere.
+        let look = folded(text);
+        if look.split('/').any(look::is_git) {
+            return Err(PathError::Git(shown()));
+        }
+        let is_odd = |part: &str| matches!(part, "" | "." | "..");
+        if look.matches('/').count() != text.matches('/').count() || look.split('/').any(is_odd) {
+            return Err(PathError::LookAlike(shown()));
         }
         Ok(Self(text.to_owned()))
     }

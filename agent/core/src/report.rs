@@ -133,6 +133,7 @@ pub fn turns(events: &[Event]) -> Vec<Turn> {
                 }
             }
             Event::Tokens { .. }
+            | Event::Reasoned { .. }
             | Event::Checked { .. }
             | Event::WorkerRestarted { .. }
             | Event::Stopped { .. } => {}

@@ -59,6 +59,6 @@ impl Script {
 impl Model for Script {
     fn next_call(&mut self, _: &Request<'_>, _: &mut dyn Watch) -> Result<Reply, ModelError> {
         let answer = self.calls.next().map_or(Answer::Nothing, Answer::Call);
-        Ok(Reply { answer, usage: Usage::default() })
+        Ok(Reply { reasoning: None, answer, usage: Usage::default() })
     }
 }

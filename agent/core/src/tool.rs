@@ -1,10 +1,14 @@
 //! A tool call, what came back, and how a model writes a call.
 
-use chargehand_grammar::Expr;
+mod tagged;
+
 use chargehand_grammar::gbnf::TokenName;
+use chargehand_grammar::{Expr, Grammar, raw};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
+
+pub use self::tagged::{Tagged, Tags};
 
 /// What is told about a tool to a model.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -24,7 +28,8 @@ pub struct ToolCall {
     pub name: String,
     /// The arguments, parsed.
     pub arguments: Map<String, Value>,
-    /// The arguments as the worker wrote them, so that a history is the text that was generated.
+    /// The arguments as the worker wrote them, so that a history is the text that was generated: the JSON object,
+    /// or all that stands behind the name.
     pub written: String,
 }
 
@@ -49,18 +54,44 @@ impl Observation {
     }
 }
 
-/// How a model writes a call: `before` NAME `between` ARGUMENTS `after`, taken from its chat template.
+/// How a model writes a call, taken from its chat template: `before` NAME `between` ARGUMENTS `after`.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 pub struct Envelope {
     /// What precedes the name.
     pub before: String,
-    /// What stands between the name and the arguments object.
+    /// What stands between the name and the arguments object, or the first key.
     pub between: String,
-    /// What follows the arguments object.
+    /// What follows the arguments object; nothing where [`Tagged`] has it.
     pub after: String,
+    /// How the arguments are written.
+    #[serde(default)]
+    pub arguments: Style,
+    /// How reasoning before the call is written, where the model knows of any.
+    #[serde(default)]
+    pub reasoning: Option<Reasoning>,
     /// The control tokens that these texts spell, such as `[TOOL_CALLS]`. Nothing else in a call is one.
     #[serde(default)]
     pub control: Vec<ControlToken>,
+}
+
+/// How arguments are written.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Style {
+    /// As a JSON object.
+    #[default]
+    Json,
+    /// Each on its own between tags, texts as they are.
+    Tagged(Tagged),
+}
+
+/// What stands around reasoning: `before` TEXT `after`, and then the call.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+pub struct Reasoning {
+    /// What opens it, behind the words that ask for an answer; empty where those do it.
+    pub before: String,
+    /// What closes it.
+    pub after: String,
 }
 
 /// A token that steers a model and is part of no data.
@@ -70,6 +101,15 @@ pub struct ControlToken {
     pub id: u32,
     /// How it is spelt.
     pub text: String,
+}
+
+/// A stretch of a call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stretch<'c> {
+    /// The envelope's own: its control tokens count as such.
+    Frame(&'c str),
+    /// A name, a key, a value: nothing in it is special.
+    Data(&'c str),
 }
 
 /// Why a text is no call.
@@ -90,11 +130,24 @@ impl Envelope {
         Self::new("{\"tool\":\"", "\",\"args\":", "}")
     }
 
-    /// Returns the envelope of these texts, none of which spells a control token.
+    /// Returns the envelope of these texts, none of which spells a control token, around a JSON object.
     #[must_use]
     pub fn new(before: &str, between: &str, after: &str) -> Self {
         let [before, between, after] = [before, between, after].map(str::to_owned);
-        Self { before, between, after, control: Vec::new() }
+        let (arguments, reasoning, control) = (Style::Json, None, Vec::new());
+        Self { before, between, after, arguments, reasoning, control }
+    }
+
+    /// Returns all texts of the envelope.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let tagged = match &self.arguments {
+            Style::Json => None,
+            Style::Tagged(tagged) => Some(tagged.texts()),
+        };
+        let Self { before, between, after, .. } = self;
+        let reasoning = self.reasoning.iter().flat_map(|own| [&*own.before, &*own.after]);
+        let own = [&**before, &**between, &**after].into_iter().chain(reasoning);
+        own.chain(tagged.into_iter().flatten())
     }
 
     /// Returns the rule for `text`, one of the envelope's: control tokens are said as such and never spelt.
@@ -116,25 +169,80 @@ impl Envelope {
         if parts.len() == 1 { parts.swap_remove(0) } else { Expr::Seq(parts) }
     }
 
-    /// Writes `call` the way the model does.
+    /// Adds the rules `NAME-0` and so on for any text and `end` behind it, one of the envelope's, and returns the
+    /// expression for that. The text has `end` nowhere in it, spelt or as a control token.
     #[must_use]
-    pub fn write(&self, call: &ToolCall) -> String {
-        let Self { before, between, after, .. } = self;
-        format!("{before}{}{between}{}{after}", call.name, call.written)
+    pub fn text_until(&self, grammar: &mut Grammar, name: &str, end: &str) -> Expr {
+        match self.rule(end) {
+            Expr::Literal(_) => raw::until(grammar, name, end),
+            said => Expr::Seq(vec![raw::without(grammar, name, end), said]),
+        }
     }
 
-    /// Reads a call out of `text`, which must be the envelope and nothing else.
+    /// Writes a call the way the model does.
+    #[must_use]
+    pub fn write(&self, call: &ToolCall) -> String {
+        let stretches = self.stretches(call);
+        let texts = stretches.iter().map(|(Stretch::Frame(text) | Stretch::Data(text))| *text);
+        texts.collect()
+    }
+
+    /// Returns the stretches of a call as it is written.
+    #[must_use]
+    pub fn stretches<'c>(&'c self, call: &'c ToolCall) -> Vec<Stretch<'c>> {
+        let mut all = vec![Stretch::Frame(&self.before), Stretch::Data(&call.name)];
+        match &self.arguments {
+            Style::Json => {
+                all.extend([Stretch::Frame(&self.between), Stretch::Data(&call.written)]);
+                all.push(Stretch::Frame(&self.after));
+            }
+            Style::Tagged(tagged) => all.extend(tagged.stretches(&self.between, &call.written)),
+        }
+        all
+    }
+
+    /// Writes arguments as they stand in a call; nothing where a text could be read as its own end.
+    #[must_use]
+    pub fn written(&self, arguments: &Map<String, Value>) -> Option<String> {
+        match &self.arguments {
+            Style::Json => Some(Value::Object(arguments.clone()).to_string()),
+            Style::Tagged(tagged) => tagged.written(&self.between, arguments),
+        }
+    }
+
+    /// Returns how a call looks, for people and for models that are told nothing of it by their template.
+    #[must_use]
+    pub fn form(&self) -> String {
+        let Self { before, between, after, .. } = self;
+        match &self.arguments {
+            Style::Json => format!("{before}NAME{between}ARGUMENTS{after}"),
+            Style::Tagged(Tagged { texts: Tags { open, next, last }, .. }) => {
+                format!("{before}NAME{between}KEY{open}VALUE{next}KEY{open}VALUE{last}")
+            }
+        }
+    }
+
+    /// Reads a call of one of `tools` out of `text`, which must be the envelope and nothing else.
     ///
     /// # Errors
     ///
     /// [`CallError`], when a piece is missing or the arguments are no JSON object.
-    pub fn parse(&self, text: &str) -> Result<ToolCall, CallError> {
-        let missing = |piece: &str| CallError::Envelope(format!("`{}`", piece.escape_debug()));
+    pub fn parse(&self, text: &str, tools: &[ToolSpec]) -> Result<ToolCall, CallError> {
         let text = text.strip_prefix(&self.before).ok_or_else(|| missing(&self.before))?;
-        let (name, text) = text.split_once(&self.between).ok_or_else(|| missing(&self.between))?;
-        let written = text.strip_suffix(&self.after).ok_or_else(|| missing(&self.after))?;
-        ToolCall::new(name, written)
+        match &self.arguments {
+            Style::Json => {
+                let parts = text.split_once(&self.between);
+                let (name, text) = parts.ok_or_else(|| missing(&self.between))?;
+                let written = text.strip_suffix(&self.after).ok_or_else(|| missing(&self.after))?;
+                ToolCall::new(name, written)
+            }
+            Style::Tagged(tagged) => tagged.parse(&self.between, text, tools),
+        }
     }
+}
+
+fn missing(piece: &str) -> CallError {
+    CallError::Envelope(format!("`{}`", piece.escape_debug()))
 }
 
 impl ToolCall {

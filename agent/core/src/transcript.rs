@@ -12,6 +12,8 @@ pub enum Message {
     System(String),
     /// The job, or a later word of ours.
     User(String),
+    /// What the worker thought before the call that follows. Its template decides whether it reads that again.
+    Reasoned(String),
     /// What the worker called.
     Call(ToolCall),
     /// What the tool answered.

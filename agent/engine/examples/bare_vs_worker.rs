@@ -83,6 +83,9 @@ fn options(model: &str, threads: u32) -> LoadOptions {
     LoadOptions {
         path: model.to_owned(),
         n_ctx: CONTEXT,
+        n_seq: 1,
+        kv_on_host: false,
+        experts_on_cpu: false,
         n_batch: BATCH,
         n_gpu_layers: 0,
         kv_type: "f16".to_owned(),

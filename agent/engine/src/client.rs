@@ -99,7 +99,7 @@ impl<R: Read, W: Write> Client<R, W> {
             match event {
                 Event::Done { id: of, answer } if of == id => return Ok(answer),
                 Event::Failed { id: of, failure } if of == id => return Err(failure.into()),
-                Event::Prompt { .. } | Event::Tokens { .. } => {}
+                Event::Prompt { .. } | Event::Reasoning { .. } | Event::Tokens { .. } => {}
                 other => {
                     Self::only_stage(&other)?;
                     continue;

@@ -1,30 +1,37 @@
 //! What may be said next: one trait, and the matchers behind it.
 //!
-//! [`MatcherKind::Own`] is `chargehand-grammar`; llama.cpp's own sampler is the reference; the lock-step mode runs both
-//! and stops at the first token on which they differ. A constraint that cannot be built is an error and never
-//! means "everything is allowed".
+//! [`MatcherKind::Own`] is `chargehand-grammar`; llama.cpp's own sampler is the reference, llguidance an opinion from
+//! elsewhere, if it is built in; the lock-step modes run ours and one of them, and stop at the first token on which
+//! they differ. A constraint that cannot be built is an error and never means "everything is allowed".
 
 mod llama;
+#[cfg(feature = "llguidance")]
+mod llguidance;
 mod lockstep;
 mod own;
 
 use std::borrow::Cow;
 use std::fmt::Debug;
 
+use chargehand_grammar::lark::LarkError;
 use chargehand_grammar::matcher::{CompileError, MatchError};
 use chargehand_grammar::vocabulary::TokenId;
-use chargehand_grammar::{Bindings, Mask};
+use chargehand_grammar::{Bindings, Grammar, Mask};
 use llama_cpp_2::model::LlamaModel;
 use thiserror::Error;
 
 use self::llama::Llama;
-use self::lockstep::{Lockstep, Named};
+use self::lockstep::{Less, Lockstep, Named};
 use self::own::Own;
 use crate::sampler::MatcherKind;
 use crate::vocab::Vocab;
 
 /// Any text of whole characters, without control tokens.
 pub(crate) const ANYTHING: &str = "root ::= .*";
+
+/// What our matcher may count in memory: the tree of a file of 1 MiB and the states of a long answer. The plan has
+/// twice as much, because lists grow by doubling.
+pub(crate) const MEMORY: usize = 128 << 20;
 
 /// Why there is no constraint, or no next token under it.
 #[derive(Debug, Error)]
@@ -35,6 +42,15 @@ pub enum ConstraintError {
     /// llama.cpp does not read a grammar that is one.
     #[error("llama.cpp refuses the grammar of {0} bytes: {1}")]
     RefusedByLlama(usize, String),
+    /// What the grammar says cannot be said to llguidance.
+    #[error("llguidance cannot be asked: {0}")]
+    Untranslated(#[from] LarkError),
+    /// llguidance refuses the grammar, or gives up under it.
+    #[error("llguidance gives up: {0}")]
+    Llguidance(String),
+    /// This build does without that matcher.
+    #[error("llguidance is not in this build: it takes the feature `llguidance`")]
+    NotBuilt,
     /// The grammar is too ambiguous for the limits.
     #[error(transparent)]
     Match(#[from] MatchError),
@@ -122,6 +138,16 @@ pub trait Matcher: Debug {
         Ok(Some(token))
     }
 
+    /// Returns whether `token` may be said as it is when `left` tokens may be, this one included. If so it must be
+    /// said; if not, nothing is changed by having asked.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Matcher::mask`].
+    fn takes(&mut self, token: TokenId, left: usize) -> Result<bool, ConstraintError> {
+        Ok(left > 0 && self.allows(token)?)
+    }
+
     /// Returns the bytes that must follow, as far as the matcher knows.
     ///
     /// # Errors
@@ -142,7 +168,7 @@ pub trait Matcher: Debug {
 }
 
 /// Compiles `gbnf`, whose rule `root` is one whole output, for a matcher. llama.cpp's knows no bindings and allows
-/// what the text alone does.
+/// what the text alone does; llguidance refuses them, and is asked about the text alone in lock step.
 ///
 /// # Errors
 ///
@@ -156,14 +182,38 @@ pub(crate) fn open<'m>(
 ) -> Result<Box<dyn Matcher + 'm>, ConstraintError> {
     let own = || Own::new(&vocab.vocabulary, gbnf, bindings).map(Box::new);
     let llama = || Llama::new(model, vocab, gbnf).map(Box::new);
+    let both = |other: Named<'m>, less: Less| -> Result<Box<dyn Matcher + 'm>, ConstraintError> {
+        let less = if bindings.is_empty() { less } else { Less::Anything };
+        Ok(Box::new(Lockstep::new(&vocab.vocabulary, ("chargehand", own()?), other, less)))
+    };
     Ok(match kind {
         MatcherKind::Own => own()?,
         MatcherKind::Llama => llama()?,
-        MatcherKind::Lockstep => {
-            let (one, other): (Named<'_>, Named<'_>) =
-                (("chargehand", own()?), ("llama.cpp", llama()?));
-            let may_be_less = !bindings.is_empty();
-            Box::new(Lockstep::new(&vocab.vocabulary, one, other, may_be_less))
+        MatcherKind::Llguidance => llguidance(vocab, &parsed(gbnf)?)?,
+        MatcherKind::Lockstep => both(("llama.cpp", llama()?), Less::Nothing)?,
+        MatcherKind::LockstepLlguidance => {
+            let other = llguidance(vocab, &parsed(gbnf)?.unbound())?;
+            both(("llguidance", other), Less::Parts)?
         }
     })
+}
+
+fn parsed(gbnf: &str) -> Result<Grammar, ConstraintError> {
+    Ok(Grammar::parse(gbnf).map_err(CompileError::from)?)
+}
+
+#[cfg(feature = "llguidance")]
+fn llguidance<'m>(
+    vocab: &'m Vocab,
+    grammar: &Grammar,
+) -> Result<Box<dyn Matcher + 'm>, ConstraintError> {
+    Ok(Box::new(llguidance::Llguidance::new(vocab, grammar)?))
+}
+
+#[cfg(not(feature = "llguidance"))]
+fn llguidance<'m>(
+    _vocab: &'m Vocab,
+    _grammar: &Grammar,
+) -> Result<Box<dyn Matcher + 'm>, ConstraintError> {
+    Err(ConstraintError::NotBuilt)
 }

@@ -1,15 +1,10 @@
 //! The memory of the GPUs that llama.cpp sees. To ask costs a driver context, so it is done in a short-lived process.
 
 use chargehand_core::bytes::Bytes;
-use chargehand_core::memory::Pool;
+use chargehand_core::memory::{HOST, Pool, device_headroom};
 use llama_cpp_2::{LlamaBackendDeviceType, list_llama_ggml_backend_devices};
 
 use crate::engine::Backend;
-
-/// Of a GPU, 3 % stay free, and 512 MiB at least: what a desktop and the driver take on their own.
-fn headroom(capacity: u64) -> Bytes {
-    Bytes((capacity / 100 * 3).max(512 << 20).min(capacity / 4))
-}
 
 /// Returns a pool for each GPU with memory of its own.
 ///
@@ -21,11 +16,15 @@ pub fn pools(_: &Backend) -> Vec<Pool> {
     let pool = |device: llama_cpp_2::LlamaBackendDevice| {
         let capacity = device.memory_total as u64;
         let available = Bytes(device.memory_free as u64);
+        // Apple's GPUs are called discrete, and have ordinary memory up to a limit of their own.
+        let within =
+            (device.backend == "MTL" || device.backend == "Metal").then(|| HOST.to_owned());
         Pool {
+            within,
             name: device.name,
             capacity: Bytes(capacity),
             available,
-            headroom: headroom(capacity),
+            headroom: device_headroom(Bytes(capacity)),
         }
     };
     discrete.map(pool).collect()

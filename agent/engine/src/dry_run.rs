@@ -7,13 +7,18 @@ use std::fs;
 use std::path::Path;
 
 use chargehand_core::bytes::Bytes;
-use chargehand_core::memory::{Footprint, HOST, LoadOptions, Row};
+use chargehand_core::memory::estimate::{self, DEVICE_OVERHEAD};
+use chargehand_core::memory::header::ModelHeader;
+use chargehand_core::memory::{Backing, Footprint, HOST, LoadOptions, Row};
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::engine::{Backend, EngineError, OUTPUTS, context_params, kv_type, n_ctx, threads};
+use crate::constraint;
+use crate::engine::{Backend, EngineError, context_params, kv_type, n_ctx, threads};
 use crate::ffi::{self, ModelSettings, ShimError, SimulatedContext};
-use crate::gguf::{self, GgufError};
+use crate::gguf::{self, GgufError, Weights};
+use crate::guess::guess_bytes;
+use crate::vocab::Vocab;
 
 /// Why a footprint is not known.
 #[derive(Debug, Error)]
@@ -44,31 +49,17 @@ struct Buffer {
     compute: u64,
 }
 
-/// A driver keeps about this much of a device for itself (context, module, scratch of its
-/// matrix library). It is in no buffer and was measured on none; vendors' figures lie below.
-const DEVICE_OVERHEAD: Bytes = Bytes::mib(768);
-
-/// The vocabulary and the metadata of a model take this much a token, and `BASE_OVERHEAD` besides,
-/// where the system does not say what a process takes. Fitted to eight models of 50k to 262k tokens.
-const TOKEN_OVERHEAD: u64 = 260;
-const BASE_OVERHEAD: Bytes = Bytes::mib(8);
+/// What llama.cpp keeps of a token that may be chosen: its number, its logit, its probability.
+const CANDIDATE: usize = 12;
 
 /// ggml's number of a discrete GPU.
 const DEVICE_GPU: i64 = 1;
 /// ggml's number of several devices that act as one.
 const DEVICE_META: i64 = 4;
 
-/// Returns `options` with the combination excluded that holds weights twice: repacked by the CPU
-/// and mapped besides (1222 MiB instead of 728 for a model of 1B).
-#[must_use]
-pub fn settle(options: LoadOptions) -> LoadOptions {
-    let repacked = options.extra_buffers && options.n_gpu_layers == 0;
-    LoadOptions { use_mmap: options.use_mmap && !repacked, ..options }
-}
-
 /// Returns what the model of `options` takes once it is loaded and used, under the name `model`.
 ///
-/// The options of the result are [`settle`]d; the figures hold for no others.
+/// The options of the result are settled; the figures hold for no others.
 ///
 /// # Errors
 ///
@@ -78,47 +69,64 @@ pub fn footprint(
     model: &str,
     options: LoadOptions,
 ) -> Result<Footprint, DryRunError> {
-    let options = settle(options);
-    gguf::read(Path::new(&options.path))?;
-    let rows = rows(backend, &options)?;
+    let options = options.settled();
+    let header = gguf::model(Path::new(&options.path), Weights::Here)?;
+    let rows = rows(backend, &header, &options)?;
     Ok(Footprint { model: model.to_owned(), options, rows })
 }
 
-fn rows(backend: &Backend, options: &LoadOptions) -> Result<Vec<Row>, DryRunError> {
+fn rows(
+    backend: &Backend,
+    header: &ModelHeader,
+    options: &LoadOptions,
+) -> Result<Vec<Row>, DryRunError> {
     let path = Path::new(&options.path);
     let kv_type = kv_type(&options.kv_type)?;
     backend.complaints.clear();
     let before = private_bytes();
-    let settings = ModelSettings {
-        n_gpu_layers: options.n_gpu_layers,
-        use_mmap: options.use_mmap,
-        use_extra_buffers: options.extra_buffers,
-    };
+    let settings = ModelSettings::of(options);
     let model = ffi::simulate_model(&backend.llama, path, &settings)
         .ok_or_else(|| EngineError::Load { path: path.to_owned(), reason: backend.reason() })?;
+    let opened = private_bytes();
     let n_ctx = n_ctx(options, model.n_ctx_train());
     let params = context_params(options, n_ctx, kv_type);
     let mut context = SimulatedContext::open(&model, params)
         .ok_or_else(|| EngineError::Context { n_ctx, reason: backend.reason() })?;
-    let after = private_bytes();
+    // The state of a recurrent model is allocated even in a dry run, and is a buffer already.
+    let has_state = model.is_recurrent() || model.is_hybrid();
+    let after = if has_state { opened } else { private_bytes() };
     let buffers: Vec<Buffer> = serde_json::from_str(&context.memory_rows()?)?;
     let tokens = u64::from(model.n_vocab().unsigned_abs());
     let overhead = match (before, after) {
-        (Some(before), Some(after)) if model.is_recurrent() || model.is_hybrid() => {
-            // The state is allocated even in a dry run, and is a buffer already.
-            let state = buffers.iter().map(|buffer| Bytes(buffer.context)).sum();
-            after.saturating_sub(before).saturating_sub(state)
-        }
         (Some(before), Some(after)) => after.saturating_sub(before),
-        (None, _) | (_, None) => BASE_OVERHEAD + Bytes(TOKEN_OVERHEAD.saturating_mul(tokens)),
+        // Where the system does not say what a process takes.
+        (None, _) | (_, None) => estimate::overhead(header),
     };
     let mut rows: Vec<Row> = buffers.iter().flat_map(Buffer::rows).collect();
+    if let (true, Some(file)) = (options.use_mmap, header.file) {
+        for row in rows.iter_mut().filter(|row| row.pool == HOST && row.what.starts_with("weights"))
+        {
+            row.backing = Backing::Mapped(file);
+        }
+    }
     rows.extend(device_overheads(&rows));
-    rows.push(row(HOST, "scratch of the CPU", scratch(&mut context, options, n_ctx)?));
-    let outputs = u64::from(OUTPUTS.min(options.n_batch).max(1));
-    rows.push(row(HOST, "logits", Bytes(tokens.saturating_mul(4 * outputs))));
-    rows.push(row(HOST, "vocabulary and metadata", overhead));
+    rows.push(Row::host("scratch of the CPU", scratch(&mut context, options, n_ctx)?));
+    let outputs = u64::from(options.outputs());
+    rows.push(Row::host("logits", Bytes(tokens.saturating_mul(4 * outputs))));
+    rows.push(Row::host("vocabulary and metadata", overhead));
+    rows.extend(grammar(&Vocab::of(&model).map_err(EngineError::from)?, n_ctx));
     Ok(rows)
+}
+
+/// Returns what grammars, the choice of tokens and guesses take besides llama.cpp, at most.
+fn grammar(vocab: &Vocab, n_ctx: u32) -> [Row; 3] {
+    // While the trees of the tokens are made, what they are made of is there too.
+    let trees = 2 * vocab.vocabulary.memory_bytes();
+    // Lists grow by doubling; the candidates of a token are one.
+    let matcher = 2 * (constraint::MEMORY + vocab.len() * CANDIDATE);
+    let guesses = guess_bytes(usize::try_from(n_ctx).unwrap_or(usize::MAX));
+    let row = |what, bytes: usize| Row::host(what, Bytes(bytes as u64));
+    [row("tokens of grammars", trees), row("matcher", matcher), row("guesses", guesses)]
 }
 
 /// Returns the larger of what a batch and a single token need.
@@ -128,8 +136,12 @@ fn scratch(
     n_ctx: u32,
 ) -> Result<Bytes, DryRunError> {
     let mut largest = 0;
-    for tokens in [options.n_batch.min(n_ctx), 1] {
-        let text = context.work_size(tokens, OUTPUTS.min(tokens), threads(options))?;
+    let sequences = options.n_seq.max(1);
+    for most in [options.n_batch.min(n_ctx), 1] {
+        // Each sequence has the same number of tokens, or llama.cpp aborts.
+        let tokens = most.max(sequences) / sequences * sequences;
+        let outputs = options.outputs().min(tokens);
+        let text = context.work_size(tokens, sequences, outputs, threads(options))?;
         largest = serde_json::from_str::<u64>(&text)?.max(largest);
     }
     Ok(Bytes(largest))
@@ -138,13 +150,20 @@ fn scratch(
 impl Buffer {
     /// Returns one row a purpose. Buffers of integrated devices are ordinary memory.
     fn rows(&self) -> impl Iterator<Item = Row> {
-        let own = matches!(self.device_type, DEVICE_GPU | DEVICE_META) && !self.is_host;
-        let pool = if own { self.device.as_str() } else { HOST };
+        let is_device = matches!(self.device_type, DEVICE_GPU | DEVICE_META);
+        let (pool, backing) = match (is_device, self.is_host) {
+            (true, false) => (self.device.as_str(), Backing::Anonymous),
+            (true, true) => (HOST, Backing::Pinned),
+            (false, _) => (HOST, Backing::Anonymous),
+        };
         let purposes =
             [("weights", self.model), ("context", self.context), ("compute", self.compute)];
         let what = |purpose: &str| format!("{purpose} ({})", self.buffer);
         let taken = purposes.into_iter().filter(|(_, bytes)| *bytes > 0);
-        taken.map(move |(purpose, bytes)| row(pool, &what(purpose), Bytes(bytes)))
+        taken.map(move |(purpose, bytes)| Row {
+            backing,
+            ..Row::of(pool, &what(purpose), Bytes(bytes))
+        })
     }
 }
 
@@ -153,11 +172,7 @@ fn device_overheads(rows: &[Row]) -> Vec<Row> {
     pools.sort_unstable();
     pools.dedup();
     pools.retain(|pool| *pool != HOST);
-    pools.into_iter().map(|pool| row(pool, "driver (estimated)", DEVICE_OVERHEAD)).collect()
-}
-
-fn row(pool: &str, what: &str, bytes: Bytes) -> Row {
-    Row { pool: pool.to_owned(), what: what.to_owned(), bytes }
+    pools.into_iter().map(|pool| Row::of(pool, "driver (estimated)", DEVICE_OVERHEAD)).collect()
 }
 
 /// Returns the memory that belongs to this process alone, where the system says it (Linux).

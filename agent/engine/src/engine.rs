@@ -4,7 +4,7 @@
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use chargehand_core::memory::LoadOptions;
+use chargehand_core::memory::{LoadOptions, OUTPUTS};
 use chargehand_core::tool::Envelope;
 use chargehand_grammar::vocabulary::VocabularyError;
 use llama_cpp_2::context::LlamaContext;
@@ -16,12 +16,13 @@ use thiserror::Error;
 
 use crate::ffi;
 use crate::gguf::{self, GgufError};
+use crate::guess::MOST;
 use crate::log::Complaints;
 use crate::template::{ChatTemplate, Source, TemplateError};
 use crate::vocab::Vocab;
 
-/// So many tokens of a batch can have logits: the last one that was said and those that are guessed behind it.
-pub(crate) const OUTPUTS: u32 = 16;
+// The last token that was said and those that are guessed behind it have logits.
+const _: () = assert!(OUTPUTS as usize == 1 + MOST);
 
 /// Proof that llama.cpp is initialised in this process. There can be one at a time.
 #[derive(Debug)]
@@ -105,11 +106,7 @@ impl<'b> Engine<'b> {
         // llama.cpp says little about a file that is not there, and may abort on one that is malformed.
         gguf::read(path)?;
         backend.complaints.clear();
-        let settings = ffi::ModelSettings {
-            n_gpu_layers: options.n_gpu_layers,
-            use_mmap: options.use_mmap,
-            use_extra_buffers: options.extra_buffers,
-        };
+        let settings = ffi::ModelSettings::of(&options);
         let model = ffi::load_model(&backend.llama, path, &settings)
             .ok_or_else(|| EngineError::Load { path: path.to_owned(), reason: backend.reason() })?;
         let vocab = Vocab::of(&model)?;
@@ -191,9 +188,10 @@ pub struct ModelFacts {
     pub lists_tools: bool,
 }
 
-/// Returns the tokens of context that `options` ask for, of a model trained with `trained`.
+/// Returns the tokens of context that `options` ask for in all sequences, of a model trained with `trained`.
 pub(crate) fn n_ctx(options: &LoadOptions, trained: u32) -> u32 {
-    if options.n_ctx == 0 { trained } else { options.n_ctx }
+    let each = if options.n_ctx == 0 { trained } else { options.n_ctx };
+    each.saturating_mul(options.n_seq.max(1))
 }
 
 /// Returns how a context is made, in a worker as in a dry run.
@@ -207,13 +205,14 @@ pub(crate) fn context_params(
         .with_n_ctx(NonZeroU32::new(n_ctx))
         .with_n_batch(options.n_batch)
         .with_n_ubatch(options.n_batch)
-        .with_n_seq_max(1)
+        .with_n_seq_max(options.n_seq.max(1))
         .with_n_threads(threads)
         .with_n_threads_batch(threads)
+        .with_offload_kqv(!options.kv_on_host)
         .with_type_k(kv_type)
         .with_type_v(kv_type);
     // The default reserves logits for a whole batch: 268 MiB more for a vocabulary of 131,072.
-    ffi::with_outputs(params, OUTPUTS.min(options.n_batch).max(1))
+    ffi::with_outputs(params, options.outputs())
 }
 
 /// Returns the threads that `options` ask for.

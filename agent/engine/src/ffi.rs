@@ -4,17 +4,21 @@
 //! into a `Result` and nothing more is read into them.
 #![expect(unsafe_code, reason = "calling llama.cpp; every other file of the workspace is safe")]
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::marker::PhantomData;
 use std::mem;
 use std::path::Path;
 use std::ptr::{self, NonNull};
 use std::slice;
 
+use chargehand_core::memory::LoadOptions;
 use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
-use llama_sys::llama::{llama_context, llama_context_params, llama_model, llama_model_params};
+use llama_sys::llama::{
+    llama_context, llama_context_params, llama_model, llama_model_params,
+    llama_model_tensor_buft_override,
+};
 use llama_sys::{CHS_MEMORY, CHS_OK, CHS_REFUSED, chs_slice, chs_status, chs_template, chs_text};
 use thiserror::Error;
 
@@ -99,9 +103,22 @@ pub(crate) struct ModelSettings {
     pub(crate) use_mmap: bool,
     /// llama-cpp-2 cannot switch these off.
     pub(crate) use_extra_buffers: bool,
+    pub(crate) experts_on_cpu: bool,
 }
 
+/// The names of the tensors with the experts of a mixture.
+const EXPERTS: &CStr = c"\\.ffn_(up|down|gate|gate_up)_(ch|)exps";
+
 impl ModelSettings {
+    pub(crate) fn of(options: &LoadOptions) -> Self {
+        Self {
+            n_gpu_layers: options.n_gpu_layers,
+            use_mmap: options.use_mmap,
+            use_extra_buffers: options.extra_buffers,
+            experts_on_cpu: options.experts_on_cpu,
+        }
+    }
+
     fn params(&self) -> llama_model_params {
         // SAFETY: The function takes nothing and returns a plain struct.
         let mut params = unsafe { llama_sys::llama::llama_model_default_params() };
@@ -121,7 +138,7 @@ pub(crate) fn load_model(
     path: &Path,
     settings: &ModelSettings,
 ) -> Option<LlamaModel> {
-    open_model(backend, path, settings.params())
+    open_model(backend, path, settings.params(), settings.experts_on_cpu)
 }
 
 /// Loads a model without its weights: what it would take is counted and not taken.
@@ -134,21 +151,40 @@ pub(crate) fn simulate_model(
     params.no_alloc = true;
     // Nothing may be mapped where nothing is read.
     params.load_mode = llama_sys::llama::LLAMA_LOAD_MODE_NONE;
-    open_model(backend, path, params)
+    open_model(backend, path, params, settings.experts_on_cpu)
 }
 
 /// Loads the vocabulary and the metadata of a model, and none of its tensors.
 pub(crate) fn load_vocabulary(backend: &LlamaBackend, path: &Path) -> Option<LlamaModel> {
-    let nothing = ModelSettings { n_gpu_layers: 0, use_mmap: false, use_extra_buffers: false };
+    let nothing = ModelSettings {
+        n_gpu_layers: 0,
+        use_mmap: false,
+        use_extra_buffers: false,
+        experts_on_cpu: false,
+    };
     let mut params = nothing.params();
     params.vocab_only = true;
-    open_model(backend, path, params)
+    open_model(backend, path, params, false)
 }
 
-fn open_model(_: &LlamaBackend, path: &Path, params: llama_model_params) -> Option<LlamaModel> {
+fn open_model(
+    _: &LlamaBackend,
+    path: &Path,
+    mut params: llama_model_params,
+    experts_on_cpu: bool,
+) -> Option<LlamaModel> {
     let path = CString::new(path.as_os_str().as_encoded_bytes()).ok()?;
+    // SAFETY: The function takes nothing and returns a buffer type that lives as long as the process.
+    let cpu = unsafe { llama_sys::llama::ggml_backend_cpu_buffer_type() };
+    let experts = llama_model_tensor_buft_override { pattern: EXPERTS.as_ptr(), buft: cpu };
+    let end = llama_model_tensor_buft_override { pattern: ptr::null(), buft: ptr::null_mut() };
+    let overrides = [experts, end];
+    if experts_on_cpu {
+        params.tensor_buft_overrides = overrides.as_ptr();
+    }
     // SAFETY: The backend is initialised, as its reference proves; the path is a living C string;
-    // the parameters are llama.cpp's defaults with plain values changed, and no callback.
+    // the parameters are llama.cpp's defaults with plain values changed, no callback, and at most a
+    // list of overrides with a null at its end, which lives until the function returns.
     let raw = unsafe { llama_sys::llama::llama_model_load_from_file(path.as_ptr(), params) };
     let raw = NonNull::new(raw)?;
     // SAFETY: `LlamaModel` is `repr(transparent)` over a private type that is `repr(transparent)`
@@ -185,10 +221,12 @@ impl<'m> SimulatedContext<'m> {
         answer(status, text)
     }
 
-    /// Returns the scratch bytes of the CPU for `tokens` tokens of which `outputs` get logits, as JSON.
+    /// Returns the scratch bytes of the CPU for `tokens` tokens of some sequences, of which `outputs` get logits, as
+    /// JSON.
     pub(crate) fn work_size(
         &mut self,
         tokens: u32,
+        sequences: u32,
         outputs: u32,
         threads: i32,
     ) -> Result<String, ShimError> {
@@ -197,7 +235,7 @@ impl<'m> SimulatedContext<'m> {
         // SAFETY: The context is alive and borrowed exclusively, so that its graph may be reserved
         // anew; `text` is valid for writing; the shim lets no exception out.
         let status = unsafe {
-            llama_sys::chs_work_size(context, tokens, 1, outputs, threads, &raw mut text)
+            llama_sys::chs_work_size(context, tokens, sequences, outputs, threads, &raw mut text)
         };
         answer(status, text)
     }

@@ -1,20 +1,30 @@
 //! The header of a GGUF file, read before C++ ever sees the file.
 //!
 //! The file is hostile: every length is held against what is left of it before anything is
-//! allocated, and all arithmetic is checked. No weights are read.
+//! allocated, and all arithmetic is checked. No weights are read. Files are read and not mapped: a
+//! file that somebody cuts off while it is mapped ends the process.
 
 mod bytes;
+mod split;
 mod types;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use chargehand_core::bytes::Bytes;
+use chargehand_core::memory::header::Tensor;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use self::bytes::{Reader, Value};
+
+pub use self::split::model;
+
+/// Real models have fewer than 100 keys and 2,000 tensors.
+const MAX_KEYS: u64 = 4096;
+const MAX_TENSORS: u64 = 1 << 17;
 
 /// What a header says about a model.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
@@ -66,6 +76,14 @@ pub enum GgufError {
         /// What is wrong with it.
         fault: Fault,
     },
+    /// A part of a split model is not there.
+    #[error("{}: no such file, and the model is split over {files} files", path.display())]
+    PartMissing {
+        /// The part.
+        path: PathBuf,
+        /// How many there are.
+        files: u64,
+    },
 }
 
 /// What is wrong with the content of a file.
@@ -96,9 +114,50 @@ pub enum Fault {
     /// It says something that cannot be.
     #[error("the file is malformed: {0}")]
     Malformed(String),
+    /// It is a part of a model, and not the first.
+    #[error("this is part {} of a model that is split over {files} files: give the first", .no + 1)]
+    NotFirst {
+        /// Its number, from 0.
+        no: u64,
+        /// How many there are.
+        files: u64,
+    },
+    /// It is no part of the model whose other parts lie beside it.
+    #[error("it says that it is part {} of {}, and by its name it is part {} of {}", .says.0 + 1, .says.1, .name.0 + 1, .name.1)]
+    OtherPart {
+        /// Its number from 0 and how many there are, as it says.
+        says: (u64, u64),
+        /// The same, as its name says.
+        name: (u64, u64),
+    },
+    /// A split model whose files are named otherwise is not found by llama.cpp.
+    #[error(
+        "the model is split over {0} files, and this one is not named like NAME-00001-of-{0:05}.gguf"
+    )]
+    PartName(u64),
     /// The system could not read on.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+/// Whether what a header describes must be there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Weights {
+    /// The file is held against its size.
+    Here,
+    /// The header was fetched alone.
+    Elsewhere,
+}
+
+/// What one file says.
+#[derive(Debug, Default)]
+struct Contents {
+    header: Header,
+    numbers: BTreeMap<String, Vec<u64>>,
+    tensors: Vec<Tensor>,
+    merges: u64,
+    /// Its number among the files of a split model, from 0.
+    no: u64,
 }
 
 /// Reads the header of the file at `path` and holds it against the size of the file.
@@ -107,6 +166,20 @@ pub enum Fault {
 ///
 /// [`GgufError`], which names the file and what is wrong with it.
 pub fn read(path: &Path) -> Result<Header, GgufError> {
+    let contents = open(path, Weights::Here)?;
+    contents.whole().map_err(|fault| GgufError::Bad { path: path.to_owned(), fault })
+}
+
+/// Reads the header of a file of `size` bytes.
+///
+/// # Errors
+///
+/// [`Fault`].
+pub fn parse(source: impl Read + Seek, size: u64) -> Result<Header, Fault> {
+    contents(source, size, Weights::Here)?.whole()
+}
+
+fn open(path: &Path, weights: Weights) -> Result<Contents, GgufError> {
     let unreadable = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => GgufError::Missing(path.to_owned()),
         _ => GgufError::Unreadable { path: path.to_owned(), source },
@@ -118,15 +191,10 @@ pub fn read(path: &Path) -> Result<Header, GgufError> {
     let file = File::open(path).map_err(unreadable)?;
     let size = file.metadata().map_err(unreadable)?.len();
     let bad = |fault| GgufError::Bad { path: path.to_owned(), fault };
-    parse(BufReader::with_capacity(1 << 16, file), size).map_err(bad)
+    contents(BufReader::with_capacity(1 << 16, file), size, weights).map_err(bad)
 }
 
-/// Reads the header of a file of `size` bytes.
-///
-/// # Errors
-///
-/// [`Fault`].
-pub fn parse(source: impl Read + Seek, size: u64) -> Result<Header, Fault> {
+fn contents(source: impl Read + Seek, size: u64, weights: Weights) -> Result<Contents, Fault> {
     if size == 0 {
         return Err(Fault::Empty);
     }
@@ -137,10 +205,29 @@ pub fn parse(source: impl Read + Seek, size: u64) -> Result<Header, Fault> {
     // The shortest key takes 13 bytes, the shortest tensor 24: a count beyond that is a lie.
     reader.check_count("keys", keys, 13)?;
     reader.check_count("tensors", tensors, 24)?;
-    let mut header = Header { files: 1, tensors, ..Header::default() };
-    let alignment = read_keys(&mut reader, keys, &mut header)?;
-    header.weights = read_tensors(&mut reader, tensors, alignment)?;
-    Ok(header)
+    for (what, count, most) in [("keys", keys, MAX_KEYS), ("tensors", tensors, MAX_TENSORS)] {
+        if count > most {
+            return Err(Fault::Malformed(format!("{count} {what}, more than {most}")));
+        }
+    }
+    let mut contents = Contents::default();
+    contents.header.tensors = tensors;
+    let alignment = read_keys(&mut reader, keys, &mut contents)?;
+    read_tensors(&mut reader, tensors, alignment, weights, &mut contents)?;
+    Ok(contents)
+}
+
+impl Contents {
+    /// Returns what the first file of a model says; only that one has all of it.
+    fn whole(self) -> Result<Header, Fault> {
+        if self.no > 0 {
+            return Err(Fault::NotFirst { no: self.no, files: self.header.files });
+        }
+        if self.header.architecture.is_empty() {
+            return Err(Fault::Malformed("general.architecture is missing".to_owned()));
+        }
+        Ok(self.header)
+    }
 }
 
 fn read_magic<R: Read + Seek>(reader: &mut Reader<R>) -> Result<(), Fault> {
@@ -159,9 +246,11 @@ fn read_magic<R: Read + Seek>(reader: &mut Reader<R>) -> Result<(), Fault> {
 fn read_keys<R: Read + Seek>(
     reader: &mut Reader<R>,
     keys: u64,
-    header: &mut Header,
+    contents: &mut Contents,
 ) -> Result<u64, Fault> {
     let mut alignment = 32;
+    let Contents { header, numbers, merges, no, .. } = contents;
+    header.files = 1;
     for _ in 0..keys {
         let key = reader.string("a key")?;
         let value = reader.value(&key)?;
@@ -170,34 +259,36 @@ fn read_keys<R: Read + Seek>(
             ("general.name", Value::Text(text)) => header.name = Some(text),
             ("general.alignment", Value::Number(number)) => alignment = number,
             ("split.count", Value::Number(number)) => header.files = number.max(1),
+            ("split.no", Value::Number(number)) => *no = number,
             ("tokenizer.ggml.model", Value::Text(text)) => header.tokenizer = Some(text),
             ("tokenizer.ggml.tokens", Value::Array(length)) => header.vocabulary = Some(length),
+            ("tokenizer.ggml.merges", Value::Array(length)) => *merges = length,
             ("tokenizer.chat_template", Value::Text(text)) => header.chat_template = Some(text),
-            (key, Value::Number(number)) if key.ends_with(".context_length") => {
-                header.context_length = Some(number);
-            }
-            (key, Value::Number(number)) if key.ends_with(".block_count") => {
-                header.block_count = Some(number);
-            }
-            (_, Value::Text(_) | Value::Number(_) | Value::Array(_) | Value::Other) => {}
+            (_, Value::Number(number)) => drop(numbers.insert(key.clone(), vec![number])),
+            (_, Value::Numbers(several)) => drop(numbers.insert(key.clone(), several)),
+            (_, Value::Text(_) | Value::Array(_) | Value::Other) => {}
         }
     }
-    if header.architecture.is_empty() {
-        return Err(Fault::Malformed("general.architecture is missing".to_owned()));
-    }
+    // The architecture may stand behind what it names.
+    let start = format!("{}.", header.architecture);
+    let own = |(key, value): (String, _)| Some((key.strip_prefix(&start)?.to_owned(), value));
+    *numbers = std::mem::take(numbers).into_iter().filter_map(own).collect();
+    let first = |key: &str| numbers.get(key).and_then(|numbers| numbers.first()).copied();
+    (header.context_length, header.block_count) = (first("context_length"), first("block_count"));
     match alignment.is_power_of_two() && alignment <= 1 << 20 {
         true => Ok(alignment),
         false => Err(Fault::Malformed(format!("an alignment of {alignment} bytes"))),
     }
 }
 
-/// Checks that every tensor lies inside the file and returns the bytes of all.
+/// Checks that every tensor lies inside the file, unless it is `weights` elsewhere.
 fn read_tensors<R: Read + Seek>(
     reader: &mut Reader<R>,
     tensors: u64,
     alignment: u64,
-) -> Result<Bytes, Fault> {
-    let mut total = Bytes(0);
+    weights: Weights,
+    contents: &mut Contents,
+) -> Result<(), Fault> {
     let mut last = (0, String::new());
     for _ in 0..tensors {
         let tensor = types::Tensor::read(reader)?;
@@ -208,15 +299,18 @@ fn read_tensors<R: Read + Seek>(
             return Err(Fault::Malformed(text));
         }
         let end = tensor.offset.checked_add(tensor.size).ok_or_else(too_large)?;
-        total = total + Bytes(tensor.size);
+        contents.header.weights = contents.header.weights + Bytes(tensor.size);
         if end > last.0 {
-            last = (end, tensor.name);
+            last = (end, tensor.name.clone());
         }
+        let padded = tensor.size.checked_next_multiple_of(alignment).ok_or_else(too_large)?;
+        let (name, columns) = (tensor.name, tensor.columns);
+        contents.tensors.push(Tensor { name, columns, bytes: Bytes(padded) });
     }
     let start = reader.position().next_multiple_of(alignment);
     let (need, have) = (start.saturating_add(last.0), reader.size());
-    if tensors > 0 && need > have {
+    if tensors > 0 && need > have && weights == Weights::Here {
         return Err(Fault::Truncated { what: format!("tensor `{}`", last.1), need, have });
     }
-    Ok(total)
+    Ok(())
 }

@@ -66,7 +66,7 @@ pub enum Answer {
     /// The tokens.
     Read(Tokens),
     /// How the model writes a call.
-    Envelope(Envelope),
+    Envelope(Box<Envelope>),
     /// The times.
     Timed(Timed),
     /// What became of each text.
@@ -171,7 +171,10 @@ impl From<ConstraintError> for Failure {
         match error {
             ConstraintError::Refused(_) => Self::Grammar(words),
             ConstraintError::RefusedByLlama(..) => Self::GrammarOfLlama(words),
-            ConstraintError::Match(_)
+            ConstraintError::Untranslated(_)
+            | ConstraintError::Llguidance(_)
+            | ConstraintError::NotBuilt
+            | ConstraintError::Match(_)
             | ConstraintError::DeadEnd(_)
             | ConstraintError::Broken(_)
             | ConstraintError::Differ { .. } => Self::Match(words),
@@ -186,7 +189,7 @@ impl From<EngineError> for Failure {
             EngineError::File(
                 GgufError::Missing(_) | GgufError::Unreadable { .. } | GgufError::NotAFile(_),
             ) => Self::NoFile(words),
-            EngineError::File(GgufError::Bad { .. })
+            EngineError::File(GgufError::PartMissing { .. } | GgufError::Bad { .. })
             | EngineError::SecondBackend
             | EngineError::KvType(_)
             | EngineError::Load { .. }
@@ -206,7 +209,7 @@ pub type Clock<'c> = &'c dyn Fn() -> Duration;
 pub fn answer(backend: &Backend, question: &Question, clock: Clock<'_>) -> Answer {
     let done = Lab::open(backend, &question.model).and_then(|lab| match &question.task {
         Task::Read { texts } => lab.read(texts).map(Answer::Read),
-        Task::Envelope => lab.envelope().map(Answer::Envelope),
+        Task::Envelope => lab.envelope().map(Box::new).map(Answer::Envelope),
         Task::Time(trial) => lab.time(trial, clock).map(Answer::Timed),
         Task::Compare(trial) => lab.compare(trial).map(Answer::Compared),
     });

@@ -11,11 +11,15 @@ pub mod dry_run;
 pub mod engine;
 mod ffi;
 pub mod gguf;
+mod guess;
 pub mod lab;
 mod log;
 mod output;
+#[cfg(feature = "llguidance")]
+mod peer;
 pub mod probe;
 mod prompt;
+pub mod reply;
 pub mod sampler;
 pub mod serve;
 pub mod session;

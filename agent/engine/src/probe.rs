@@ -2,7 +2,7 @@
 //! announces and the kernel refuses). The worker tries itself out before it says that it is ready; whoever
 //! started it takes the next rung of the ladder when it died. Nothing is measured here.
 
-use chargehand_core::memory::LoadOptions;
+use chargehand_core::memory::{LoadOptions, OUTPUTS};
 use llama_cpp_2::token::LlamaToken;
 use serde::{Deserialize, Serialize};
 
@@ -78,15 +78,22 @@ impl Stage {
 /// How many tokens the canary's prompt has: a full tile of the AMX unit and one more row.
 const PROMPT: usize = 17;
 
-/// Evaluates a short prompt and one token more, and forgets both.
+/// Evaluates a short prompt and one token more, then as many with logits each as a draft has, and forgets them.
 ///
 /// # Errors
 ///
-/// [`SessionError`], when llama.cpp says no. Where it dies instead, nobody returns from here.
+/// [`SessionError`], when llama.cpp says no, or what it computes is no number. Where it dies instead, nobody returns
+/// from here.
 pub(crate) fn canary(session: &mut Session<'_>, token: LlamaToken) -> Result<(), SessionError> {
     let prompt = PROMPT.min(session.n_ctx().saturating_sub(1)).min(session.n_batch()).max(1);
     session.evaluate(&vec![token; prompt], 1)?;
     session.evaluate(&[token], 1)?;
+    session.look(1)?;
+    session.forget();
+    let outputs = usize::try_from(OUTPUTS).unwrap_or(1);
+    let outputs = outputs.min(session.n_ctx()).min(session.n_batch());
+    session.evaluate(&vec![token; outputs], outputs)?;
+    session.look(outputs)?;
     session.forget();
     Ok(())
 }

@@ -16,7 +16,7 @@ const REMEMBERED: usize = 256;
 /// More characters in a row without white space, or of white space alone, are tokenised in pieces: llama.cpp splits
 /// text with the regular expressions of its C++ library, which take up to 400 bytes of stack for each character of
 /// a word. 100,000 letters ended the process.
-const LONGEST_RUN: usize = 2048;
+const LONGEST_RUN: usize = 1024;
 
 /// Tokenises prompts that grow from turn to turn.
 #[derive(Debug, Default)]
@@ -201,7 +201,7 @@ fn cuts(vocab: &Vocab, prompt: &[Segment], whole: &str) -> Vec<usize> {
 /// Returns where `text` has gone on for [`LONGEST_RUN`] characters without a change to or from white space.
 ///
 /// That depends only on what stands before: a prompt that grew is cut at the same places.
-fn run_cuts(text: &str) -> impl Iterator<Item = usize> {
+pub(crate) fn run_cuts(text: &str) -> impl Iterator<Item = usize> {
     let (mut run, mut was_space) = (0, false);
     text.char_indices().filter_map(move |(at, c)| {
         let is_cut = c.is_whitespace() == was_space && run == LONGEST_RUN;

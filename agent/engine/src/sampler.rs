@@ -1,5 +1,7 @@
 //! How a token is picked from what is allowed: greedily, or by chance with a seed. It knows no grammar.
 
+use std::fmt::Debug;
+
 use chargehand_grammar::Mask;
 use chargehand_grammar::vocabulary::TokenId;
 use llama_cpp_2::sampling::LlamaSampler;
@@ -7,6 +9,7 @@ use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::token::data::LlamaTokenData;
 use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 /// What holds a grammar against what a model writes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
@@ -17,8 +20,25 @@ pub enum MatcherKind {
     Own,
     /// llama.cpp's grammar sampler: the reference, milliseconds a mask on a large vocabulary.
     Llama,
-    /// Both, token by token; where they differ the generation fails and names the token. Slow.
+    /// llguidance: an opinion from elsewhere. It refuses bindings and tokens by name, and takes its time where a
+    /// grammar is recursive.
+    Llguidance,
+    /// Ours and llama.cpp's, token by token; where they differ the generation fails and names the token. Slow.
+    #[serde(alias = "lockstep-llama")]
     Lockstep,
+    /// Ours and llguidance, likewise.
+    LockstepLlguidance,
+}
+
+impl MatcherKind {
+    /// Returns whether this build has it: llguidance comes with the feature of that name.
+    #[must_use]
+    pub fn is_built_in(self) -> bool {
+        match self {
+            Self::Own | Self::Llama | Self::Lockstep => true,
+            Self::Llguidance | Self::LockstepLlguidance => cfg!(feature = "llguidance"),
+        }
+    }
 }
 
 /// How to sample. The default is greedy, under our own matcher.
@@ -33,14 +53,17 @@ pub struct Sampling {
     pub top_p: f32,
     /// Tokens with this share of the best token's probability stay; 0 for all.
     pub min_p: f32,
-    /// The same seed gives the same tokens.
+    /// The same seed gives the same tokens, if nothing else here is changed either.
     pub seed: u32,
     /// What decides which tokens there are to pick from.
     pub matcher: MatcherKind,
     /// Text that the grammar leaves no choice about is said without asking the model.
     pub forced: bool,
-    /// Under a grammar, text that repeats is guessed and evaluated in one go; what is said stays the same.
+    /// Under a grammar, text that repeats is guessed and evaluated in one go. Each token is chosen from the model's
+    /// own logits all the same; they agree up to the rounding of kernels for larger batches.
     pub drafts: bool,
+    /// So many tokens of reasoning may come before a call, of a model whose template knows of any; 0 for none.
+    pub reasoning: u32,
 }
 
 impl Default for Sampling {
@@ -54,11 +77,55 @@ impl Default for Sampling {
             matcher: MatcherKind::default(),
             forced: true,
             drafts: true,
+            reasoning: 0,
         }
     }
 }
 
-/// Picks tokens one after the other.
+/// Logits that nothing can be picked by: a damaged file, or kernels that fail on this machine.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[error("{bad} of {all} logits of the model are NaN or infinite")]
+pub struct BadLogits {
+    /// How many are no numbers, or larger than all numbers.
+    pub bad: usize,
+    /// How many there are.
+    pub all: usize,
+}
+
+impl BadLogits {
+    /// Fails when one of `logits` is no number. That a token is impossible, -inf, is one.
+    pub(crate) fn look(logits: &[f32]) -> Result<(), Self> {
+        let bad = logits.iter().filter(|logit| is_bad(**logit)).count();
+        if bad == 0 { Ok(()) } else { Err(Self { bad, all: logits.len() }) }
+    }
+}
+
+/// A chance to draw by needs a largest number.
+fn is_bad(logit: f32) -> bool {
+    logit.is_nan() || logit == f32::INFINITY
+}
+
+/// Whoever picks the tokens of a text, one after the other.
+pub trait Choose: Debug {
+    /// Returns the choice among the tokens that `mask` allows, or among all; `logits` has one number for each token
+    /// of the vocabulary. `None` means that nothing is allowed. `guess` was drafted for this place; a choice that
+    /// depends on it is none of the model.
+    ///
+    /// # Errors
+    ///
+    /// [`BadLogits`], when a number that matters is none.
+    fn choose(
+        &mut self,
+        logits: &[f32],
+        mask: Option<&Mask>,
+        guess: Option<TokenId>,
+    ) -> Result<Option<TokenId>, BadLogits>;
+
+    /// Takes note that `token` is said, whoever chose it.
+    fn note(&mut self, _token: TokenId) {}
+}
+
+/// Picks tokens as a [`Sampling`] has it.
 #[derive(Debug)]
 pub struct Sampler {
     /// llama.cpp's samplers; none picks the most likely token.
@@ -76,26 +143,40 @@ impl Sampler {
         let chain = (!is_greedy).then(|| LlamaSampler::chain(steps(sampling), true));
         Self { chain, candidates: LlamaTokenDataArray::new(Vec::new(), false) }
     }
+}
 
-    /// Returns the choice among the tokens that `mask` allows, or among all; `logits` has one number for each token
-    /// of the vocabulary. `None` means that nothing is allowed.
-    pub fn choose(&mut self, logits: &[f32], mask: Option<&Mask>) -> Option<TokenId> {
+impl Choose for Sampler {
+    fn choose(
+        &mut self,
+        logits: &[f32],
+        mask: Option<&Mask>,
+        _guess: Option<TokenId>,
+    ) -> Result<Option<TokenId>, BadLogits> {
         let Some(chain) = &mut self.chain else { return best(logits, mask) };
         let Self { candidates, .. } = self;
         candidates.data.clear();
         (candidates.selected, candidates.sorted) = (None, false);
-        each_allowed(logits, mask, |token, logit| {
-            candidates.data.push(LlamaTokenData::new(to_llama(token), logit, 0.0));
+        let mut bad = false;
+        each_run(logits, mask, |first, run| {
+            // A range of known length beside a slice is written with vectors.
+            let first = to_llama(first).0;
+            let end = first + i32::try_from(run.len()).unwrap_or(0);
+            let data = |(id, logit): (i32, &f32)| LlamaTokenData::new(LlamaToken(id), *logit, 0.0);
+            candidates.data.extend((first..end).zip(run).map(data));
+            bad |= run.iter().any(|logit| is_bad(*logit));
         });
+        if bad {
+            BadLogits::look(logits)?;
+        }
         if candidates.data.is_empty() {
-            return None;
+            return Ok(None);
         }
         // A list is in the order in which a walk found it; the same random number must mean the same token.
         if let Some(Mask::Allow(_)) = mask {
             candidates.data.sort_unstable_by_key(LlamaTokenData::id);
         }
         candidates.apply_sampler(chain);
-        candidates.selected_token().and_then(|token| TokenId::try_from(token.0).ok())
+        Ok(candidates.selected_token().and_then(|token| TokenId::try_from(token.0).ok()))
     }
 }
 
@@ -103,7 +184,7 @@ impl Sampler {
 const BLOCK: usize = 64;
 
 /// Returns the first of the most likely tokens.
-fn best(logits: &[f32], mask: Option<&Mask>) -> Option<TokenId> {
+fn best(logits: &[f32], mask: Option<&Mask>) -> Result<Option<TokenId>, BadLogits> {
     let mut best: Option<(TokenId, f32)> = None;
     let mut consider = |token: TokenId, logit: f32| {
         let wins = |(first, known)| logit > known || logit == known && token < first;
@@ -111,29 +192,35 @@ fn best(logits: &[f32], mask: Option<&Mask>) -> Option<TokenId> {
             best = Some((token, logit));
         }
     };
-    match mask {
+    let bad = match mask {
         None => blocks(logits, |_| true, &mut consider),
-        Some(Mask::Allow(tokens)) => {
-            tokens.iter().for_each(|token| consider(*token, logits[*token as usize]));
-        }
+        Some(Mask::Allow(tokens)) => tokens.iter().fold(false, |bad, token| {
+            let logit = logits[*token as usize];
+            consider(*token, logit);
+            bad | is_bad(logit)
+        }),
         Some(mask @ (Mask::Deny(_) | Mask::Bits(_))) => {
-            blocks(logits, |token| mask.allows(token), &mut consider);
+            blocks(logits, |token| mask.allows(token), &mut consider)
         }
+    };
+    if bad {
+        BadLogits::look(logits)?;
     }
-    best.map(|(token, _)| token)
+    Ok(best.map(|(token, _)| token))
 }
 
-/// Shows `consider` all tokens that could be the best of those that `allows` takes.
+/// Shows `consider` all tokens that could be the best of those that `allows` takes, and returns whether a logit is bad.
 fn blocks(
     logits: &[f32],
     allows: impl Fn(TokenId) -> bool,
     consider: &mut impl FnMut(TokenId, f32),
-) {
+) -> bool {
     let mut floor = f32::NEG_INFINITY;
-    let mut is_first = true;
+    let (mut is_first, mut bad) = (true, false);
     for (block, first) in logits.chunks(BLOCK).zip((0..).step_by(BLOCK)) {
         // No branch, so that it is done with vectors.
         let highest = block.iter().fold(f32::NEG_INFINITY, |a, b| if *b > a { *b } else { a });
+        bad |= block.iter().fold(false, |bad, logit| bad | is_bad(*logit));
         if highest <= floor && !is_first {
             continue;
         }
@@ -145,13 +232,13 @@ fn blocks(
             }
         }
     }
+    bad
 }
 
-/// Calls `each` with every allowed token and its logit.
-fn each_allowed(logits: &[f32], mask: Option<&Mask>, mut each: impl FnMut(TokenId, f32)) {
+/// Calls `each` with every run of allowed tokens: the first of them, and the logits of all.
+fn each_run(logits: &[f32], mask: Option<&Mask>, mut each: impl FnMut(TokenId, &[f32])) {
     let mut all = |from: TokenId, to: TokenId| {
-        let span = logits.get(from as usize..to as usize).unwrap_or_default();
-        (from..).zip(span).for_each(|(token, logit)| each(token, *logit));
+        each(from, logits.get(from as usize..to as usize).unwrap_or_default());
     };
     let end = TokenId::try_from(logits.len()).unwrap_or(TokenId::MAX);
     match mask {
@@ -205,9 +292,9 @@ fn steps(sampling: &Sampling) -> Vec<LlamaSampler> {
 mod tests {
     use chargehand_grammar::Mask;
 
-    use super::{Sampler, Sampling, best, each_allowed};
+    use super::{BadLogits, Choose, Sampler, Sampling, best, each_run};
 
-    const LOGITS: [f32; 6] = [0.5, 2.0, 2.0, -1.0, 7.0, f32::NAN];
+    const LOGITS: [f32; 6] = [0.5, 2.0, 2.0, -1.0, 7.0, f32::NEG_INFINITY];
 
     fn masks() -> [(Option<Mask>, Vec<u32>); 5] {
         [
@@ -223,17 +310,42 @@ mod tests {
     fn each_mask_lets_through_what_it_allows() {
         for (mask, expect) in masks() {
             let mut seen = Vec::new();
-            each_allowed(&LOGITS, mask.as_ref(), |token, _| seen.push(token));
+            each_run(&LOGITS, mask.as_ref(), |first, run| {
+                seen.extend((first..).take(run.len()));
+            });
             assert_eq!(seen, expect, "{mask:?}");
         }
     }
 
     #[test]
     fn the_first_of_the_best_is_taken() {
-        let found = masks().map(|(mask, _)| best(&LOGITS, mask.as_ref()));
+        let found = masks().map(|(mask, _)| best(&LOGITS, mask.as_ref()).unwrap());
         assert_eq!(found, [Some(4), Some(1), Some(1), Some(0), None]);
-        assert_eq!(best(&[f32::NAN, f32::NEG_INFINITY], None), Some(0));
-        assert_eq!(best(&[f32::NEG_INFINITY; 99], None), Some(0));
+        assert_eq!(best(&[f32::NEG_INFINITY; 99], None), Ok(Some(0)));
+    }
+
+    #[test]
+    fn what_is_no_number_is_never_picked() {
+        for temperature in [0.0, 1.0] {
+            let mut sampler = Sampler::new(&Sampling { temperature, ..Sampling::default() });
+            let mut choose =
+                |logits: &[f32], mask: Option<Mask>| sampler.choose(logits, mask.as_ref(), None);
+            for bad in [f32::NAN, -f32::NAN, f32::INFINITY] {
+                let error = Err(BadLogits { bad: 2, all: 6 });
+                let logits = [0.0, bad, 9.0, f32::NEG_INFINITY, bad, 0.0];
+                assert_eq!(choose(&logits, None), error, "{bad}");
+                assert_eq!(choose(&logits, Some(Mask::Deny([0].into()))), error, "{bad}");
+                assert_eq!(choose(&logits, Some(Mask::Bits([0b11].into()))), error, "{bad}");
+                assert_eq!(choose(&logits, Some(Mask::Allow([2, 4].into()))), error, "{bad}");
+                // What is not looked at does no harm.
+                assert_eq!(choose(&logits, Some(Mask::Allow([2].into()))), Ok(Some(2)), "{bad}");
+            }
+            assert_eq!(choose(&[f32::NAN; 99], None), Err(BadLogits { bad: 99, all: 99 }));
+            // Impossible tokens only: there is none that is better.
+            assert!(choose(&[f32::NEG_INFINITY; 9], None).unwrap().is_some());
+            let words = BadLogits { bad: 2, all: 6 }.to_string();
+            assert_eq!(words, "2 of 6 logits of the model are NaN or infinite");
+        }
     }
 
     #[test]
@@ -244,7 +356,7 @@ mod tests {
         let slow = (0..1000_u32)
             .filter(|token| mask.allows(*token))
             .reduce(|a, b| if logits[b as usize] > logits[a as usize] { b } else { a });
-        assert_eq!(best(&logits, Some(&mask)), slow);
+        assert_eq!(best(&logits, Some(&mask)), Ok(slow));
     }
 
     #[test]
@@ -254,11 +366,13 @@ mod tests {
         let mask = Mask::Deny([1].into());
         let draw = || {
             let mut sampler = Sampler::new(&sampling);
-            (0..50).map(|_| sampler.choose(&logits, Some(&mask)).unwrap()).collect::<Vec<_>>()
+            let draw = |_| sampler.choose(&logits, Some(&mask), None).unwrap().unwrap();
+            (0..50).map(draw).collect::<Vec<_>>()
         };
         let drawn = draw();
         assert!(drawn.iter().all(|token| *token != 1) && drawn.contains(&0) && drawn.contains(&3));
         assert_eq!(drawn, draw());
-        assert_eq!(Sampler::new(&sampling).choose(&logits, Some(&Mask::Allow([].into()))), None);
+        let nothing = Mask::Allow([].into());
+        assert_eq!(Sampler::new(&sampling).choose(&logits, Some(&nothing), None), Ok(None));
     }
 }

@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::engine::{Backend, Engine, EngineError};
 use crate::probe::{self, Rung, Stage};
+use crate::reply::{self, Reply, ReplyError};
 use crate::sampler::to_llama;
 use crate::session::{Observer, Progress, Session, SessionError, Wish};
 use crate::template::{Segment, TemplateError};
@@ -205,6 +206,7 @@ impl<W: Write> Observer for Teller<'_, W> {
             Progress::Prompt { done, total } => {
                 Event::Prompt { id, done: count(done), total: count(total) }
             }
+            Progress::Reasoning { text, count } => Event::Reasoning { id, text, count },
             Progress::Text { text, count } => Event::Tokens { id, text, count },
         };
         if self.deaf.is_none() {
@@ -225,12 +227,16 @@ fn answer(
     ask: &Ask,
     observer: &mut dyn Observer,
 ) -> Result<Answer, Failure> {
-    let prompt = prompt(engine, &ask.chat)?;
     let (grammar, max_tokens) = (ask.grammar.as_deref(), ask.max_tokens);
     let bindings = &ask.bindings;
     let wish = Wish { grammar, bindings, sampling: ask.sampling, max_tokens };
-    let outcome = session.generate(&prompt, &wish, observer).map_err(session_failure)?;
-    Ok(Answer { text: outcome.text, ending: outcome.ending, timings: outcome.timings })
+    let Chat { messages, tools } = &ask.chat;
+    let reply = reply::reply(engine, session, (messages, tools), &wish, observer);
+    let Reply { reasoning, outcome } = reply.map_err(|error| match error {
+        ReplyError::Template(error) => Failure::Template { reason: error.to_string() },
+        ReplyError::Session(error) => session_failure(error),
+    })?;
+    Ok(Answer { reasoning, text: outcome.text, ending: outcome.ending, timings: outcome.timings })
 }
 
 /// Counts a prompt. What two conversations have in common that differ in their first word is the fixed part.
@@ -270,7 +276,9 @@ fn session_failure(error: SessionError) -> Failure {
             Failure::PromptTooLong { prompt: count(prompt), n_ctx: count(n_ctx) }
         }
         SessionError::Constraint(_) => Failure::Grammar { reason },
-        SessionError::EmptyPrompt | SessionError::Decode { .. } => Failure::Evaluation { reason },
+        SessionError::EmptyPrompt | SessionError::Logits(_) | SessionError::Decode { .. } => {
+            Failure::Evaluation { reason }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! One conversation after the other with a loaded model. A caller hands over the whole prompt each time; what
 //! the cache still holds of it is found out here. Nothing is ever cut off a prompt silently.
 
-mod draft;
+mod forced;
 mod run;
 mod timings;
 
@@ -14,12 +14,12 @@ use llama_cpp_2::token::LlamaToken;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use self::run::Run;
+use self::run::{Company, Run};
 pub use self::timings::Timings;
 use crate::constraint::{self, ConstraintError};
 use crate::engine::{Engine, EngineError};
 use crate::prompt::Prompts;
-use crate::sampler::Sampling;
+use crate::sampler::{BadLogits, Choose, Sampler, Sampling};
 use crate::template::Segment;
 
 /// What is asked besides the prompt.
@@ -70,6 +70,13 @@ pub enum Progress {
         /// Tokens in all.
         total: usize,
     },
+    /// Text was generated since the last time, before the answer.
+    Reasoning {
+        /// The text.
+        text: String,
+        /// Tokens generated so far.
+        count: u64,
+    },
     /// Text was generated since the last time.
     Text {
         /// The text.
@@ -105,6 +112,9 @@ pub enum SessionError {
     /// The grammar or a token under it.
     #[error(transparent)]
     Constraint(#[from] ConstraintError),
+    /// The model computed nothing that a token could be picked by.
+    #[error(transparent)]
+    Logits(#[from] BadLogits),
     /// llama.cpp did not evaluate.
     #[error("llama.cpp could not evaluate {tokens} tokens at position {at}: {reason}")]
     Decode {
@@ -168,6 +178,22 @@ impl<'e> Session<'e> {
         wish: &Wish<'_>,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, SessionError> {
+        self.generate_by(&mut Sampler::new(&wish.sampling), prompt, wish, observer)
+    }
+
+    /// Generates what follows `prompt`, as `chooser` picks it: the wish's sampling says only which matcher there is
+    /// and what it need not be asked about.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Session::generate`].
+    pub fn generate_by(
+        &mut self,
+        chooser: &mut dyn Choose,
+        prompt: &[Segment],
+        wish: &Wish<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, SessionError> {
         let Engine { model, vocab, .. } = self.engine;
         // The grammar first: a wish that cannot be granted costs no evaluation.
         let gbnf = wish.grammar.unwrap_or(constraint::ANYTHING);
@@ -179,12 +205,18 @@ impl<'e> Session<'e> {
         let ready = self.evaluate_prompt(&tokens, observer)?;
         let evaluated = self.cached.len() - kept;
         let mut timings = Timings::of_prompt(kept, evaluated, begun.elapsed());
-        let mut run = Run::new(self, matcher.as_mut(), wish, observer);
+        let company = Company { matcher: matcher.as_mut(), chooser, observer };
+        let mut run = Run::new(self, company, wish);
         let ending = match ready {
-            true => run.go()?,
-            false => Ending::Cancelled,
+            true => run.go(),
+            false => Ok(Ending::Cancelled),
         };
         let (text, said) = run.finish(&mut timings);
+        // What is no number stays in the cache, and makes more of its kind.
+        if let Err(SessionError::Logits(_)) = ending {
+            self.forget();
+        }
+        let ending = ending?;
         self.prompts.remember(prompt, &text, &said);
         Ok(Outcome { text, ending, timings })
     }
@@ -256,6 +288,12 @@ impl<'e> Session<'e> {
         self.forget();
         let room = self.n_batch();
         tokens.chunks(room).try_for_each(|part| self.evaluate(part, 0))
+    }
+
+    /// Fails when one of the logits of the last `rows` that were evaluated is no number.
+    pub(crate) fn look(&self, rows: usize) -> Result<(), BadLogits> {
+        let rows = i32::try_from(rows).unwrap_or(i32::MAX);
+        (1..=rows).try_for_each(|row| BadLogits::look(self.context.get_logits_ith(-row)))
     }
 
     /// Evaluates `tokens` behind what is cached; the last `outputs` of them get logits.

@@ -12,8 +12,10 @@
 mod discover;
 mod guard;
 mod mark;
+mod reasoning;
 mod segment;
 mod shape;
+mod tagged;
 
 use chargehand_core::tool::{ControlToken, Envelope, ToolSpec};
 use chargehand_core::transcript::Message;
@@ -25,6 +27,7 @@ use thiserror::Error;
 use self::discover::Found;
 use self::mark::Marks;
 use self::segment::Contents;
+use self::shape::Ask;
 use crate::ffi::{RawTemplate, ShimError};
 
 pub use self::segment::{Segment, SegmentKind};
@@ -110,11 +113,11 @@ impl ChatTemplate {
 
     /// Takes note of the control tokens of the vocabulary, so that a call's envelope has those that it spells.
     pub(crate) fn know(&mut self, control: impl Iterator<Item = ControlToken>) {
-        let Envelope { before, between, after, control: spelt } = &mut self.found.envelope;
-        let is_spelt = |token: &ControlToken| {
-            [&*before, &*between, &*after].iter().any(|text| text.contains(&token.text))
-        };
-        *spelt = control.filter(is_spelt).collect();
+        let envelope = &mut self.found.envelope;
+        let is_spelt =
+            |token: &ControlToken| envelope.texts().any(|text| text.contains(&token.text));
+        let spelt = control.filter(is_spelt).collect();
+        envelope.control = spelt;
     }
 
     /// Returns how this model writes a call.
@@ -155,15 +158,38 @@ impl ChatTemplate {
         messages: &[Message],
         tools: &[ToolSpec],
     ) -> Result<Vec<Segment>, TemplateError> {
+        self.rendered(messages, tools, Ask::Answer)
+    }
+
+    /// Returns the prompt that asks for reasoning before the next answer, up to and including what opens it. This is
+    /// for templates of which the envelope knows reasoning.
+    ///
+    /// # Errors
+    ///
+    /// [`TemplateError`], when the template refuses this conversation.
+    pub fn render_reasoning(
+        &self,
+        messages: &[Message],
+        tools: &[ToolSpec],
+    ) -> Result<Vec<Segment>, TemplateError> {
+        self.rendered(messages, tools, Ask::Reasoning)
+    }
+
+    fn rendered(
+        &self,
+        messages: &[Message],
+        tools: &[ToolSpec],
+        ask: Ask,
+    ) -> Result<Vec<Segment>, TemplateError> {
         let mut tools: Vec<Value> = tools.iter().map(shape::tool_json).collect();
         let told = Value::Array(tools.clone()).to_string();
         let Source { template, bos, eos, add_bos } = &self.source;
         let own = [template.as_deref().unwrap_or_default(), bos, eos, &told];
         let marks = Marks::absent_from(&own);
         let guarded = guard::guard(&marks, &mut tools, messages.len());
-        let request = self.found.shape.request(&marks, messages, &tools, true);
+        let request = self.found.shape.request(&marks, messages, &tools, ask);
         let rendered = self.raw.render(&request)?;
-        let contents = Contents { messages, guarded: &guarded, found: &self.found };
+        let contents = Contents { messages, guarded: &guarded, found: &self.found, ask };
         let mut segments = contents.put_into(&marks.split(&rendered)?)?;
         if *add_bos && !segments.first().is_some_and(|first| first.text.starts_with(bos)) {
             segments.insert(0, Segment::template(bos));

@@ -8,6 +8,7 @@ use chargehand_grammar::vocabulary::{Kind, TokenId, VocabularyError};
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::token_type::LlamaTokenAttr;
+use llama_cpp_2::vocab::LlamaVocab;
 
 /// A token whose text the tokenizer looks for in running text.
 #[derive(Clone, Debug)]
@@ -35,6 +36,11 @@ pub(crate) struct Vocab {
     pub(crate) specials: Vec<Special>,
     /// Ordinary tokens of which at least one may follow wherever any ordinary token may.
     pub(crate) heads: Vec<TokenId>,
+    /// How a text in the middle is tokenised, if there is a way.
+    pub(crate) anchor: Option<Anchor>,
+    /// The same for llguidance, which takes half a second to build it: from when it is first asked.
+    #[cfg(feature = "llguidance")]
+    pub(crate) llguidance: std::sync::OnceLock<crate::peer::Peer>,
 }
 
 impl Vocab {
@@ -67,7 +73,17 @@ impl Vocab {
         let vocabulary = Arc::new(Vocabulary::new(tokens)?);
         let bos = Some(vocab.bos()).filter(|bos| vocab.should_add_bos() && bos.0 >= 0);
         let end = vocabulary.ends().first().copied();
-        Ok(Self { vocabulary, bos, end, specials, heads: heads.tokens() })
+        let anchor = Anchor::find(&vocabulary, &vocab);
+        Ok(Self {
+            vocabulary,
+            bos,
+            end,
+            specials,
+            heads: heads.tokens(),
+            anchor,
+            #[cfg(feature = "llguidance")]
+            llguidance: std::sync::OnceLock::new(),
+        })
     }
 
     /// Returns how many tokens there are.
@@ -90,6 +106,52 @@ impl Vocab {
         let control = self.specials.iter().filter(|special| special.control && !special.ends);
         control.map(|special| ControlToken { id: special.token, text: special.text.clone() })
     }
+}
+
+/// What stands before a text so that a tokenizer cuts it as in the middle of another: many put a space before
+/// whatever begins.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Anchor {
+    text: &'static str,
+    tokens: Vec<TokenId>,
+}
+
+impl Anchor {
+    /// Nothing, and a line end, which hardly any token has in common with what follows.
+    const TEXTS: [&'static str; 2] = ["", "\n"];
+    /// What must come out as it went in; a tokenizer that exchanges characters or their case has no anchor.
+    const SAMPLES: [&'static str; 4] = ["a", " b", "{\"Path\": \"\u{e4}  c", "<d>"];
+
+    fn find(vocabulary: &Vocabulary, tokenizer: &LlamaVocab<'_>) -> Option<Self> {
+        let anchors = Self::TEXTS
+            .iter()
+            .filter_map(|text| Some(Self { text, tokens: tokens(tokenizer, text)? }));
+        let holds = |anchor: &Self, text| anchor.cut(vocabulary, tokenizer, text).is_some();
+        let mut anchors =
+            anchors.filter(|anchor| Self::SAMPLES.iter().all(|text| holds(anchor, text)));
+        anchors.next()
+    }
+
+    /// Returns the tokens that `text` has in the middle of a text, if they spell it.
+    pub(crate) fn cut(
+        &self,
+        vocabulary: &Vocabulary,
+        tokenizer: &LlamaVocab<'_>,
+        text: &str,
+    ) -> Option<Vec<TokenId>> {
+        let all = tokens(tokenizer, &format!("{}{text}", self.text))?;
+        let tokens = all.strip_prefix(self.tokens.as_slice())?;
+        let bytes = tokens.iter().flat_map(|token| vocabulary.bytes(*token).unwrap_or_default());
+        bytes.eq(text.as_bytes()).then(|| tokens.to_vec())
+    }
+}
+
+/// Returns the tokens of `text`, none of them for the name of a control token.
+fn tokens(tokenizer: &LlamaVocab<'_>, text: &str) -> Option<Vec<TokenId>> {
+    // Room for the worst case: with less, llama.cpp does all the work twice.
+    let mut tokens = Vec::with_capacity(text.len() + 2);
+    tokenizer.tokenize_into(text.as_bytes(), &mut tokens, false, false);
+    tokens.iter().map(|token| TokenId::try_from(token.0).ok()).collect()
 }
 
 /// Tokens by their first byte. Where a text may go on, the token that is its first byte alone may follow,
@@ -123,5 +185,83 @@ impl Heads {
             }
         }
         tokens
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use chargehand_grammar::vocabulary::TokenId;
+    use llama_cpp_2::llama_backend::LlamaBackend;
+
+    use super::Vocab;
+    use crate::ffi;
+
+    /// Writes a vocabulary as SentencePiece has it: a space is `\u{2581}`, and one is put before every text.
+    fn write(path: &Path, pieces: &[&str]) {
+        let text = |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
+        let bytes = (0..=255_u8).map(|byte| format!("<0x{byte:02X}>"));
+        let tokens: Vec<String> = ["<unk>", "<s>", "</s>"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(bytes)
+            .chain(pieces.iter().map(|piece| (*piece).to_owned()))
+            .collect();
+        let kind = |at: usize| match at {
+            0 => 2_i32,
+            1 | 2 => 3,
+            3..259 => 6,
+            _ => 1,
+        };
+        let count = tokens.len() as u64;
+        let list = |kind: u32| {
+            [&9_u32.to_le_bytes()[..], &kind.to_le_bytes(), &count.to_le_bytes()].concat()
+        };
+        let string = |value: &str| [&8_u32.to_le_bytes()[..], &text(value)].concat();
+        // The longer a piece, the sooner it is put together.
+        let scores = tokens.iter().flat_map(|token| (token.len() as f32).to_le_bytes()).collect();
+        let kinds = (0..tokens.len()).flat_map(|at| kind(at).to_le_bytes()).collect();
+        let pairs: [(&str, Vec<u8>); 5] = [
+            ("general.architecture", string("llama")),
+            ("tokenizer.ggml.model", string("llama")),
+            (
+                "tokenizer.ggml.tokens",
+                [list(8), tokens.iter().flat_map(|token| text(token)).collect()].concat(),
+            ),
+            ("tokenizer.ggml.scores", [list(6), scores].concat()),
+            ("tokenizer.ggml.token_type", [list(5), kinds].concat()),
+        ];
+        let mut file = b"GGUF\x03\0\0\0".to_vec();
+        file.extend([0, pairs.len() as u64].iter().flat_map(|number| number.to_le_bytes()));
+        file.extend(pairs.into_iter().flat_map(|(key, value)| [text(key), value].concat()));
+        std::fs::write(path, file).unwrap();
+    }
+
+    #[test]
+    fn a_text_in_the_middle_gets_no_space_before_it() {
+        let backend = LlamaBackend::init().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pieces.gguf");
+        let letters = "\u{2581} { } \" : < > a b c d e h n m t P".split(' ');
+        let longer = ["\u{2581}a", "na", "nam", "name", "\":", "\u{2581}\u{2581}", "Pa", "Pat"];
+        write(&path, &letters.chain(longer).collect::<Vec<_>>());
+        let model = ffi::load_vocabulary(&backend, &path).unwrap();
+        let vocab = Vocab::of(&model).unwrap();
+        let anchor = vocab.anchor.clone().unwrap();
+        assert_eq!(anchor.text, "\n", "nothing before it is not enough here");
+        let cut = |text: &str| {
+            let tokens = anchor.cut(&vocab.vocabulary, &model.vocab(), text).unwrap();
+            let piece = |token: &TokenId| String::from_utf8_lossy(vocab.piece(*token)).into_owned();
+            tokens.iter().map(piece).collect::<Vec<_>>()
+        };
+        assert_eq!(cut("{\"name\": a"), ["{", "\"", "name", "\":", " a"]);
+        assert_eq!(cut("name"), ["name"]);
+        assert_eq!(cut(" a"), [" a"]);
+        assert_eq!(
+            cut("\u{e9}a").concat().chars().count(),
+            3,
+            "two bytes of one character and a letter"
+        );
     }
 }

@@ -104,6 +104,15 @@ pub enum Event {
         /// Tokens in all.
         total: u64,
     },
+    /// Reasoning was generated.
+    Reasoning {
+        /// The number of the request.
+        id: u64,
+        /// The text since the last event.
+        text: String,
+        /// Tokens of reasoning so far.
+        count: u64,
+    },
     /// Text was generated.
     Tokens {
         /// The number of the request.
@@ -156,6 +165,9 @@ pub struct Rendered {
 /// A generated answer.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Answer {
+    /// What was thought before, if it was asked for.
+    #[serde(default)]
+    pub reasoning: Option<String>,
     /// Its text, broken off unless it is complete.
     pub text: String,
     /// Why it ended.
@@ -194,7 +206,7 @@ pub enum Failure {
         /// In words.
         reason: String,
     },
-    /// llama.cpp did not evaluate.
+    /// llama.cpp did not evaluate, or computed what is no number.
     #[error("{reason}")]
     Evaluation {
         /// In words.

@@ -8,9 +8,10 @@
 //! A binding that a text names and that is not given refuses the text, and so does one that is given and not named:
 //! a mistake is never "everything is allowed". A text may name the data by their digest, too.
 //!
-//! Strings have one spelling under a binding, that of [`json::quote`](crate::json::quote): no value is lost by it,
+//! Strings have one spelling under a binding, that of [`json::quote`]: no value is lost by it,
 //! and no escape is a way around. Some bindings need what an earlier argument of the same rule said:
-//! [`Binding::By`] and [`Binding::OtherThanSaid`].
+//! [`Binding::By`] and [`Binding::OtherThanSaid`]. Where values stand as they are, between tags and without escapes,
+//! bindings go into [`Binding::Raw`].
 //!
 //! ```
 //! use std::sync::Arc;
@@ -56,6 +57,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::json;
+
 /// The longest text of which a piece may be bound, in bytes. Its automaton takes up to 40 bytes a byte of text.
 pub const MAX_TEXT: usize = 1 << 20;
 /// The most names of one binding.
@@ -71,6 +74,13 @@ pub enum Binding {
     Piece(Arc<str>),
     /// The same, or the empty string.
     PieceOrEmpty(Arc<str>),
+    /// The same, and the piece lies in one of some parts of the text: those that somebody has read.
+    PieceIn {
+        /// The whole text.
+        text: Arc<str>,
+        /// The parts, each from a byte to another, in ascending order, with something between them.
+        parts: Vec<(usize, usize)>,
+    },
     /// One of these, as a JSON string.
     OneOf(Vec<String>),
     /// Any JSON string whose value has none of these words in it, and no word the empty one.
@@ -95,6 +105,15 @@ pub enum Binding {
         /// The rule whose value it must not be.
         rule: String,
     },
+    /// The same values as they are instead of as JSON strings, and behind each the text that ends it. This is for
+    /// pieces, names and other texts than one, and no piece or name can have what would end it too early: see
+    /// [`raw::fits`](crate::raw::fits) and [`raw::pieces_fit`](crate::raw::pieces_fit).
+    Raw {
+        /// What stands behind a value.
+        end: String,
+        /// Which values there are.
+        of: Box<Binding>,
+    },
 }
 
 impl Binding {
@@ -106,6 +125,14 @@ impl Binding {
     /// Returns [`Binding::PieceOrEmpty`].
     pub fn piece_or_empty(text: impl Into<Arc<str>>) -> Self {
         Self::PieceOrEmpty(text.into())
+    }
+
+    /// Returns [`Binding::PieceIn`].
+    pub fn piece_in(
+        text: impl Into<Arc<str>>,
+        parts: impl IntoIterator<Item = (usize, usize)>,
+    ) -> Self {
+        Self::PieceIn { text: text.into(), parts: parts.into_iter().collect() }
     }
 
     /// Returns [`Binding::OneOf`].
@@ -147,18 +174,62 @@ impl Binding {
         Self::OtherThanSaid { rule: rule.into() }
     }
 
+    /// Returns [`Binding::Raw`].
+    #[must_use]
+    pub fn raw(self, end: impl Into<String>) -> Self {
+        Self::Raw { end: end.into(), of: Box::new(self) }
+    }
+
     /// Returns the rule whose value this one needs.
     #[must_use]
     pub fn needs(&self) -> Option<&str> {
         match self {
             Self::By { rule, .. } | Self::OtherThanSaid { rule } => Some(rule),
+            Self::Raw { of, .. } => of.needs(),
             Self::Piece(_)
             | Self::PieceOrEmpty(_)
+            | Self::PieceIn { .. }
             | Self::OneOf(_)
             | Self::Without(_)
             | Self::WithoutInAnyCase(_)
             | Self::OtherThan(_)
             | Self::Not(_) => None,
+        }
+    }
+
+    /// Returns the binding without [`Binding::Raw`], and how its values are spelt.
+    pub(crate) fn spelt(&self) -> (&Self, Spelling<'_>) {
+        match self {
+            Self::Raw { end, of } => (of, Spelling::Raw(end)),
+            Self::Piece(_)
+            | Self::PieceIn { .. }
+            | Self::PieceOrEmpty(_)
+            | Self::OneOf(_)
+            | Self::Without(_)
+            | Self::WithoutInAnyCase(_)
+            | Self::OtherThan(_)
+            | Self::Not(_)
+            | Self::By { .. }
+            | Self::OtherThanSaid { .. } => (self, Spelling::Json),
+        }
+    }
+}
+
+/// How a value is spelt.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Spelling<'b> {
+    /// As a JSON string.
+    Json,
+    /// As it is, with this text behind it.
+    Raw(&'b str),
+}
+
+impl Spelling<'_> {
+    /// Returns a value as it is said.
+    pub(crate) fn of(self, value: &str) -> String {
+        match self {
+            Self::Json => json::quote(value),
+            Self::Raw(end) => [value, end].concat(),
         }
     }
 }
@@ -200,6 +271,11 @@ impl Bindings {
     /// Returns all bindings in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Binding)> {
         self.by_name.iter().map(|(name, binding)| (name.as_str(), binding))
+    }
+
+    /// Returns the digests of all bindings, in the order of their names.
+    pub fn digests(&self) -> impl Iterator<Item = (&str, String)> {
+        self.iter().map(|(name, binding)| (name, binding.digest()))
     }
 
     /// Returns whether there is none.

@@ -240,6 +240,13 @@ impl Grammar {
         open
     }
 
+    /// Gives the rule `name`, which is there, another body.
+    pub(crate) fn replace(&mut self, name: &str, body: Expr) {
+        if let Some(place) = self.place(name) {
+            self.rules[place].body = body;
+        }
+    }
+
     /// Returns the line of the text from which the rule `name` was read.
     #[must_use]
     pub fn line(&self, name: &str) -> Option<usize> {

@@ -8,9 +8,11 @@
 pub mod bindings;
 pub mod gbnf;
 pub mod json;
+pub mod lark;
 pub mod limits;
 pub mod matcher;
 pub mod piece;
+pub mod raw;
 pub mod sample;
 pub mod schema;
 pub mod vocabulary;

@@ -33,6 +33,7 @@
 //! ```
 
 mod alive;
+mod alone;
 mod analysis;
 mod bind;
 mod bound;
@@ -51,6 +52,7 @@ mod forbidden;
 mod include;
 mod inside;
 mod kept;
+mod making;
 mod mask;
 mod native;
 mod order;

@@ -113,6 +113,18 @@ impl Vocabulary {
         &self.ends
     }
 
+    /// Returns the bytes of memory that it takes. While it is made it takes about as much again.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.bytes.capacity()
+            + self.starts.capacity() * size_of::<usize>()
+            + self.kinds.capacity() * size_of::<Kind>()
+            + self.ends.capacity() * size_of::<TokenId>()
+            + self.whole.capacity() * size_of::<u64>()
+            + self.trie.memory_bytes()
+            + self.strings.memory_bytes()
+    }
+
     /// Returns the tokens whose bytes are exactly `text`.
     pub fn spelling<'v>(&'v self, text: &'v [u8]) -> impl Iterator<Item = TokenId> + 'v {
         (0..).take(self.len()).filter(move |token| self.bytes(*token) == Some(text))
@@ -192,6 +204,10 @@ impl Vocabulary {
     }
 
     fn index(&mut self) {
+        // Nothing is added any more.
+        self.bytes.shrink_to_fit();
+        self.starts.shrink_to_fit();
+        self.kinds.shrink_to_fit();
         let mut whole = vec![0; self.len().div_ceil(64)];
         let mut texts = Vec::with_capacity(self.len());
         let mut others = Vec::new();

@@ -1,69 +1,119 @@
-//! How long does a mask take, and how long does a grammar compile, on a real vocabulary?
+//! How long does a mask take, and how long does a grammar compile, on a real vocabulary, here and elsewhere?
 //!
-//! Each round compiles each grammar anew, from its text, so that nothing is warm. Times are CPU time of the thread,
-//! without that of the clock; a step's time is its median over the rounds, which keeps other work of the machine
-//! out of it.
+//! All engines take turns in one process, workload by workload and round by round. Each round compiles each grammar
+//! anew, from its text, so that nothing is warm. Times are CPU time of the thread, without that of the clock; a
+//! step's time is its median over the rounds, which keeps other work of the machine out of it.
 
+#[cfg(test)]
+mod agreement;
+mod calls;
+mod clock;
+mod dump;
+mod engine;
+#[cfg(feature = "llama")]
+mod llama;
+mod own;
+mod peer;
+mod plot;
+#[cfg(feature = "llama")]
+mod sampling;
+mod table;
 mod tokenizer;
 mod workloads;
 
-use std::error::Error;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use chargehand_grammar::{Constraint, Grammar, Limits, TokenId, Vocabulary};
-use rustix::time::{ClockId, clock_gettime};
+use chargehand_grammar::{TokenId, Vocabulary};
+use clock::{Clock, micros};
+use engine::{Engine, Failure, Round};
+use own::Own;
+use peer::{Llguidance, Told};
+use table::Row;
 use tokenizer::Tokenizer;
 use workloads::Workload;
 
-const USAGE: &str = "usage: grammar-bench TOKENIZER_FILE [ROUNDS] [WORKLOADS, such as ac]";
+const USAGE: &str =
+    "usage: grammar-bench TOKENIZER_FILE [--rounds N] [--workloads abc] [--csv FILE] [--dump FILE]
+       grammar-bench --plot FILE.svg CSV_FILE...";
 
-/// What one round measured.
+/// What is asked for.
 #[derive(Default)]
-struct Round {
-    parse: Duration,
-    /// The compilation after that.
-    compile: Duration,
-    masks: Vec<Duration>,
-    advances: Vec<Duration>,
-    states: usize,
-    memory: usize,
+struct Asked {
+    files: Vec<PathBuf>,
+    rounds: Option<usize>,
+    workloads: Option<String>,
+    csv: Option<PathBuf>,
+    dump: Option<PathBuf>,
+    plot: Option<PathBuf>,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let file = PathBuf::from(arguments.next().ok_or(USAGE)?);
-    let rounds: usize = arguments.next().map_or(Ok(9), |rounds| rounds.parse())?;
-    let chosen = arguments.next();
-    let tokenizer = Tokenizer::read(&file)?;
+impl Asked {
+    fn read() -> Result<Self, Failure> {
+        let mut asked = Self::default();
+        let mut words = std::env::args().skip(1);
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or(USAGE);
+            match word.as_str() {
+                "--rounds" => asked.rounds = Some(value()?.parse()?),
+                "--workloads" => asked.workloads = Some(value()?),
+                "--csv" => asked.csv = Some(value()?.into()),
+                "--dump" => asked.dump = Some(value()?.into()),
+                "--plot" => asked.plot = Some(value()?.into()),
+                flag if flag.starts_with('-') => return Err(USAGE.into()),
+                _ => asked.files.push(word.into()),
+            }
+        }
+        Ok(asked)
+    }
+
+    fn wants(&self, workload: &Workload) -> bool {
+        self.workloads.as_ref().is_none_or(|chosen| chosen.contains(workload.name))
+    }
+}
+
+fn main() -> Result<(), Failure> {
+    let asked = Asked::read()?;
+    if let Some(plot) = &asked.plot {
+        let rows = asked.files.iter().map(|file| Row::read_all(&fs::read_to_string(file)?));
+        let rows: Vec<Vec<Row>> = rows.collect::<Result<_, Failure>>()?;
+        return Ok(fs::write(plot, plot::svg(&rows.concat()))?);
+    }
+    let [file] = asked.files.as_slice() else { return Err(USAGE.into()) };
+    let tokenizer = Arc::new(Tokenizer::read(file)?);
     let clock = Clock::new();
     let begun = clock.now();
     let vocabulary = Arc::new(tokenizer.vocabulary()?);
+    let built = micros(clock.since(begun)) / 1e3;
+    let rounds = asked.rounds.unwrap_or(9);
     let mut out = io::stdout().lock();
-    writeln!(
-        out,
-        "{} tokens, trees built in {:.0} ms, {rounds} rounds",
-        vocabulary.len(),
-        millis(clock.since(begun))
-    )?;
-    writeln!(
-        out,
-        "workload steps   mean us    p50    p99    max  cold max | advance us | parse ms | compile ms | one call ms | states | KiB"
-    )?;
-    for workload in workloads::all() {
-        if chosen.as_ref().is_none_or(|chosen| chosen.contains(workload.name)) {
-            let texts = tokens(&tokenizer, &workload)?;
-            let measured = (0..rounds).map(|_| round(&clock, &workload, &texts, &vocabulary));
-            let measured = measured.collect::<Result<Vec<_>, _>>()?;
-            row(&mut out, &workload, &texts, &measured)?;
+    writeln!(out, "{} tokens, trees built in {built:.0} ms, {rounds} rounds", vocabulary.len())?;
+    let mut cases = Vec::new();
+    for workload in workloads::all().into_iter().filter(|workload| asked.wants(workload)) {
+        let texts = tokens(&tokenizer, &workload)?;
+        cases.push((workload, texts));
+    }
+    if let Some(path) = &asked.dump {
+        return Ok(dump::write(&vocabulary, &cases, File::create(path)?)?);
+    }
+    let mut engines = engines(&vocabulary, &tokenizer, &clock, &mut out)?;
+    let mut csv = asked.csv.as_ref().map(File::create).transpose()?;
+    writeln!(out, "{}", Row::TITLES)?;
+    for (workload, texts) in &cases {
+        for row in compare(&clock, &mut engines, (workload, texts), rounds, &mut out)? {
+            let row = Row { vocabulary: vocabulary.len(), ..row };
+            writeln!(out, "{row}")?;
+            csv.iter_mut().try_for_each(|csv| writeln!(csv, "{}", row.csv()))?;
         }
     }
+    #[cfg(feature = "llama")]
+    sampling::measure(&clock, &vocabulary, &cases, &mut out)?;
     Ok(())
 }
 
-fn tokens(tokenizer: &Tokenizer, workload: &Workload) -> Result<Vec<Vec<TokenId>>, Box<dyn Error>> {
+fn tokens(tokenizer: &Tokenizer, workload: &Workload) -> Result<Vec<Vec<TokenId>>, Failure> {
     let texts: Vec<_> = workload.texts.iter().map(|text| tokenizer.encode(text)).collect();
     if texts.iter().any(Vec::is_empty) {
         return Err("the tokenizer cannot say a text".into());
@@ -71,125 +121,59 @@ fn tokens(tokenizer: &Tokenizer, workload: &Workload) -> Result<Vec<Vec<TokenId>
     Ok(texts)
 }
 
-/// The clock of this thread's CPU time.
-struct Clock {
-    /// What looking at it takes.
-    own: Duration,
-}
-
-impl Clock {
-    fn new() -> Self {
-        let clock = Self { own: Duration::ZERO };
-        let looks = (0..1_000).map(|_| clock.since(clock.now()));
-        Self { own: median(looks) }
-    }
-
-    fn now(&self) -> Duration {
-        let time = clock_gettime(ClockId::ThreadCPUTime);
-        let part = |number: i64| u64::try_from(number).unwrap_or(0);
-        Duration::from_secs(part(time.tv_sec)) + Duration::from_nanos(part(time.tv_nsec))
-    }
-
-    fn since(&self, begun: Duration) -> Duration {
-        self.now().saturating_sub(begun).saturating_sub(self.own)
-    }
-}
-
-/// Compiles the grammar and takes the masks of all steps of all texts.
-fn round(
-    clock: &Clock,
-    workload: &Workload,
-    texts: &[Vec<TokenId>],
+/// Returns all engines of this build.
+fn engines(
     vocabulary: &Arc<Vocabulary>,
-) -> Result<Round, Box<dyn Error>> {
-    let mut round = Round::default();
+    tokenizer: &Arc<Tokenizer>,
+    clock: &Clock,
+    out: &mut impl io::Write,
+) -> Result<Vec<Box<dyn Engine>>, Failure> {
     let begun = clock.now();
-    let grammar = Grammar::parse(&workload.gbnf)?;
-    round.parse = clock.since(begun);
-    let begun = clock.now();
-    let limits = Limits::default();
-    let mut constraint =
-        Constraint::bound(&grammar, &workload.bindings, Arc::clone(vocabulary), &limits)?;
-    round.compile = clock.since(begun);
-    for (text, tokens) in workload.texts.iter().zip(texts) {
-        let mut state = constraint.start();
-        for (at, token) in tokens.iter().enumerate() {
-            let begun = clock.now();
-            let mask = constraint.mask(state)?;
-            round.masks.push(clock.since(begun));
-            if !mask.allows(*token) {
-                return Err(
-                    format!("workload {}: token {at} of {text} is denied", workload.name).into()
-                );
-            }
-            let begun = clock.now();
-            let next = constraint.advance(state, *token)?;
-            round.advances.push(clock.since(begun));
-            state = next.ok_or("a token that the mask allows is refused")?;
-        }
-        if !constraint.accepting(state) {
-            return Err(format!("workload {}: {text} is not whole", workload.name).into());
+    let factory = peer::factory(vocabulary, Some(Arc::clone(tokenizer)))?;
+    let built = micros(clock.since(begun)) / 1e3;
+    writeln!(out, "llguidance is made ready for the vocabulary in {built:.0} ms")?;
+    let engines: Vec<Box<dyn Engine>> = vec![
+        Box::new(Own::new(vocabulary)),
+        Box::new(Llguidance::new(&factory, Told::Natively)),
+        Box::new(Llguidance::new(&factory, Told::ByGrammar)),
+        #[cfg(feature = "llama")]
+        Box::new(llama::Llama::new(vocabulary, &std::env::temp_dir())?),
+    ];
+    Ok(engines)
+}
+
+/// Lets the engines take turns; one that fails is out of the workload, with its reason.
+fn compare(
+    clock: &Clock,
+    engines: &mut [Box<dyn Engine>],
+    (workload, texts): (&Workload, &[Vec<TokenId>]),
+    rounds: usize,
+    out: &mut impl io::Write,
+) -> Result<Vec<Row>, Failure> {
+    let mut taken: Vec<(&mut Box<dyn Engine>, Vec<Round>)> = Vec::new();
+    for engine in engines {
+        if engine.take(workload) {
+            taken.push((engine, Vec::new()));
         }
     }
-    round.states = constraint.states();
-    round.memory = constraint.memory_bytes();
-    Ok(round)
-}
-
-fn row(
-    out: &mut impl io::Write,
-    workload: &Workload,
-    texts: &[Vec<TokenId>],
-    rounds: &[Round],
-) -> io::Result<()> {
-    let masks = medians(rounds, |round| &round.masks);
-    let advances = medians(rounds, |round| &round.advances);
-    let mean =
-        |times: &[Duration]| micros(times.iter().sum::<Duration>()) / times.len().max(1) as f64;
-    let first: Duration =
-        masks.iter().zip(&advances).take(texts[0].len()).map(|(a, b)| *a + *b).sum();
-    let mut sorted = masks.clone();
-    sorted.sort_unstable();
-    let at = |share: usize| micros(sorted[(sorted.len() - 1) * share / 1_000]);
-    let parse = median(rounds.iter().map(|round| round.parse));
-    let compile = median(rounds.iter().map(|round| round.compile));
-    let worst = rounds.iter().flat_map(|round| &round.masks).max().copied().unwrap_or_default();
-    let last = rounds.last();
-    writeln!(
-        out,
-        "{:8} {:5} {:9.3} {:6.2} {:6.1} {:6.1} {:9.1} | {:10.3} | {:8.3} | {:10.3} | {:11.3} | {:6} | {}",
-        workload.name,
-        masks.len(),
-        mean(&masks),
-        at(500),
-        at(990),
-        at(1_000),
-        micros(worst),
-        mean(&advances),
-        millis(parse),
-        millis(compile),
-        millis(parse + compile + first),
-        last.map_or(0, |round| round.states),
-        last.map_or(0, |round| round.memory / 1024),
-    )
-}
-
-/// Returns the median over the rounds for each step.
-fn medians(rounds: &[Round], times: impl Fn(&Round) -> &Vec<Duration>) -> Vec<Duration> {
-    let steps = rounds.first().map_or(0, |round| times(round).len());
-    (0..steps).map(|step| median(rounds.iter().map(|round| times(round)[step]))).collect()
-}
-
-fn median(times: impl Iterator<Item = Duration>) -> Duration {
-    let mut times: Vec<Duration> = times.collect();
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default()
-}
-
-fn micros(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e6
-}
-
-fn millis(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
+    for _ in 0..rounds {
+        let mut left = Vec::new();
+        for (engine, mut measured) in taken {
+            match engine::round(clock, engine.as_mut(), texts) {
+                Ok(round) => {
+                    measured.push(round);
+                    left.push((engine, measured));
+                }
+                Err(error) => {
+                    let reason: String = error.to_string().chars().take(200).collect();
+                    writeln!(out, "{}: {} gives up: {reason}", workload.name, engine.name())?;
+                }
+            }
+        }
+        taken = left;
+    }
+    let rows = taken.iter().map(|(engine, rounds)| {
+        Row::of(workload.name, engine.name(), engine.every(), texts[0].len(), rounds)
+    });
+    Ok(rows.collect())
 }

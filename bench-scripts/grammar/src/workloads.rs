@@ -5,17 +5,38 @@
 use chargehand_grammar::{Binding, Bindings, Bound, Expr, Grammar, json};
 use serde_json::{Value, json};
 
+use crate::calls::{Type, calls_of, closed, schema_of};
+
 /// A grammar, and texts under it.
 pub(crate) struct Workload {
     pub(crate) name: &'static str,
     pub(crate) gbnf: String,
     pub(crate) bindings: Bindings,
     pub(crate) texts: Vec<String>,
+    /// The same without bindings, where a grammar alone can say it.
+    pub(crate) open: Option<String>,
+    /// The same as a schema, where one can say it.
+    pub(crate) schema: Option<Value>,
+    /// The same in llguidance's own words.
+    pub(crate) lark: Option<String>,
 }
 
 impl Workload {
-    fn plain(name: &'static str, gbnf: String, texts: Vec<String>) -> Self {
-        Self { name, gbnf, bindings: Bindings::new(), texts }
+    pub(crate) fn plain(name: &'static str, gbnf: String, texts: Vec<String>) -> Self {
+        let (bindings, open) = (Bindings::new(), Some(gbnf.clone()));
+        Self { name, gbnf, bindings, texts, open, schema: None, lark: None }
+    }
+
+    fn with_schema(self, schema: Value) -> Self {
+        // Without white space, as the texts are.
+        let tight =
+            json!({"whitespace_flexible": false, "item_separator": ",", "key_separator": ":"});
+        let mut told = schema.clone();
+        if let Some(object) = told.as_object_mut() {
+            object.insert("x-guidance".to_owned(), tight);
+        }
+        let lark = Some(format!("start: %json {told}\n"));
+        Self { schema: Some(schema), lark, ..self }
     }
 }
 
@@ -38,14 +59,6 @@ const FILES: [&str; 4] = [
 ];
 /// The length of that file.
 const FILE_BYTES: usize = 50_000;
-
-/// The type of an argument.
-enum Type {
-    Text,
-    Integer,
-    Flag,
-    OneOf(Vec<String>),
-}
 
 /// Eight tools of an agent, one call a text, large pieces of code among the arguments.
 fn tools() -> Workload {
@@ -79,6 +92,7 @@ fn tools() -> Workload {
         ]);
     }
     Workload::plain("a", calls_of("tool", "args", &tools), printed(&calls))
+        .with_schema(schema_of("tool", "args", &tools))
 }
 
 /// Thirty functions with arguments of many names and types.
@@ -114,6 +128,7 @@ fn functions() -> Workload {
     let functions: Vec<(&str, &[(&str, Type)])> =
         functions.iter().map(|(name, arguments)| (*name, arguments.as_slice())).collect();
     Workload::plain("b", calls_of("name", "arguments", &functions), printed(&calls))
+        .with_schema(schema_of("name", "arguments", &functions))
 }
 
 /// A path out of 5,000.
@@ -159,7 +174,9 @@ fn paths() -> Workload {
     let chosen = all.iter().step_by(83);
     let calls: Vec<Value> =
         chosen.map(|path| json!({"tool": "read_file", "args": {"path": path}})).collect();
-    Workload::plain("c", grammar.to_string(), printed(&calls))
+    let arguments = closed([("path", json!({"enum": all}))]);
+    let schema = closed([("tool", json!({"const": "read_file"})), ("args", arguments)]);
+    Workload::plain("c", grammar.to_string(), printed(&calls)).with_schema(schema)
 }
 
 /// Any JSON.
@@ -182,7 +199,7 @@ fn free_json() -> Workload {
             })
         })
         .collect();
-    Workload::plain("e", gbnf, printed(&documents))
+    Workload::plain("e", gbnf, printed(&documents)).with_schema(json!({}))
 }
 
 /// Strings of limited length, where each character is a state of its own.
@@ -195,14 +212,34 @@ fn short_strings() -> Workload {
     let texts: Vec<Value> = (0..10)
         .map(|at| json!({"name": format!("Straße {at}, 漢字 \"x\""), "about": code[at * 9..at * 9 + 8].join("\n")}))
         .collect();
-    Workload::plain("s", rules, printed(&texts))
+    let text = |least, most| json!({"type": "string", "minLength": least, "maxLength": most});
+    let schema = closed([("name", text(1, 80)), ("about", text(0, 2_000))]);
+    Workload::plain("s", rules, printed(&texts)).with_schema(schema)
 }
 
 /// A piece of a file of 50 kB that occurs in it once.
 fn piece() -> Option<Workload> {
     let file = file();
     let bindings = Bindings::new().with("old", Binding::piece(file.as_str()));
-    edits("d", &file, bindings, &["old"])
+    let open = bindings.expand("old").map(|pieces| {
+        let mut grammar = edit_grammar("bound");
+        let rules = pieces.rules().filter(|(name, _)| *name != "root");
+        rules.for_each(|(name, body)| grammar.add(name, body.clone()));
+        grammar.to_string()
+    });
+    let chunks = file.chars().map(|c| json::quote(c.encode_utf8(&mut [0; 4])));
+    let chunks: Vec<String> = chunks.map(|chunk| chunk[1..chunk.len() - 1].to_owned()).collect();
+    let chunks = json!({"substring_chunks": chunks});
+    let text = r#"/"(\\(["\\\/bfnrt]|u[0-9a-fA-F]{4})|[^"\\\x00-\x1F\x7F])*"/"#;
+    let lark = format!(
+        r#"start: "{{\"tool\":\"edit\",\"args\":{{\"path\":" TEXT ",\"old\":" OLD ",\"new\":" TEXT "}}}}"
+TEXT: {text}
+OLD: "\"" PIECE "\""
+PIECE: %regex {chunks}
+"#
+    );
+    let workload = edits("d", &file, bindings, &["old"])?;
+    Some(Workload { open, lark: Some(lark), ..workload })
 }
 
 /// The same for one of 100 files, with a new text that differs.
@@ -238,7 +275,8 @@ fn without_words() -> Option<Workload> {
     let lines: Vec<&str> = lines.collect();
     let texts = lines.chunks(9).map(|lines| json!({"description": lines.join("\n")}));
     let texts: Vec<Value> = texts.collect();
-    Some(Workload { name: "w", gbnf: grammar.to_string(), bindings, texts: printed(&texts) })
+    let plain = Workload::plain("w", grammar.to_string(), printed(&texts));
+    Some(Workload { bindings, open: None, ..plain })
 }
 
 fn file() -> String {
@@ -248,19 +286,7 @@ fn file() -> String {
 }
 
 fn edits(name: &'static str, file: &str, bindings: Bindings, bound: &[&str]) -> Option<Workload> {
-    let mut grammar = Grammar::new(Expr::Seq(vec![
-        Expr::literal("{\"tool\":\"edit\",\"args\":{\"path\":"),
-        Expr::rule("path"),
-        Expr::literal(",\"old\":"),
-        Expr::rule("old"),
-        Expr::literal(",\"new\":"),
-        Expr::rule("new"),
-        Expr::literal("}}"),
-    ]));
-    let string = json::string(&mut grammar);
-    for rule in ["path", "old", "new"] {
-        grammar.add(rule, string.clone());
-    }
+    let mut grammar = edit_grammar(json::STRING);
     for rule in bound {
         grammar.bind(rule, Bound::to(rule)?);
     }
@@ -276,56 +302,26 @@ fn edits(name: &'static str, file: &str, bindings: Bindings, bound: &[&str]) -> 
         json!({"tool": "edit", "args": {"path": path, "old": old, "new": new}})
     });
     let calls: Vec<Value> = calls.collect();
-    Some(Workload { name, gbnf: grammar.to_string(), bindings, texts: printed(&calls) })
+    let plain = Workload::plain(name, grammar.to_string(), printed(&calls));
+    Some(Workload { bindings, open: None, ..plain })
 }
 
-/// Returns the grammar of a call of one of `tools`, its arguments in their order.
-fn calls_of(name_key: &str, arguments_key: &str, tools: &[(&str, &[(&str, Type)])]) -> String {
-    let mut grammar = Grammar::new(Expr::rule("call"));
-    let mut calls = Vec::new();
-    for (name, arguments) in tools {
-        let head = format!("{{\"{name_key}\":\"{name}\",\"{arguments_key}\":{{");
-        let mut parts = vec![Expr::literal(head)];
-        for (at, (key, of)) in arguments.iter().enumerate() {
-            let comma = if at > 0 { "," } else { "" };
-            parts.push(Expr::literal(format!("{comma}\"{key}\":")));
-            parts.push(of.expr(&mut grammar));
-        }
-        parts.push(Expr::literal("}}"));
-        calls.push(Expr::Seq(parts));
-    }
-    grammar.add("call", Expr::Any(calls));
-    grammar.to_string()
-}
-
-impl Type {
-    fn expr(&self, grammar: &mut Grammar) -> Expr {
-        match self {
-            Self::Text => json::string(grammar),
-            Self::Integer => {
-                let digits = Expr::Many(Box::new(Expr::Class("[0-9]")));
-                let positive = Expr::Seq(vec![Expr::Class("[1-9]"), digits]);
-                let minus = Expr::Optional(Box::new(Expr::literal("-")));
-                let body = Expr::Seq(vec![minus, Expr::Any(vec![Expr::literal("0"), positive])]);
-                grammar.add("integer", body);
-                Expr::rule("integer")
-            }
-            Self::Flag => Expr::one_of(["true", "false"]),
-            Self::OneOf(names) => {
-                let quoted: Vec<String> = names.iter().map(|name| json::quote(name)).collect();
-                Expr::one_of(quoted.iter().map(String::as_str))
-            }
-        }
-    }
-
-    fn copy(&self) -> Self {
-        match self {
-            Self::Text => Self::Text,
-            Self::Integer => Self::Integer,
-            Self::Flag => Self::Flag,
-            Self::OneOf(names) => Self::OneOf(names.clone()),
-        }
-    }
+/// Returns the grammar of a call that changes a file, with the rule for what is replaced.
+fn edit_grammar(old: &str) -> Grammar {
+    let mut grammar = Grammar::new(Expr::Seq(vec![
+        Expr::literal("{\"tool\":\"edit\",\"args\":{\"path\":"),
+        Expr::rule("path"),
+        Expr::literal(",\"old\":"),
+        Expr::rule("old"),
+        Expr::literal(",\"new\":"),
+        Expr::rule("new"),
+        Expr::literal("}}"),
+    ]));
+    let string = json::string(&mut grammar);
+    grammar.add("path", string.clone());
+    grammar.add("old", Expr::rule(old));
+    grammar.add("new", string);
+    grammar
 }
 
 fn printed(values: &[Value]) -> Vec<String> {

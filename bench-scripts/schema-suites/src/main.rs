@@ -1,7 +1,7 @@
 //! Holds the converter from JSON Schema to GBNF against public suites: how many schemas it compiles, and whether
 //! the grammar then accepts exactly the valid instances.
 //!
-//! `schema-suites FOLDER.. [--every N] [--fractions] [--annotate-formats] [--draft 4|7|2020] [--list]`
+//! `schema-suites FOLDER.. [--documents FOLDER] [--every N] [--fractions] [--annotate-formats] [--list]`
 //!
 //! A folder holds files of JSON-Schema-Test-Suite (a list of groups) or of MaskBench (one object with `schema` and
 //! `tests`). Instances are tried with their members in three orders. Exit code 1 when an invalid one is accepted
@@ -12,14 +12,15 @@
 mod schema_match;
 
 mod order;
+mod time;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chargehand_grammar::Grammar;
-use chargehand_grammar::schema::{Draft, Formats, Numbers, Options, SchemaError, compile};
+use chargehand_grammar::schema::{Draft, Formats, Numbers, Options, SchemaError, compile_among};
 use serde_json::Value;
 
 fn main() -> ExitCode {
@@ -30,6 +31,8 @@ fn main() -> ExitCode {
 
 struct Flags {
     folders: Vec<PathBuf>,
+    /// What schemas may refer to, by URI.
+    documents: BTreeMap<String, Value>,
     every: usize,
     list: bool,
     options: Options,
@@ -37,7 +40,8 @@ struct Flags {
 
 fn flags() -> Result<Flags, String> {
     let options = Options::default();
-    let mut flags = Flags { folders: Vec::new(), every: 1, list: false, options };
+    let (folders, documents) = (Vec::new(), BTreeMap::new());
+    let mut flags = Flags { folders, documents, every: 1, list: false, options };
     let mut rest = std::env::args().skip(1);
     while let Some(flag) = rest.next() {
         match flag.as_str() {
@@ -47,13 +51,9 @@ fn flags() -> Result<Flags, String> {
             }
             "--fractions" => flags.options.numbers = Numbers::Fractions,
             "--annotate-formats" => flags.options.formats = Formats::Annotate,
-            "--draft" => {
-                flags.options.draft = match rest.next().as_deref() {
-                    Some("4") => Draft::Draft4,
-                    Some("7") => Draft::Draft7,
-                    Some("2020") => Draft::Draft2020,
-                    Some(_) | None => return Err("--draft needs 4, 7 or 2020".to_owned()),
-                }
+            "--documents" => {
+                let folder = rest.next().ok_or("--documents needs a folder")?;
+                flags.documents.extend(documents_in(Path::new(&folder)));
             }
             "--list" => flags.list = true,
             folder => flags.folders.push(PathBuf::from(folder)),
@@ -71,6 +71,9 @@ struct Group {
     schema: Value,
     tests: Vec<(Value, bool)>,
 }
+
+/// Schemas that take longer are listed.
+const SLOW: Duration = Duration::from_millis(500);
 
 #[derive(Default)]
 struct Tally {
@@ -101,8 +104,9 @@ fn run() -> ExitCode {
     let mut files: Vec<PathBuf> = flags.folders.iter().flat_map(|folder| files(folder)).collect();
     files.sort();
     for file in files.iter().step_by(flags.every) {
+        let options = Options { draft: draft_of(file), ..flags.options };
         for group in groups(file) {
-            check(&group, &flags, &mut tally);
+            check(&group, &flags, &options, &mut tally);
         }
     }
     report(&mut tally);
@@ -110,6 +114,34 @@ fn run() -> ExitCode {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    }
+}
+
+/// Returns the documents of a folder by their `$id`, and by the URI at which JSON-Schema-Test-Suite has them.
+fn documents_in(folder: &Path) -> BTreeMap<String, Value> {
+    let mut all = BTreeMap::new();
+    for file in files(folder) {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        let Ok(value) = serde_json::from_str::<Value>(&text) else { continue };
+        let path = file.strip_prefix(folder).unwrap_or(&file).to_string_lossy().replace('\\', "/");
+        let ids = ["$id", "id"].into_iter().filter_map(|key| value.get(key)?.as_str());
+        let ids = ids.map(|id| id.trim_end_matches('#').to_owned());
+        // Only whole URIs name a document.
+        let names: Vec<String> = ids.filter(|id| id.contains(':') && !id.contains('#')).collect();
+        for name in names.into_iter().chain([format!("http://localhost:1234/{path}")]) {
+            all.insert(name, value.clone());
+        }
+    }
+    all
+}
+
+/// Returns the draft that the folder of a file names.
+fn draft_of(file: &Path) -> Draft {
+    let is_in = |folder: &str| file.components().any(|part| part.as_os_str() == folder);
+    match (is_in("draft4"), is_in("draft6") || is_in("draft7")) {
+        (true, _) => Draft::Draft4,
+        (false, true) => Draft::Draft7,
+        (false, false) => Draft::Draft2020,
     }
 }
 
@@ -149,11 +181,15 @@ fn groups(file: &Path) -> Vec<Group> {
     list.into_iter().filter_map(group).collect()
 }
 
-fn check(group: &Group, flags: &Flags, tally: &mut Tally) {
+fn check(group: &Group, flags: &Flags, options: &Options, tally: &mut Tally) {
     tally.groups += 1;
-    let start = Instant::now();
-    let compiled = compile(&group.schema, &flags.options);
-    tally.times.push((start.elapsed(), group.name.clone()));
+    let start = time::start();
+    let compiled = compile_among(&group.schema, &flags.documents, options);
+    let time = start.elapsed();
+    if flags.list && time > SLOW {
+        println!("slow {}: {time:?}", group.name);
+    }
+    tally.times.push((time, group.name.clone()));
     let grammar = match compiled {
         Ok(grammar) => Some(grammar),
         // Nothing satisfies the schema: that is an answer too, and the instances say whether it is right.
@@ -235,6 +271,7 @@ fn report(tally: &mut Tally) {
     if let (Some((median, _)), Some((longest, name))) =
         (tally.times.get(tally.times.len() / 2), tally.times.last())
     {
-        println!("compile time: median {median:?}, longest {longest:?} ({name})");
+        let all: Duration = tally.times.iter().map(|(time, _)| *time).sum();
+        println!("time to compile: all {all:?}, median {median:?}, longest {longest:?} ({name})");
     }
 }

@@ -133,7 +133,7 @@ fn model() -> Finding {
         let places = Places::find()?;
         let config = UserConfig::default();
         let choice = ModelArgs::default().choose(&config, &places)?;
-        let plan = model::plan(&choice)?;
+        let plan = model::plan(&choice, &config, &places)?;
         let begun = std::time::Instant::now();
         drop(ModelWorker::start(&plan, Sampling::default(), PATIENCE, &|| false)?);
         let millis = begun.elapsed().as_millis();

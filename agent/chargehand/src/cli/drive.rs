@@ -230,10 +230,12 @@ impl Held<'_> {
     }
 
     fn workspace(&self) -> Result<Workspace<'_>, Error> {
-        let workspace = Workspace::open(self.dir)?;
+        let workspace =
+            Workspace::open(self.dir)?.keeping_secrets(self.contract, &config::variables());
         let Some(sandbox) = self.sandbox else { return Ok(workspace) };
         let stop = || self.brake.reason().is_some();
         Ok(workspace
+            .protecting(&self.contract.scope)
             .with_checks(Box::new(move |check, copy| sandbox.run(check, copy, None, &stop))))
     }
 }

@@ -1,6 +1,7 @@
 //! What the errors of the rooms below mean for the user: the exit code, and where it helps a hint.
 
-use chargehand_core::memory::Refusal;
+use chargehand_core::memory::estimate::EstimateError;
+use chargehand_core::memory::{Refusal, WhatIfError};
 use chargehand_core::ports::EnvError;
 use chargehand_engine::gguf::GgufError;
 use chargehand_engine::lab::Failure;
@@ -10,6 +11,7 @@ use crate::config::ConfigError;
 use crate::env::accept::AcceptError;
 use crate::env::dir::DiskError;
 use crate::env::lab::LabError;
+use crate::env::ledger::LedgerError;
 use crate::env::probe::ProbeError;
 use crate::env::repo::RepoError;
 use crate::env::run_dir::RunDirError;
@@ -103,6 +105,7 @@ impl From<AcceptError> for Error {
             | AcceptError::Met(_)
             | AcceptError::Unfinished(_)
             | AcceptError::Dirty(_)
+            | AcceptError::Locked(_)
             | AcceptError::NoAuthor(_) => Self::from_source(Kind::Refused, &err),
         }
     }
@@ -121,6 +124,30 @@ impl From<ProbeError> for Error {
             ProbeError::Died { .. } | ProbeError::Failed(_) => Kind::Refused,
         };
         Self::from_source(kind, &err)
+    }
+}
+
+impl From<LedgerError> for Error {
+    fn from(err: LedgerError) -> Self {
+        match err {
+            LedgerError::Refused(refusal) => refusal.into(),
+            LedgerError::Shut(_) | LedgerError::Unreadable { .. } => {
+                Self::from_source(Kind::Refused, &err)
+            }
+            LedgerError::Io { .. } => Self::from_source(Kind::Failed, &err),
+        }
+    }
+}
+
+impl From<EstimateError> for Error {
+    fn from(err: EstimateError) -> Self {
+        Self::from_source(Kind::Refused, &err)
+    }
+}
+
+impl From<WhatIfError> for Error {
+    fn from(err: WhatIfError) -> Self {
+        Self::from_source(Kind::Usage, &err)
     }
 }
 
@@ -154,7 +181,7 @@ impl From<GgufError> for Error {
             GgufError::Missing(_) | GgufError::Unreadable { .. } | GgufError::NotAFile(_) => {
                 Kind::Usage
             }
-            GgufError::Bad { .. } => Kind::Refused,
+            GgufError::Bad { .. } | GgufError::PartMissing { .. } => Kind::Refused,
         };
         Self::from_source(kind, &err)
     }
@@ -163,7 +190,7 @@ impl From<GgufError> for Error {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         Self::new(Kind::Refused, refusal)
-            .hint("a shorter context takes less: --ctx N; `chargehand plan` shows every buffer")
+            .hint("`chargehand plan MODEL` shows every buffer and what would fit")
     }
 }
 

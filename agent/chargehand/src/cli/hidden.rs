@@ -1,6 +1,7 @@
 //! The subcommands by which the program starts itself as another process. Nobody types them.
 
 use std::io::{self, BufReader, Read};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,9 +17,9 @@ use crate::env::probe::{DryRun, Measured};
 use crate::env::{lab, worker};
 use crate::error::{Error, Kind};
 
-/// Serves one model until stdin ends.
-pub(super) fn worker() -> Result<ExitCode, Error> {
-    settle_in()?;
+/// Serves one of `models` until stdin ends.
+pub(super) fn worker(models: &[PathBuf]) -> Result<ExitCode, Error> {
+    settle_in(models)?;
     let backend = Backend::start().map_err(|err| Error::from_source(Kind::Failed, &err))?;
     serve(&backend, BufReader::new(io::stdin()), io::stdout())
         .map_err(|err| Error::from_source(Kind::Failed, &err))?;
@@ -27,12 +28,13 @@ pub(super) fn worker() -> Result<ExitCode, Error> {
 
 /// Answers one question about memory.
 pub(super) fn dry_run() -> Result<ExitCode, Error> {
-    settle_in()?;
     let mut question = Vec::new();
     let read = io::stdin().lock().read_to_end(&mut question);
     read.map_err(|err| Error::new(Kind::Failed, format!("cannot read the question: {err}")))?;
     let ask: DryRun = serde_json::from_slice(&question)
         .map_err(|err| Error::new(Kind::Usage, format!("the question is none: {err}")))?;
+    let models: Vec<PathBuf> = ask.options.iter().map(|options| (&options.path).into()).collect();
+    settle_in(&models)?;
     out::json(&measure(ask))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -53,13 +55,13 @@ fn measure(ask: DryRun) -> Measured {
 
 /// Answers one question about a grammar and the vocabulary of a model.
 pub(super) fn lab() -> Result<ExitCode, Error> {
-    settle_in()?;
-    lab::limit_memory();
     let mut question = Vec::new();
     let read = io::stdin().lock().read_to_end(&mut question);
     read.map_err(|err| Error::new(Kind::Failed, format!("cannot read the question: {err}")))?;
     let question: Question = serde_json::from_slice(&question)
         .map_err(|err| Error::new(Kind::Usage, format!("the question is none: {err}")))?;
+    settle_in(std::slice::from_ref(&question.model))?;
+    lab::limit_memory();
     let backend = Backend::start().map_err(|err| Error::from_source(Kind::Failed, &err))?;
     out::json(&answer(&backend, &question, &thread_time))?;
     Ok(ExitCode::SUCCESS)
@@ -72,8 +74,8 @@ fn thread_time() -> Duration {
     Duration::from_secs(part(time.tv_sec)) + Duration::from_nanos(part(time.tv_nsec))
 }
 
-fn settle_in() -> Result<(), Error> {
-    worker::settle_in().map_err(|err| {
-        Error::new(Kind::Failed, format!("the process could not be tied to its parent: {err}"))
+fn settle_in(models: &[PathBuf]) -> Result<(), Error> {
+    worker::settle_in(models).map_err(|err| {
+        Error::new(Kind::Failed, format!("the process of the model cannot be confined: {err}"))
     })
 }

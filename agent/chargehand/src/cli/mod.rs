@@ -3,6 +3,7 @@
 //! The result goes to stdout and everything else to stderr; the exit code is the one that `error.rs` lists.
 
 mod accept;
+mod attest;
 mod bounds;
 mod completions;
 mod contract;
@@ -12,6 +13,7 @@ mod embedded;
 mod eval;
 mod faults;
 mod grammar;
+mod held;
 mod hidden;
 mod measure;
 mod model;
@@ -30,6 +32,7 @@ mod worker;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -62,6 +65,10 @@ enum Command {
     Replay(replay::Args),
     /// Shows the report of a run.
     Report(report::Args),
+    /// Says the verdict of a run as an in-toto statement, signed where a key is given.
+    Attest(attest::Args),
+    /// Tells what a contract can say, and whether a file says it.
+    Contract(contract::Args),
     /// Shows what a grammar allows, tries it and times it.
     Grammar(Box<grammar::Args>),
     /// Examines models: tasks whose right answer is known, done and counted.
@@ -76,7 +83,10 @@ enum Command {
     Completions(completions::Args),
     /// Serves one model to the process that started it.
     #[command(hide = true)]
-    Worker,
+    Worker {
+        /// The files that it may be asked to load.
+        models: Vec<PathBuf>,
+    },
     /// Measures what a model would take, without loading it.
     #[command(hide = true)]
     DryRun,
@@ -95,13 +105,15 @@ impl Command {
             Self::Verify(args) => verify::run(args),
             Self::Replay(args) => replay::run(args),
             Self::Report(args) => report::run(args).map(|()| ExitCode::SUCCESS),
+            Self::Attest(args) => attest::run(args).map(|()| ExitCode::SUCCESS),
+            Self::Contract(args) => contract::run(args).map(|()| ExitCode::SUCCESS),
             Self::Grammar(args) => grammar::run(args),
             Self::Eval(args) => eval::run(args),
             Self::Plan(args) => plan::run(args),
             Self::Models(args) => models::run(args).map(|()| ExitCode::SUCCESS),
             Self::Doctor(args) => doctor::run(args),
             Self::Completions(args) => completions::run(args).map(|()| ExitCode::SUCCESS),
-            Self::Worker => hidden::worker(),
+            Self::Worker { models } => hidden::worker(models),
             Self::DryRun => hidden::dry_run(),
             Self::Lab => hidden::lab(),
         }
@@ -116,13 +128,15 @@ impl Command {
             Self::Verify(args) => args.json,
             Self::Replay(args) => args.json,
             Self::Report(args) => args.json,
+            Self::Attest(args) => args.json,
+            Self::Contract(args) => args.wants_json(),
             Self::Grammar(args) => args.wants_json(),
             Self::Eval(args) => args.wants_json(),
             Self::Plan(args) => args.json,
             Self::Models(args) => args.json,
             Self::Doctor(args) => args.json,
             Self::Completions(args) => args.json,
-            Self::Worker | Self::DryRun | Self::Lab => false,
+            Self::Worker { .. } | Self::DryRun | Self::Lab => false,
         }
     }
 }

@@ -3,14 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use chargehand_core::bytes::Bytes;
-use chargehand_core::memory::{self, Footprint, LoadOptions, Plan};
-use chargehand_engine::gguf::{self, Header};
+use chargehand_core::memory::estimate::estimate;
+use chargehand_core::memory::header::ModelHeader;
+use chargehand_core::memory::{self, Budget, Doubt, Footprint, HOST, LoadOptions, Plan};
+use chargehand_engine::gguf::{self, Weights};
 use chargehand_engine::sampler::Sampling;
 
-use super::{bounds, embedded};
+use super::{bounds, embedded, out};
 use crate::config::{Places, UserConfig};
+use crate::env::ledger::Ledger;
 use crate::env::probe;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 
 /// A context is no longer than this unless somebody asks: the memory for it grows with its length.
 const DEFAULT_CTX: u32 = 16 * 1024;
@@ -34,6 +37,9 @@ pub(super) struct ModelArgs {
     /// The same seed gives the same tokens
     #[arg(long, value_name = "N")]
     seed: Option<u32>,
+    /// Tokens of reasoning before each call, of a model that knows how; 0 for none
+    #[arg(long, value_name = "N")]
+    reasoning: Option<u32>,
     /// Sets a key of config.toml for this run, with the value in TOML
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) config: Vec<String>,
@@ -46,6 +52,23 @@ pub(super) struct Choice {
     pub(super) name: String,
     /// How it is loaded.
     pub(super) options: LoadOptions,
+    /// What its file says of it.
+    pub(super) header: ModelHeader,
+}
+
+/// How a model is to be loaded, where that is not left to the configuration.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Asked {
+    /// Tokens of context of each sequence.
+    pub(super) ctx: Option<u32>,
+    /// The type of its cache.
+    pub(super) kv_type: Option<String>,
+    /// Sequences side by side.
+    pub(super) sequences: Option<u32>,
+    /// Layers on GPUs.
+    pub(super) gpu_layers: Option<u32>,
+    /// Whether there is no more of it than its header.
+    pub(super) header_alone: bool,
 }
 
 impl ModelArgs {
@@ -58,12 +81,13 @@ impl ModelArgs {
     pub(super) fn choose(&self, config: &UserConfig, places: &Places) -> Result<Choice, Error> {
         self.temperature.map_or(Ok(()), |value| bounds::temperature("--temperature", value))?;
         let path = self.model.as_deref().or(config.model.as_deref());
-        choose(path, self.ctx, config, places)
+        choose(path, &Asked { ctx: self.ctx, ..Asked::default() }, config, places)
     }
 
     /// Returns whether a flag says how the model is to be used.
     pub(super) fn is_tuned(&self) -> bool {
-        self.ctx.is_some() || self.temperature.is_some() || self.seed.is_some()
+        let Self { ctx, temperature, seed, reasoning, .. } = self;
+        ctx.is_some() || temperature.is_some() || seed.is_some() || reasoning.is_some()
     }
 
     /// Returns how tokens are picked.
@@ -78,6 +102,7 @@ impl ModelArgs {
             matcher: set.matcher.unwrap_or(default.matcher),
             forced: set.forced.unwrap_or(default.forced),
             drafts: set.drafts.unwrap_or(default.drafts),
+            reasoning: self.reasoning.or(set.reasoning).unwrap_or(default.reasoning),
         }
     }
 }
@@ -85,7 +110,7 @@ impl ModelArgs {
 /// Returns the model at `path`, the built-in one without a path.
 pub(super) fn choose(
     path: Option<&Path>,
-    ctx: Option<u32>,
+    asked: &Asked,
     config: &UserConfig,
     places: &Places,
 ) -> Result<Choice, Error> {
@@ -93,14 +118,15 @@ pub(super) fn choose(
         Some(path) if path.as_os_str() != embedded::NAME => (name_of(path), path.to_owned()),
         Some(_) | None => (embedded::NAME.to_owned(), embedded::unpack(&places.state)?),
     };
-    ctx.map_or(Ok(()), |tokens| bounds::least_ctx("--ctx", tokens))?;
-    let header = gguf::read(&path)?;
-    let trained = header.context_length.and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
+    asked.ctx.map_or(Ok(()), |tokens| bounds::least_ctx("--ctx", tokens))?;
+    let weights = if asked.header_alone { Weights::Elsewhere } else { Weights::Here };
+    let header = gguf::model(&path, weights)?;
+    let trained = header.context_length().and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
     let usual = trained.map_or(DEFAULT_CTX, |n| n.min(DEFAULT_CTX));
-    let n_ctx = ctx.or(config.ctx).unwrap_or(usual);
+    let n_ctx = asked.ctx.or(config.ctx).unwrap_or(usual);
     bounds::most_ctx(&name, n_ctx, trained)?;
-    let options = options(&path, n_ctx, config, &header)?;
-    Ok(Choice { name, options })
+    let options = options(&path, n_ctx, asked, config, &header)?;
+    Ok(Choice { name, options, header })
 }
 
 fn name_of(path: &Path) -> String {
@@ -111,39 +137,77 @@ fn name_of(path: &Path) -> String {
 fn options(
     path: &Path,
     n_ctx: u32,
+    asked: &Asked,
     config: &UserConfig,
-    header: &Header,
+    header: &ModelHeader,
 ) -> Result<LoadOptions, Error> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let path = absolute.to_str().map(str::to_owned).ok_or_else(|| {
         let shown = path.display();
-        Error::new(
-            crate::error::Kind::Usage,
-            format!("the path of the model, {shown}, is no UTF-8 text"),
-        )
+        Error::new(Kind::Usage, format!("the path of the model, {shown}, is no UTF-8 text"))
     })?;
     let on_gpu =
         cfg!(any(feature = "cuda", feature = "vulkan", feature = "metal", feature = "rocm"));
-    let n_gpu_layers = config.gpu_layers.unwrap_or(if on_gpu { 999 } else { 0 });
+    let usual = if on_gpu { 999 } else { 0 };
+    let kv_type = asked.kv_type.as_ref().or(config.kv_type.as_ref());
     Ok(LoadOptions {
         path,
         n_ctx,
+        n_seq: asked.sequences.unwrap_or(1),
         n_batch: 512,
-        n_gpu_layers,
-        kv_type: config.kv_type.clone().unwrap_or_else(|| "f16".to_owned()),
+        n_gpu_layers: asked.gpu_layers.or(config.gpu_layers).unwrap_or(usual),
+        kv_on_host: false,
+        experts_on_cpu: false,
+        kv_type: kv_type.cloned().unwrap_or_else(|| "f16".to_owned()),
         // The dry run takes this back where weights would be held twice.
         use_mmap: true,
         extra_buffers: true,
-        threads: config.threads.unwrap_or(if header.weights <= SMALL { 1 } else { 0 }),
+        threads: config.threads.unwrap_or(if header.weights() <= SMALL { 1 } else { 0 }),
     })
 }
 
-/// Returns what the model takes, measured by a dry run in a process of its own.
-pub(super) fn footprint(choice: &Choice) -> Result<Footprint, Error> {
-    Ok(probe::footprint(&choice.name, &choice.options)?)
+/// Returns what this machine has, with the headroom that the user wants.
+pub(super) fn machine(config: &UserConfig) -> Budget {
+    with_headroom(probe::budget(), config)
 }
 
-/// Plans to load one model, or says with numbers why it does not fit.
-pub(super) fn plan(choice: &Choice) -> Result<Plan, Error> {
-    Ok(memory::plan(vec![footprint(choice)?], &probe::budget())?)
+/// Returns `budget` with the headroom that the user wants.
+pub(super) fn with_headroom(mut budget: Budget, config: &UserConfig) -> Budget {
+    for pool in &mut budget.pools {
+        let is_host = pool.name == HOST || pool.within.is_some();
+        let set = if is_host { config.memory.host_headroom } else { config.memory.gpu_headroom };
+        pool.headroom = set.unwrap_or(pool.headroom);
+    }
+    budget
+}
+
+/// Returns what `options` take of the model of `choice`: measured by a dry run in a process of its own, and held
+/// against its header.
+pub(super) fn measure(
+    choice: &Choice,
+    options: &LoadOptions,
+    budget: &Budget,
+) -> Result<(Footprint, Option<Doubt>), Error> {
+    let measured = probe::footprint(&choice.name, options)?;
+    // What the header does not tell, the dry run decides alone.
+    Ok(match estimate(&choice.header, &choice.name, options.clone(), &budget.devices()) {
+        Ok(estimated) => memory::larger(measured, &estimated),
+        Err(_) => (measured, None),
+    })
+}
+
+/// Returns what the model takes, and says aloud when there is doubt.
+pub(super) fn known(choice: &Choice, config: &UserConfig) -> Result<Footprint, Error> {
+    let (footprint, doubt) = measure(choice, &choice.options, &machine(config))?;
+    if let Some(doubt) = doubt {
+        out::note(&format!("warning: {doubt}"));
+    }
+    Ok(footprint)
+}
+
+/// Plans to load one model beside those that are loaded, or says with numbers why it does not fit. Nothing is reserved.
+pub(super) fn plan(choice: &Choice, config: &UserConfig, places: &Places) -> Result<Plan, Error> {
+    let footprint = known(choice, config)?;
+    let holdings = Ledger::at(&places.ledger).holdings()?;
+    Ok(memory::plan(vec![footprint], &machine(config).less(&holdings))?)
 }

@@ -24,9 +24,10 @@ pub(super) fn raw(text: &str) -> Result<(), Error> {
     }
 }
 
-/// Prints `value` as one line of JSON to stdout.
+/// Prints `value` as one line of JSON to stdout; what a terminal would act on is spelt out in its strings.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Error> {
-    line(&serde_json::to_string(value).expect("our own types have text keys only"))
+    let text = serde_json::to_string(value).expect("our own types have text keys only");
+    line(&visible::json(&text))
 }
 
 /// Prints `text` and a line end to stderr; where that goes nowhere, nobody can be told.

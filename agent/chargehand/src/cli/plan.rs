@@ -1,28 +1,59 @@
-//! `chargehand plan`: what models would take together, measured by dry runs, against what the machine has.
+//! `chargehand plan`: what models would take together, measured by dry runs, against what the machine has, or against
+//! a machine that is only asked about.
+
+mod offer;
+mod table;
+mod wish;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use chargehand_core::bytes::Bytes;
-use chargehand_core::memory::{self, Budget, Footprint, Refusal};
-use serde_json::json;
+use chargehand_core::memory::estimate::estimate;
+use chargehand_core::memory::ladder::Alternative;
+use chargehand_core::memory::{self, Budget, Footprint, Holding, LoadOptions, Refusal};
+use serde_json::{Value, json};
 
-use super::model::{self, Choice};
+use self::offer::Swap;
+use self::wish::Wish;
+use super::model::{self, Asked, Choice};
 use super::{bounds, out};
 use crate::config::{Places, UserConfig};
-use crate::env::probe;
+use crate::env::ledger::Ledger;
 use crate::error::{Error, Kind};
-use crate::report::visible;
+
+/// Sequences that llama.cpp can keep side by side.
+const MAX_SEQUENCES: i64 = 256;
 
 /// Flags of `plan`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// GGUF files that are to be loaded together; the built-in model is called `apprentice`
-    #[arg(value_name = "MODEL", required = true)]
+    #[arg(value_name = "MODEL", required_unless_present = "role")]
     models: Vec<PathBuf>,
-    /// Tokens of context, of each
+    /// Who does what: coder, judge, orchestrator, describer or backup. Roles of one model are sequences of one worker
+    #[arg(long, value_name = "ROLE=MODEL")]
+    role: Vec<String>,
+    /// Tokens of context, of each sequence
     #[arg(long, value_name = "N")]
     ctx: Option<u32>,
+    /// The type of the KV cache
+    #[arg(long, value_name = "TYPE", value_parser = ["f16", "q8_0", "q4_0"])]
+    kv_type: Option<String>,
+    /// Sequences side by side, of each role
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_SEQUENCES))]
+    seqs: Option<u32>,
+    /// Layers on GPUs, of each model
+    #[arg(long, value_name = "N")]
+    ngl: Option<u32>,
+    /// Plans for another machine, such as host=96GiB,gpu0=24GiB or unified=64GiB
+    #[arg(long, value_name = "POOL=SIZE,..")]
+    budget: Option<String>,
+    /// Where the models do not fit, takes the first alternative that does
+    #[arg(long)]
+    fit: bool,
+    /// Reads no more than headers, which may have been fetched alone
+    #[arg(long)]
+    headers: bool,
     /// Sets a key of config.toml for this command, with the value in TOML
     #[arg(long, value_name = "KEY=VALUE")]
     config: Vec<String>,
@@ -31,76 +62,124 @@ pub(super) struct Args {
     pub(super) json: bool,
 }
 
+/// How it is known what models take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Basis {
+    /// Counted by llama.cpp, and held against the header.
+    DryRun,
+    /// Estimated from the header: there is no more of the file, or no such machine.
+    Header,
+}
+
+/// What was asked, and the answer.
+struct Answer {
+    wishes: Vec<Wish>,
+    basis: Basis,
+    footprints: Vec<Footprint>,
+    warnings: Vec<String>,
+    budget: Budget,
+    holdings: Vec<Holding>,
+    refusal: Option<Refusal>,
+    alternatives: Vec<Alternative>,
+    swap: Option<Swap>,
+    /// Whether the first alternative was taken.
+    taken: bool,
+}
+
 /// Plans. What does not fit is shown like what fits, and ends with 3.
 pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let places = Places::find()?;
     let config = UserConfig::read(places.config.as_deref(), &args.config)?;
     bounds::check(&config)?;
-    let choose = |path: &PathBuf| model::choose(Some(path), args.ctx, &config, &places);
-    let choices = args.models.iter().map(choose).collect::<Result<Vec<Choice>, Error>>()?;
-    let footprints = choices.iter().map(model::footprint).collect::<Result<Vec<_>, Error>>()?;
-    let budget = probe::budget();
-    let refusal = memory::plan(footprints.clone(), &budget).err();
+    let answer = answer(args, &config, &places)?;
+    for warning in &answer.warnings {
+        out::note(&format!("warning: {warning}"));
+    }
     if args.json {
-        let fits = refusal.is_none();
-        out::json(
-            &json!({ "type": "memory_plan", "fits": fits, "footprints": footprints, "budget": budget,
-            "refusal": refusal }),
-        )?;
+        out::json(&answer.json())?;
     } else {
-        out::raw(&table(&footprints, &budget, refusal.as_ref()))?;
+        out::raw(&table::table(&answer))?;
     }
-    Ok(if refusal.is_none() { ExitCode::SUCCESS } else { ExitCode::from(Kind::Refused.code()) })
+    let fits = answer.refusal.is_none() || answer.taken;
+    Ok(if fits { ExitCode::SUCCESS } else { ExitCode::from(Kind::Refused.code()) })
 }
 
-fn table(footprints: &[Footprint], budget: &Budget, refusal: Option<&Refusal>) -> String {
-    let mut rows: Vec<[String; 3]> = Vec::new();
-    for footprint in footprints {
-        let options = &footprint.options;
-        let how = format!(
-            "{} with {} tokens of {} context",
-            footprint.model, options.n_ctx, options.kv_type
-        );
-        rows.push([how, String::new(), String::new()]);
-        rows.extend(
-            footprint
-                .rows
-                .iter()
-                .map(|row| [format!("  {}", row.what), row.pool.clone(), row.bytes.to_string()]),
-        );
-        for (pool, sum) in footprint.by_pool() {
-            rows.push(["  sum".to_owned(), pool.to_owned(), sum.to_string()]);
-        }
-    }
-    for pool in &budget.pools {
-        let memory =
-            |what: &str, bytes: Bytes| [format!("  {what}"), pool.name.clone(), bytes.to_string()];
-        rows.push([format!("memory {}", pool.name), String::new(), String::new()]);
-        rows.push(memory("in all", pool.capacity));
-        rows.push(memory("available", pool.available));
-        rows.push(memory("kept free", pool.headroom));
-    }
-    let verdict = match refusal {
-        None => "fits".to_owned(),
-        Some(refusal) => format!("does not fit: {refusal}"),
+fn answer(args: &Args, config: &UserConfig, places: &Places) -> Result<Answer, Error> {
+    let (budget, holdings) = match &args.budget {
+        Some(text) => (model::with_headroom(memory::what_if(text)?, config), Vec::new()),
+        None => (model::machine(config), Ledger::at(&places.ledger).holdings()?),
     };
-    format!("{}\n{verdict}\n", align(&rows))
+    let budget = budget.less(&holdings);
+    let has_devices = args.budget.is_some() && !budget.devices().is_empty();
+    let wishes = wish::wishes(&args.models, &args.role)?;
+    let choose = |wish: &Wish| {
+        let asked = Asked {
+            ctx: args.ctx,
+            kv_type: args.kv_type.clone(),
+            sequences: Some(wish.sequences(args.seqs.unwrap_or(1))),
+            gpu_layers: args.ngl.or(has_devices.then_some(wish::ALL_LAYERS)),
+            header_alone: args.headers,
+        };
+        model::choose(Some(&wish.path), &asked, config, places)
+    };
+    let choices = wishes.iter().map(choose).collect::<Result<Vec<Choice>, Error>>()?;
+    let basis = if args.headers || has_devices { Basis::Header } else { Basis::DryRun };
+    let mut warnings = Vec::new();
+    let mut measure = |choice: &Choice, options: &LoadOptions| {
+        let (footprint, doubt) = match basis {
+            Basis::DryRun => model::measure(choice, options, &budget)?,
+            Basis::Header => (guess(choice, options, &budget)?, None),
+        };
+        warnings.extend(doubt.map(|doubt| doubt.to_string()));
+        Ok::<Footprint, Error>(footprint)
+    };
+    let wanted = choices.iter().map(|choice| measure(choice, &choice.options));
+    let footprints = wanted.collect::<Result<Vec<_>, Error>>()?;
+    let refusal = memory::plan(footprints.clone(), &budget).err();
+    let mut offers = (Vec::new(), None);
+    if refusal.is_some() {
+        offers = offer::offers(&choices, &footprints, &budget, &mut measure);
+    }
+    let (alternatives, swap) = offers;
+    let taken = args.fit && !alternatives.is_empty();
+    Ok(Answer {
+        wishes,
+        basis,
+        footprints,
+        warnings,
+        budget,
+        holdings,
+        refusal,
+        alternatives,
+        swap,
+        taken,
+    })
 }
 
-/// Returns `rows` with their columns one below the other, numbers to the right.
-fn align(rows: &[[String; 3]]) -> String {
-    let shown = |text: &String| visible::line(text).text;
-    let rows: Vec<[String; 3]> =
-        rows.iter().map(|row| [shown(&row[0]), shown(&row[1]), shown(&row[2])]).collect();
-    let is_head = |row: &[String; 3]| row[2].is_empty();
-    let width = |column: usize| {
-        let cells = rows.iter().filter(|row| !is_head(row)).map(|row| row[column].chars().count());
-        cells.max().unwrap_or(0)
-    };
-    let (first, second, third) = (width(0), width(1), width(2));
-    let line = |row: &[String; 3]| match is_head(row) {
-        true => format!("{}\n", row[0]),
-        false => format!("{:<first$}  {:<second$}  {:>third$}\n", row[0], row[1], row[2]),
-    };
-    rows.iter().map(line).collect()
+fn guess(choice: &Choice, options: &LoadOptions, budget: &Budget) -> Result<Footprint, Error> {
+    Ok(estimate(&choice.header, &choice.name, options.clone(), &budget.devices())?)
+}
+
+impl Answer {
+    /// Returns the form that `docs/plan.schema.json` describes.
+    fn json(&self) -> Value {
+        let basis = match self.basis {
+            Basis::DryRun => "dry_run",
+            Basis::Header => "header",
+        };
+        let roles = self.wishes.iter().map(|wish| json!(wish.roles)).collect::<Vec<_>>();
+        let alternatives = self.alternatives.iter().map(|alternative| {
+            json!({
+                "what": alternative.what, "loss": alternative.loss,
+                "footprints": alternative.plan.footprints(),
+            })
+        });
+        json!({
+            "type": "memory_plan", "schema": 1, "fits": self.refusal.is_none(), "basis": basis,
+            "footprints": self.footprints, "roles": roles, "budget": self.budget, "holdings": self.holdings,
+            "refusal": self.refusal, "alternatives": alternatives.collect::<Vec<_>>(),
+            "swap": self.swap.as_ref().map(|swap| json!({ "seconds": swap.seconds })),
+            "taken": self.taken.then_some(0), "warnings": self.warnings,
+        })
+    }
 }

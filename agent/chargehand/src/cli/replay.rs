@@ -86,6 +86,7 @@ fn play(dir: &RunDir, record: &Record, counter: &mut Counter) -> Result<String, 
     let stop = move || interrupt.is_set();
     if let Some(sandbox) = &sandbox {
         workspace = workspace
+            .protecting(&contract.scope)
             .with_checks(Box::new(move |check, copy| sandbox.run(check, copy, None, &stop)));
     }
     for calls in sittings(&audit::read(&dir.path().join("events.jsonl"))?) {

@@ -53,7 +53,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
             Error::new(Kind::Failed, "the log of the run does not say who worked")
                 .hint("give -m or --worker")
         })?;
-        let ready = spec.again(&args.worker.config(&places)?)?;
+        let ready = spec.again(&args.worker.config(&places)?, &places)?;
         (spec, ready)
     };
     let sandbox = drive::sandbox_for(&contract)?;

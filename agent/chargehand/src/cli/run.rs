@@ -47,7 +47,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let directory = args.directory.as_deref().unwrap_or(Path::new("."));
     let repo = Repo::discover(directory)?;
     keep_apart(&places, &repo)?;
-    let contract = args.contract.contract(&ProjectConfig::read(repo.top())?)?;
+    let contract = args.contract.contract(&ProjectConfig::read(repo.top())?, repo.top())?;
     warn_of_dirt(&repo, &contract);
     let (spec, ready) = args.worker.choose(&places)?;
     let sandbox = drive::sandbox_for(&contract)?;
@@ -60,6 +60,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let workspace = Workspace::create(&dir, &repo)?;
     let begin = || {
         not_there_yet(&contract, &workspace)?;
+        protects_something(&contract, &workspace)?;
         let facts = json!({ "worker": spec, "contract": contract.source, "base": dir.file().base });
         Ok::<_, Error>(Log::create(&dir.path().join("events.jsonl"), &dir.file().id, facts)?)
     };
@@ -96,6 +97,20 @@ fn not_there_yet(contract: &Contract, workspace: &Workspace<'_>) -> Result<(), E
         }
     }
     Ok(())
+}
+
+/// A name that protects nothing is a slip of the pen, and would be believed to protect.
+fn protects_something(contract: &Contract, workspace: &Workspace<'_>) -> Result<(), Error> {
+    let base = &workspace.base().entries;
+    let is_missing = |path: &&str| !base.contains_key(path.as_bytes());
+    match contract.scope.protected_names().find(is_missing) {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!("`{name}` is to be protected, but the base has no such file");
+            let hint = "`chargehand contract classes` lists the classes that can stand there";
+            Err(Error::new(Kind::Refused, message).hint(hint))
+        }
+    }
 }
 
 /// The run begins at the last commit. Whoever has changes of his own where it may write must know that.

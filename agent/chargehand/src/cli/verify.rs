@@ -10,8 +10,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::measure::Commands;
 use super::record::Record;
-use super::{drive, measure, out};
+use super::{drive, out};
 use crate::audit::{self, Line};
 use crate::config::Places;
 use crate::env::dir::hex;
@@ -49,14 +50,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let (changes, now) = workspace.measure()?;
     let sandbox = drive::sandbox_for(&record.contract)?;
     let stop = || interrupt.is_set();
-    let checks = measure::run_checks(
-        &record.contract,
-        sandbox.as_ref(),
-        &mut workspace,
-        None,
-        &stop,
-        &mut |_| {},
-    )?;
+    let commands = Commands { sandbox: sandbox.as_ref(), logs: None, stop: &stop };
+    let evidence =
+        commands.evidence(&record.contract, &mut workspace, &changes.list, &mut |_| {})?;
     if stop() {
         return Err(Error::new(Kind::Interrupted, "interrupted; nothing was changed"));
     }
@@ -78,8 +74,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
             "the changes are not those of the report",
         ),
     ];
-    findings.extend(checks.iter().map(|run| command(run, report)));
-    findings.push(verdict(&record.contract, report, Evidence { changes: changes.list, checks }));
+    findings.extend(evidence.checks.iter().map(|run| command(run, report)));
+    findings.push(verdict(&record.contract, report, &evidence));
     conclude(args, &dir, report, &findings)
 }
 
@@ -114,18 +110,26 @@ fn conclude(
 
 /// The chain, and that it and the report speak of the same run.
 fn log(dir: &RunDir, record: &Record) -> Finding {
-    let path = dir.path().join("events.jsonl");
-    match audit::read(&path) {
-        Err(err) => finding("log", false, String::new(), &err.to_string()),
-        Ok(lines) => match disagreement(&lines, record) {
-            Some(why) => finding("log", false, String::new(), why),
-            None => finding(
-                "log",
-                true,
-                format!("{}, unbroken", words::plural(lines.len() as u64, "line")),
-                "",
-            ),
-        },
+    match unbroken(dir, record) {
+        Err(why) => finding("log", false, String::new(), &why),
+        Ok(lines) => {
+            finding("log", true, format!("{}, unbroken", words::plural(lines as u64, "line")), "")
+        }
+    }
+}
+
+/// Returns why the files of a run are not those that were judged.
+pub(super) fn mismatch(dir: &RunDir, record: &Record) -> Option<String> {
+    let contract = contract(record);
+    unbroken(dir, record).err().or_else(|| (!contract.confirmed).then_some(contract.text))
+}
+
+/// Returns the lines of the log, or why it does not bear the report out.
+fn unbroken(dir: &RunDir, record: &Record) -> Result<usize, String> {
+    let lines = audit::read(&dir.path().join("events.jsonl")).map_err(|err| err.to_string())?;
+    match disagreement(&lines, record) {
+        Some(why) => Err(why.to_owned()),
+        None => Ok(lines.len()),
     }
 }
 
@@ -159,8 +163,8 @@ fn contract(record: &Record) -> Finding {
 
 fn command(run: &CheckRun, report: &Report) -> Finding {
     let then = report.evidence.checks.iter().find(|then| then.name == run.name);
-    let then = then.map_or("not run".to_owned(), |then| then.end.to_string());
-    let now = run.end.to_string();
+    let then = then.map_or("not run".to_owned(), CheckRun::result);
+    let now = run.result();
     let text = format!("{}: {now}", run.name);
     let why = format!(
         "{}: {then} then, {now} now; it is flaky, or it hangs on something outside",
@@ -169,8 +173,8 @@ fn command(run: &CheckRun, report: &Report) -> Finding {
     finding("command", then == now, text, &why)
 }
 
-fn verdict(contract: &Contract, report: &Report, evidence: Evidence) -> Finding {
-    let (verdict, violations) = Report::judge(contract, &evidence);
+fn verdict(contract: &Contract, report: &Report, evidence: &Evidence) -> Finding {
+    let (verdict, violations) = Report::judge(contract, evidence);
     let key = |violations: &[chargehand_core::check::Violation]| -> Vec<(String, String)> {
         violations.iter().map(|found| (found.rule.clone(), found.subject.clone())).collect()
     };

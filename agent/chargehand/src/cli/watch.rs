@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use chargehand_core::event::Event;
 use chargehand_core::ports::{Stop, Watch};
+use chargehand_grammar::Bindings;
 
 use crate::audit::{AuditError, Log};
 use crate::signal::Interrupt;
@@ -46,6 +47,7 @@ pub(super) struct RunWatch<'v> {
     events: Vec<Event>,
     /// Turns of an earlier process: they are counted on.
     turns_before: u32,
+    turn: u32,
     failure: Option<AuditError>,
 }
 
@@ -53,7 +55,8 @@ impl<'v> RunWatch<'v> {
     /// Returns a watch that goes on with `log` after the `earlier` events.
     pub(super) fn new(log: Log, view: &'v mut dyn View, brake: Brake, earlier: Vec<Event>) -> Self {
         let turns_before = earlier.iter().filter_map(turn_of).max().unwrap_or(0);
-        Self { log, view, brake, events: earlier, turns_before, failure: None }
+        let turn = turns_before;
+        Self { log, view, brake, events: earlier, turns_before, turn, failure: None }
     }
 
     /// Returns the view.
@@ -86,9 +89,16 @@ impl Watch for RunWatch<'_> {
         if self.failure.is_none() {
             self.failure = self.write(&event).err();
         }
+        self.turn = turn_of(&event).unwrap_or(self.turn);
         self.view.event(&event);
         if !matches!(event, Event::Tokens { .. }) {
             self.events.push(event);
+        }
+    }
+
+    fn hold(&mut self, gbnf: &str, bindings: &Bindings) {
+        if self.failure.is_none() {
+            self.failure = self.log.grammar(self.turn, gbnf, bindings).err();
         }
     }
 
@@ -104,6 +114,7 @@ fn ends_turn(event: &Event) -> bool {
         Event::Observed { .. } | Event::Malformed { .. } | Event::Stopped { .. } => true,
         Event::TurnStarted { .. }
         | Event::Tokens { .. }
+        | Event::Reasoned { .. }
         | Event::Called { .. }
         | Event::Checked { .. }
         | Event::WorkerRestarted { .. } => false,
@@ -113,6 +124,7 @@ fn ends_turn(event: &Event) -> bool {
 fn turn_of(event: &Event) -> Option<u32> {
     match event {
         Event::TurnStarted { turn, .. }
+        | Event::Reasoned { turn, .. }
         | Event::Called { turn, .. }
         | Event::Malformed { turn, .. }
         | Event::Observed { turn, .. } => Some(*turn),
@@ -126,6 +138,7 @@ fn turn_of(event: &Event) -> Option<u32> {
 fn count_on(mut event: Event, before: u32) -> Event {
     match &mut event {
         Event::TurnStarted { turn, .. }
+        | Event::Reasoned { turn, .. }
         | Event::Called { turn, .. }
         | Event::Malformed { turn, .. }
         | Event::Observed { turn, .. } => *turn += before,

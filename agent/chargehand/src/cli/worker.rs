@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chargehand_core::memory::{self, Footprint, Plan};
+use chargehand_core::memory::{Footprint, Plan};
 use chargehand_core::ports::Model;
 use chargehand_core::script::Script;
 use chargehand_engine::sampler::Sampling;
@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::bounds;
+use super::held::Held;
 use super::model::{self, ModelArgs};
 use crate::config::{Places, UserConfig};
 use crate::env::dir::hex;
-use crate::env::probe;
 use crate::env::worker::{ModelWorker, PATIENCE};
 use crate::error::{Error, Kind};
 
@@ -57,8 +57,8 @@ pub(super) enum WorkerSpec {
 pub(super) enum Ready {
     /// Its calls were read.
     Script(Script),
-    /// It fits. A worker may be silent for so long.
-    Model(Plan, Sampling, Duration),
+    /// It fits, and its memory is reserved. A worker may be silent for so long.
+    Model(Box<Held>, Sampling, Duration),
 }
 
 impl WorkerArgs {
@@ -95,17 +95,17 @@ impl WorkerArgs {
         }
         let choice = self.model.choose(&config, places)?;
         let sampling = self.model.sampling(&config);
-        let plan = model::plan(&choice)?;
-        let footprint = Box::new(plan.footprints()[0].clone());
+        let held = Held::of(model::known(&choice, &config)?, &config, places)?;
+        let footprint = Box::new(held.plan().footprints()[0].clone());
         let identity = identify(Path::new(&choice.options.path))?;
-        let ready = Ready::Model(plan, sampling, patience(&config));
+        let ready = Ready::Model(Box::new(held), sampling, patience(&config));
         Ok((WorkerSpec::Model { footprint, identity, sampling }, ready))
     }
 }
 
 impl WorkerSpec {
     /// Makes ready once more what worked before.
-    pub(super) fn again(&self, config: &UserConfig) -> Result<Ready, Error> {
+    pub(super) fn again(&self, config: &UserConfig, places: &Places) -> Result<Ready, Error> {
         match self {
             Self::Script { path } => Ok(Ready::Script(read_script(path)?)),
             Self::Model { footprint, identity, sampling } => {
@@ -115,8 +115,8 @@ impl WorkerSpec {
                     let message = format!("{} is not the file it was: its {found}", path.display());
                     return Err(Error::new(Kind::Refused, message).hint("give the model with -m"));
                 }
-                let plan = memory::plan(vec![footprint.as_ref().clone()], &probe::budget())?;
-                Ok(Ready::Model(plan, *sampling, patience(config)))
+                let held = Held::of(footprint.as_ref().clone(), config, places)?;
+                Ok(Ready::Model(Box::new(held), *sampling, patience(config)))
             }
         }
     }
@@ -135,7 +135,7 @@ impl Ready {
     pub(super) fn plan(&self) -> Option<&Plan> {
         match self {
             Self::Script(_) => None,
-            Self::Model(plan, ..) => Some(plan),
+            Self::Model(held, ..) => Some(held.plan()),
         }
     }
 
@@ -143,9 +143,8 @@ impl Ready {
     pub(super) fn start(self, stop: &dyn Fn() -> bool) -> Result<Started, Error> {
         match self {
             Self::Script(script) => Ok(Started::Script(script)),
-            Self::Model(plan, sampling, patience) => {
-                let worker = ModelWorker::start(&plan, sampling, patience, stop)?;
-                Ok(Started::Model(Box::new(worker)))
+            Self::Model(held, sampling, patience) => {
+                Ok(Started::Model(Box::new(held.start(sampling, patience, stop)?)))
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use chargehand_core::contract::{ContractFile, Gate};
+use chargehand_core::contract::{Class, ContractFile, Gate, GuardFile};
 use serde::{Deserialize, Deserializer};
 
 use super::{ConfigError, duration, open_beneath, parse, read_small};
@@ -18,6 +18,13 @@ const PROJECT: &str = ".chargehand/config.toml";
 pub struct ProjectConfig {
     /// Globs that no run may touch.
     pub forbid: Vec<String>,
+    /// Classes of files that no run may touch.
+    pub frozen: Vec<Class>,
+    /// Globs and classes of files that commands see as they were at the base.
+    pub protect: Vec<String>,
+    /// Guards that every run has to keep.
+    #[serde(rename = "guard")]
+    pub guards: Vec<GuardFile>,
     /// Upper bounds for the limits of a contract.
     pub limits: ProjectLimits,
     /// Gates that no run may switch off.
@@ -42,6 +49,14 @@ pub struct ProjectLimits {
     pub time: Option<Duration>,
     /// Added and removed lines together.
     pub max_changed_lines: Option<u32>,
+    /// The bytes of these lines.
+    pub max_changed_bytes: Option<u64>,
+    /// Files that differ.
+    pub max_changed_files: Option<u32>,
+    /// Files that appear.
+    pub max_new_files: Option<u32>,
+    /// Files that go.
+    pub max_deleted_files: Option<u32>,
 }
 
 impl ProjectConfig {
@@ -55,12 +70,14 @@ impl ProjectConfig {
         parse(&path, &read_small(&path, open_beneath(top, PROJECT))?)
     }
 
-    /// Tightens `contract`: what is forbidden is added, a limit can only become lower, a gate only be switched on.
+    /// Tightens `contract`: what is forbidden, frozen, protected or guarded is added, a limit can only become lower,
+    /// a gate only be switched on.
     pub fn tighten(&self, contract: &mut ContractFile) {
-        let forbid = &mut contract.scope.forbid;
-        forbid.extend(
-            self.forbid.iter().filter(|glob| !forbid.contains(glob)).cloned().collect::<Vec<_>>(),
-        );
+        let scope = &mut contract.scope;
+        add(&mut scope.forbid, &self.forbid);
+        add(&mut scope.frozen, &self.frozen);
+        add(&mut scope.protect, &self.protect);
+        add(&mut contract.guards, &self.guards);
         let (limits, bounds) = (&mut contract.limits, &self.limits);
         limits.turns = lower(limits.turns, bounds.turns);
         limits.tokens = lower(limits.tokens, bounds.tokens);
@@ -70,9 +87,25 @@ impl ProjectConfig {
         for gate in &self.gates {
             contract.gates.switch_on(*gate);
         }
-        let lines = &mut contract.scope.max_changed_lines;
-        *lines = lines.map(|own| lower(own, bounds.max_changed_lines)).or(bounds.max_changed_lines);
+        lower_if_any(&mut scope.max_changed_lines, bounds.max_changed_lines);
+        lower_if_any(&mut scope.max_changed_bytes, bounds.max_changed_bytes);
+        lower_if_any(&mut scope.max_changed_files, bounds.max_changed_files);
+        lower_if_any(&mut scope.max_new_files, bounds.max_new_files);
+        lower_if_any(&mut scope.max_deleted_files, bounds.max_deleted_files);
     }
+}
+
+/// Adds what is not there yet.
+fn add<T: Clone + PartialEq>(own: &mut Vec<T>, more: &[T]) {
+    for item in more {
+        if !own.contains(item) {
+            own.push(item.clone());
+        }
+    }
+}
+
+fn lower_if_any<T: Ord + Copy>(own: &mut Option<T>, bound: Option<T>) {
+    *own = own.map(|own| lower(own, bound)).or(bound);
 }
 
 fn lower<T: Ord>(own: T, bound: Option<T>) -> T {

@@ -4,24 +4,29 @@
 //! this order, so that at every moment the repository is one that git can work with. No hook is run and nothing is
 //! signed: libgit2 does neither.
 
+mod error;
+
 use std::fs;
 use std::io;
 
 use chargehand_core::report::{Report, SCHEMA, Verdict};
 use git2::{Oid, Repository, RepositoryState, Signature};
-use thiserror::Error;
 
 use super::checkout::{Checkout, Edit};
-use super::dir::{DiskError, Tried};
+use super::dir::{Dir, Tried, write_file};
 use super::edits::edits;
 use super::path_text::escape;
-use super::repo::{Head, Repo, RepoError};
-use super::run_dir::{RunDir, RunDirError, Status};
+use super::repo::{Head, Repo};
+use super::run_dir::{RunDir, Status};
 use super::tree::{self, Edits};
-use super::workspace::{COPIES, PARTS, WorkspaceError};
+use super::workspace::{COPIES, PARTS};
 
-/// Paths that a message lists before it only counts.
-const SHOWN: usize = 5;
+pub use error::AcceptError;
+use error::list;
+
+/// The file with the settings of git that `accept` works under.
+const SETTINGS: &str = "gitconfig";
+const DURABLE: &[u8] = b"[core]\n\tfsyncObjectFiles = true\n";
 
 /// What the user says to it.
 #[derive(Clone, Debug, Default)]
@@ -44,117 +49,6 @@ pub struct Accepted {
     pub paths: Vec<String>,
 }
 
-/// Why a run is not accepted. Only after [`AcceptError::Landed`] is anything different from before.
-#[derive(Debug, Error)]
-pub enum AcceptError {
-    /// The folder of the run cannot be used.
-    #[error(transparent)]
-    Run(#[from] RunDirError),
-    /// Its workspace cannot be read.
-    #[error(transparent)]
-    Workspace(#[from] WorkspaceError),
-    /// The repository cannot be read.
-    #[error(transparent)]
-    Repo(#[from] RepoError),
-    /// The disk said no.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
-    /// It is not in a state to be accepted or rejected.
-    #[error("run {id} {why}")]
-    State {
-        /// The run.
-        id: String,
-        /// What it is instead.
-        why: &'static str,
-    },
-    /// It was made in another repository.
-    #[error("run {id} belongs to the repository {theirs}, this is {ours}")]
-    OtherRepo {
-        /// The run.
-        id: String,
-        /// Its repository.
-        theirs: String,
-        /// This one.
-        ours: String,
-    },
-    /// The report cannot be read, or is another run's.
-    #[error("report.json of run {id} {why}")]
-    Report {
-        /// The run.
-        id: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// The contract is not kept.
-    #[error(
-        "the result of run {id} breaks its contract ({violations} violations, see its report); `--anyway` takes it all the same"
-    )]
-    Verdict {
-        /// The run.
-        id: String,
-        /// How many breaches there are.
-        violations: usize,
-    },
-    /// The workspace is not what was judged.
-    #[error("the workspace of run {0} is not what was judged: something has written to it since")]
-    Tampered(String),
-    /// There is nothing to commit.
-    #[error("run {0} changed nothing")]
-    Nothing(String),
-    /// A change that no commit can hold, or that nobody should make.
-    #[error("`{path}` cannot be committed: {why}")]
-    Uncommittable {
-        /// The path.
-        path: String,
-        /// Why.
-        why: &'static str,
-    },
-    /// HEAD is elsewhere than at the start.
-    #[error(
-        "HEAD is {now}, but the run began at {then}; `--anyway` takes a branch that moved on, no other"
-    )]
-    Moved {
-        /// Where the run began.
-        then: String,
-        /// Where HEAD is.
-        now: String,
-    },
-    /// The branch has changed files that the run changes too.
-    #[error("{} changed on the branch since the run began; run the job again", list(.0, "has", "have"))]
-    Met(Vec<String>),
-    /// A merge or the like is under way.
-    #[error("the repository is in the middle of something ({0}); finish it first")]
-    Unfinished(String),
-    /// The user has changes of his own where the run has some.
-    #[error("{} changes that are not committed; commit or stash them first", list(.0, "has", "have"))]
-    Dirty(Vec<String>),
-    /// Nobody is named as the author.
-    #[error(
-        "git does not know who commits: `{0}` is not set; set it with `git config --global {0} \"...\"`"
-    )]
-    NoAuthor(&'static str),
-    /// libgit2 said no.
-    #[error("{what}: {}", source.message())]
-    Git {
-        /// What was tried.
-        what: String,
-        /// What it said.
-        source: git2::Error,
-    },
-    /// The commit is made and holds, but the checkout is not up to date.
-    #[error(
-        "commit {commit} is made, but the checkout could not follow: {why}; run `chargehand accept {id}` again, or `git checkout HEAD -- PATH`"
-    )]
-    Landed {
-        /// The run.
-        id: String,
-        /// The commit.
-        commit: String,
-        /// What was in the way.
-        why: String,
-    },
-}
-
 /// Commits the result of `run` onto the branch it began at, and brings the touched files of the checkout up to date.
 ///
 /// # Errors
@@ -168,6 +62,8 @@ pub fn accept(
     run.lock()?;
     check_state(run)?;
     check_repo(run, repo)?;
+    write_file(run.path(), SETTINGS, DURABLE)?;
+    let repo = &repo.durable(&run.path().join(SETTINGS))?;
     let report = read_report(run, options.anyway)?;
     let edits = edits(run, repo, &report)?;
     let checkout = Checkout::open(repo.git(), repo.top())?;
@@ -175,18 +71,24 @@ pub fn accept(
         Some(commit) => commit,
         None => {
             let parent = parent(run, repo, &edits, options.anyway)?;
-            let author = author(repo.git())?;
+            let people = People::of(repo.git())?;
+            check_unlocked(repo)?;
             let dirty = checkout.dirty(&edits).tried(|| "cannot read the checkout".to_owned())?;
             if !dirty.is_empty() {
                 return Err(AcceptError::Dirty(dirty));
             }
             let message = options.message.unwrap_or_else(|| default_message(&report));
             let message = format!("{}\n", message.trim_end());
-            let commit = write_commit(repo, parent, &edits, &author, &message)?;
-            land(run, repo, parent, commit)?
+            let commit = write_commit(repo, parent, &edits, &people, &message)?;
+            sync(repo)?;
+            let commit = land(run, repo, parent, commit)?;
+            // The checkout must not be ahead of the branch.
+            sync(repo)?;
+            commit
         }
     };
     follow(run, repo, &checkout, &edits, &commit)?;
+    sync(repo)?;
     run.set_status(Status::Accepted)?;
     // The commit is safe; copies that stay are only litter.
     drop(run.remove(&COPIES));
@@ -302,15 +204,45 @@ fn describe(head: &Head) -> String {
     }
 }
 
-fn author(repo: &Repository) -> Result<Signature<'static>, AcceptError> {
-    let failed = |source| git("cannot read the configuration of git", source);
-    let config = repo.config().and_then(|mut config| config.snapshot()).map_err(failed)?;
-    let get = |key: &'static str| {
-        let value = config.get_string(key).unwrap_or_default().trim().to_owned();
-        if value.is_empty() { Err(AcceptError::NoAuthor(key)) } else { Ok(value) }
-    };
-    let (name, email) = (get("user.name")?, get("user.email")?);
-    Signature::now(&name, &email).map_err(|source| git("cannot use the author's name", source))
+/// Who commits.
+struct People {
+    author: Signature<'static>,
+    committer: Signature<'static>,
+}
+
+impl People {
+    /// Finds them as git does: `GIT_AUTHOR_NAME` and the like win over the configuration. libgit2 reads them.
+    fn of(repo: &Repository) -> Result<Self, AcceptError> {
+        let found = repo.author_from_env().and_then(|author| {
+            repo.committer_from_env().map(|committer| Self { author, committer })
+        });
+        let source = match found {
+            Ok(people) => return Ok(people),
+            Err(source) => source,
+        };
+        let failed = |source| git("cannot read the configuration of git", source);
+        let config = repo.config().and_then(|mut config| config.snapshot()).map_err(failed)?;
+        let is_empty = |key: &str| config.get_string(key).unwrap_or_default().trim().is_empty();
+        match ["user.name", "user.email"].into_iter().find(|key| is_empty(key)) {
+            Some(key) => Err(AcceptError::NoAuthor(key)),
+            None => Err(git("cannot use the author's name", source)),
+        }
+    }
+}
+
+/// The index is the last that is written, and a lock that somebody left would stop it there.
+fn check_unlocked(repo: &Repo) -> Result<(), AcceptError> {
+    let lock = repo.git().path().join("index.lock");
+    if fs::symlink_metadata(&lock).is_ok() { Err(AcceptError::Locked(lock)) } else { Ok(()) }
+}
+
+/// Waits until everything that was written to the repository is on the disk.
+fn sync(repo: &Repo) -> Result<(), AcceptError> {
+    for place in [repo.git().path(), repo.top()] {
+        let synced = Dir::open(place).and_then(|dir| dir.sync_disk());
+        synced.tried(|| format!("cannot write {}", place.display()))?;
+    }
+    Ok(())
 }
 
 fn default_message(report: &Report) -> String {
@@ -321,7 +253,7 @@ fn write_commit(
     repo: &Repo,
     parent: Option<Oid>,
     edits: &[Edit],
-    author: &Signature<'_>,
+    people: &People,
     message: &str,
 ) -> Result<Oid, AcceptError> {
     let (failed, store) = (|source| git("cannot write the commit", source), repo.git());
@@ -341,7 +273,7 @@ fn write_commit(
     };
     let tree = store.find_tree(tree).map_err(failed)?;
     let parents: Vec<_> = parent.iter().collect();
-    store.commit(None, author, author, message, &tree, &parents).map_err(failed)
+    store.commit(None, &people.author, &people.committer, message, &tree, &parents).map_err(failed)
 }
 
 /// Moves the branch to the commit, if it is still where it was.
@@ -389,12 +321,4 @@ fn follow(
 
 pub(crate) fn git(what: &str, source: git2::Error) -> AcceptError {
     AcceptError::Git { what: what.to_owned(), source }
-}
-
-fn list(paths: &[String], one: &str, many: &str) -> String {
-    let mut text: Vec<String> = paths.iter().take(SHOWN).map(|path| format!("`{path}`")).collect();
-    if paths.len() > SHOWN {
-        text.push(format!("{} more", paths.len() - SHOWN));
-    }
-    format!("{} {}", text.join(", "), if paths.len() == 1 { one } else { many })
 }

@@ -11,7 +11,7 @@ use git2::{
     Index, IndexEntry, IndexEntryExtendedFlag, IndexTime, ObjectType, Oid, Repository, Status,
 };
 
-use super::dir::{Content, Dir, DiskError, Tried, split, walk};
+use super::dir::{Content, Dir, DiskError, STAGED, Tried, split, walk};
 use super::path_text::escape;
 use super::tree::{EXECUTABLE, FILE, LINK, Leaf};
 
@@ -120,6 +120,8 @@ impl<'a> Checkout<'a> {
             return Ok(true);
         };
         let (dir, name) = self.top.make_parent(&edit.path)?;
+        // An `accept` that was killed here must not leave litter among the user's files.
+        remove_staged(&dir)?;
         let staged = dir.stage(match *mode {
             LINK => Content::Link(bytes),
             EXECUTABLE => Content::Masked(bytes, 0o777),
@@ -286,6 +288,15 @@ fn is_clean_in(index: &Index, edit: &Edit, gone: &BTreeSet<&[u8]>) -> bool {
 
 fn gone(edits: &[Edit]) -> BTreeSet<&[u8]> {
     edits.iter().filter(|edit| edit.new.is_none()).map(|edit| edit.path.as_slice()).collect()
+}
+
+/// Removes what was written aside in `dir` and never took its place.
+fn remove_staged(dir: &Dir) -> io::Result<()> {
+    let is_staged = |name: &Vec<u8>| {
+        let random = name.strip_prefix(STAGED).unwrap_or_default();
+        random.len() == 16 && random.iter().all(u8::is_ascii_hexdigit)
+    };
+    dir.names()?.iter().filter(|name| is_staged(name)).try_for_each(|name| dir.remove(name))
 }
 
 /// Returns the directories that lead to `path`.

@@ -32,6 +32,15 @@ struct Side {
     id: String,
 }
 
+/// One file, drawn, with its lines counted.
+struct Drawn {
+    added: u32,
+    removed: u32,
+    /// The bytes of these lines.
+    bytes: u64,
+    text: String,
+}
+
 /// Draws `differences` between the base in `store` and what `after` found in `work`.
 pub(crate) fn draw(
     store: &Store,
@@ -43,8 +52,14 @@ pub(crate) fn draw(
     let mut drawn: Option<&[u8]> = None;
     for difference in differences {
         let Difference { path, kind, regular } = difference;
-        let mut change =
-            Change { path: escape(path), kind: *kind, regular: *regular, added: 0, removed: 0 };
+        let mut change = Change {
+            path: escape(path),
+            kind: *kind,
+            regular: *regular,
+            added: 0,
+            removed: 0,
+            bytes: 0,
+        };
         // A path that differs in content and in mode is drawn once, and its lines count once.
         if drawn != Some(path) {
             let old = old_side(store, path)?;
@@ -53,9 +68,10 @@ pub(crate) fn draw(
             } else {
                 new_side(store, work, after, path)?
             };
-            let (added, removed, text) = draw_file(path, old.as_ref(), new.as_ref())?;
-            (change.added, change.removed) = (added, removed);
-            changes.patch.push_str(&text);
+            let drawn_file = draw_file(path, old.as_ref(), new.as_ref())?;
+            (change.added, change.removed) = (drawn_file.added, drawn_file.removed);
+            change.bytes = drawn_file.bytes;
+            changes.patch.push_str(&drawn_file.text);
             drawn = Some(path);
         }
         changes.list.push(change);
@@ -87,25 +103,21 @@ fn new_side(
 }
 
 /// A file that became a link is drawn as git does: one goes, another comes.
-fn draw_file(
-    path: &[u8],
-    old: Option<&Side>,
-    new: Option<&Side>,
-) -> Result<(u32, u32, String), StoreError> {
+fn draw_file(path: &[u8], old: Option<&Side>, new: Option<&Side>) -> Result<Drawn, StoreError> {
     let kind = |side: Option<&Side>| side.map(|side| side.mode >> 12);
     if old.is_some() && new.is_some() && kind(old) != kind(new) {
-        let (_, removed, gone) = compare(path, old, None)?;
-        let (added, _, come) = compare(path, None, new)?;
-        return Ok((added, removed, gone + &come));
+        let (gone, come) = (compare(path, old, None)?, compare(path, None, new)?);
+        return Ok(Drawn {
+            added: come.added,
+            removed: gone.removed,
+            bytes: gone.bytes + come.bytes,
+            text: gone.text + &come.text,
+        });
     }
     compare(path, old, new)
 }
 
-fn compare(
-    path: &[u8],
-    old: Option<&Side>,
-    new: Option<&Side>,
-) -> Result<(u32, u32, String), StoreError> {
+fn compare(path: &[u8], old: Option<&Side>, new: Option<&Side>) -> Result<Drawn, StoreError> {
     let bytes = |side: Option<&Side>| side.map_or(Vec::new(), |side| side.bytes.clone());
     let (before, after) = (bytes(old), bytes(new));
     let mut options = DiffOptions::new();
@@ -113,7 +125,6 @@ fn compare(
     let mut patch =
         Patch::from_buffers(&before, None, &after, None, Some(&mut options)).map_err(failed)?;
     let (_, added, removed) = patch.line_stats().map_err(failed)?;
-    let count = |lines: usize| u32::try_from(lines).unwrap_or(u32::MAX);
     let mut text = header(path, old, new);
     let names =
         |side: Option<&Side>, prefix| side.map_or("/dev/null".to_owned(), |_| quote(prefix, path));
@@ -126,7 +137,23 @@ fn compare(
         let start = hunks.find("\n@@ ").map_or(0, |at| at + 1);
         text.push_str(&format!("--- {a}\n+++ {b}\n{}", &hunks[start..]));
     }
-    Ok((count(added), count(removed), text))
+    let count = |lines: usize| u32::try_from(lines).unwrap_or(u32::MAX);
+    let bytes = changed_bytes(&patch).map_err(failed)?;
+    Ok(Drawn { added: count(added), removed: count(removed), bytes, text })
+}
+
+/// Returns the bytes of all lines that are new or gone, their ends included.
+fn changed_bytes(patch: &Patch<'_>) -> Result<u64, git2::Error> {
+    let mut bytes = 0;
+    for hunk in 0..patch.num_hunks() {
+        for at in 0..patch.num_lines_in_hunk(hunk)? {
+            let line = patch.line_in_hunk(hunk, at)?;
+            if matches!(line.origin(), '+' | '-') {
+                bytes += line.content().len() as u64;
+            }
+        }
+    }
+    Ok(bytes)
 }
 
 fn header(path: &[u8], old: Option<&Side>, new: Option<&Side>) -> String {

@@ -18,6 +18,9 @@ use thiserror::Error;
 /// Directories that may lie in each other; one file handle is held for each.
 pub(crate) const MAX_DEPTH: usize = 256;
 
+/// The beginning of the name of a thing that was written aside.
+pub(crate) const STAGED: &[u8] = b".chargehand-";
+
 /// What the system refused, and for what.
 #[derive(Debug, Error)]
 #[error("{what}: {source}")]
@@ -81,12 +84,16 @@ impl Dir {
         Ok((self.dir(parent)?, name))
     }
 
-    /// As [`Dir::parent`], but makes the directories that are missing.
+    /// As [`Dir::parent`], but makes the directories that are missing, safe on the disk.
     pub(crate) fn make_parent<'a>(&self, path: &'a [u8]) -> io::Result<(Self, &'a [u8])> {
         let (parent, name) = split(path);
         let mut dir = self.dir(b"")?;
         for part in parent.split(|byte| *byte == b'/').filter(|part| !part.is_empty()) {
-            dir = dir.make_dir(part)?;
+            if dir.find(part)?.is_none() {
+                dir.make_dir(part)?;
+                dir.sync()?;
+            }
+            dir = dir.dir(part)?;
         }
         Ok((dir, name))
     }
@@ -169,8 +176,7 @@ impl Dir {
 
     /// Writes a thing aside in this directory, safe on the disk; it takes its place by [`Staged::replace`].
     pub(crate) fn stage(&self, content: Content<'_>) -> io::Result<Staged<'_>> {
-        let staged =
-            Staged { dir: self, name: format!(".chargehand-{}", random_hex::<8>()?).into_bytes() };
+        let staged = Staged { dir: self, name: [STAGED, random_hex::<8>()?.as_bytes()].concat() };
         self.make(&staged.name, content)?;
         match content {
             Content::Link(_) => {}
@@ -247,6 +253,12 @@ impl Dir {
     /// Makes the names in this directory safe on the disk.
     pub(crate) fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fsync(&self.fd)?)
+    }
+
+    /// Makes everything safe that was written to the disk of this directory, by whomever. Nothing less reaches what
+    /// libgit2 writes, which makes nothing safe by itself.
+    pub(crate) fn sync_disk(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(&self.fd)?)
     }
 
     fn create(&self, name: &[u8], content: Content<'_>) -> io::Result<File> {

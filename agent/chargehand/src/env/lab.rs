@@ -61,7 +61,7 @@ pub fn read(path: &Path, texts: Vec<String>) -> Result<Tokens, LabError> {
 /// [`LabError`].
 pub fn envelope(path: &Path) -> Result<Envelope, LabError> {
     match ask(path, Task::Envelope, PATIENCE)? {
-        Answer::Envelope(envelope) => Ok(envelope),
+        Answer::Envelope(envelope) => Ok(*envelope),
         other => Err(unexpected(other)),
     }
 }

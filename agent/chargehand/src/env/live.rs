@@ -47,7 +47,7 @@ pub(super) fn climb(
     hear: Hear<'_>,
 ) -> Result<(Live, Loaded), WorkerError> {
     loop {
-        let mut live = Live::start(patience)?;
+        let mut live = Live::start(plan, patience)?;
         // Loading cannot be cancelled, so there is nothing to wait for.
         let loaded = live.attend(Duration::ZERO, |talk, _| talk.load(plan, 0, rung), hear);
         match loaded {
@@ -71,8 +71,9 @@ pub(super) fn climb(
 }
 
 impl Live {
-    fn start(patience: Duration) -> io::Result<Self> {
-        let mut child = process::ourselves(SUBCOMMAND)?.spawn()?;
+    fn start(plan: &Plan, patience: Duration) -> io::Result<Self> {
+        let models = plan.footprints().iter().map(|footprint| &footprint.options.path);
+        let mut child = process::ourselves(SUBCOMMAND)?.arg("--").args(models).spawn()?;
         let words = LastWords::of(&mut child);
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(io::Error::other("BUG: the worker was started without pipes"));

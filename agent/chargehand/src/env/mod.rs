@@ -1,6 +1,7 @@
 //! Touches the world: repositories, workspaces, sandboxed commands, worker processes, memory.
 
 pub mod accept;
+mod bounds;
 mod checkout;
 mod command;
 pub mod diff;
@@ -8,6 +9,7 @@ pub mod dir;
 mod edits;
 pub mod exam;
 pub mod lab;
+pub mod ledger;
 mod live;
 pub mod manifest;
 pub mod path_text;
@@ -20,6 +22,7 @@ pub mod repo;
 pub mod run_dir;
 pub mod sandbox;
 mod scratch;
+mod secrets;
 pub mod store;
 mod tree;
 pub mod worker;

@@ -112,7 +112,8 @@ pub fn host(root: &Path) -> Pool {
     let groups = group_rooms(root);
     let capacity = groups.iter().map(|group| group.limit).fold(field("MemTotal"), Ord::min);
     let available = groups.iter().map(|group| group.room).fold(field("MemAvailable"), Ord::min);
-    Pool { name: HOST.to_owned(), capacity, available, headroom: host_headroom(capacity) }
+    let headroom = host_headroom(capacity);
+    Pool { name: HOST.to_owned(), capacity, available, headroom, within: None }
 }
 
 /// A control group that limits our memory.

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use git2::{ErrorCode, Repository, RepositoryOpenFlags, StatusOptions};
+use git2::{ConfigLevel, ErrorCode, Repository, RepositoryOpenFlags, StatusOptions};
 use thiserror::Error;
 
 use super::path_text::escape;
@@ -142,6 +142,17 @@ impl Repo {
         let found = self.git.statuses(Some(&mut options)).map_err(|source| self.failed(source))?;
         let paths = found.iter().filter(|entry| !entry.status().is_empty());
         Ok(paths.map(|entry| escape(entry.path_bytes())).filter(|path| wanted(path)).collect())
+    }
+
+    /// Opens it once more, so that each object and reference is safe on the disk before its name is. libgit2 does this
+    /// by a setting only: without it a power cut leaves empty objects, which it takes for whole ones ever after.
+    /// `settings` is a file of ours, not the user's.
+    pub(crate) fn durable(&self, settings: &Path) -> Result<Self, RepoError> {
+        let failed = |source| self.failed(source);
+        let git = open(&self.top).map_err(failed)?;
+        let mut config = git.config().map_err(failed)?;
+        config.add_file(settings, ConfigLevel::App, false).map_err(failed)?;
+        Ok(Self { top: self.top.clone(), git })
     }
 
     pub(crate) fn git(&self) -> &Repository {

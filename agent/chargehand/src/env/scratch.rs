@@ -77,7 +77,7 @@ fn bring(work: &Dir, copy: &Dir, path: &[u8]) -> io::Result<()> {
 }
 
 /// Returns the directory for `path`, with directories in the place of whatever stood in the way.
-fn clear_way<'a>(copy: &Dir, path: &'a [u8]) -> io::Result<(Dir, &'a [u8])> {
+pub(super) fn clear_way<'a>(copy: &Dir, path: &'a [u8]) -> io::Result<(Dir, &'a [u8])> {
     let mut dir = copy.dir(b"")?;
     let mut rest = path;
     while let Some(at) = rest.iter().position(|byte| *byte == b'/') {

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chargehand_core::event::Event;
@@ -21,8 +22,10 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use thiserror::Error;
 
+use super::ledger::Reservation;
 use super::live::{GRACE, Live, climb};
 use super::probe;
+use super::sandbox::model::confine;
 
 pub use super::pulse::PATIENCE;
 
@@ -67,6 +70,8 @@ pub struct ModelWorker {
     restarts: u32,
     loaded: Loaded,
     prompt_tokens: Option<u64>,
+    /// Dropped behind the process that has the memory.
+    _held: Option<Reservation>,
 }
 
 impl ModelWorker {
@@ -86,7 +91,22 @@ impl ModelWorker {
     ) -> Result<Self, WorkerError> {
         let (live, loaded) = climb(plan, Rung::Planned, patience, &mut |_| flow(stop()))?;
         let (plan, live) = (plan.clone(), Some(live));
-        Ok(Self { plan, sampling, patience, live, restarts: 0, loaded, prompt_tokens: None })
+        Ok(Self {
+            plan,
+            sampling,
+            patience,
+            live,
+            restarts: 0,
+            loaded,
+            prompt_tokens: None,
+            _held: None,
+        })
+    }
+
+    /// Keeps what was reserved for it until its process has ended.
+    #[must_use]
+    pub fn keeping(self, held: Reservation) -> Self {
+        Self { _held: Some(held), ..self }
     }
 
     /// Returns the tokens of the system prompt and the tools; they are counted with the first turn.
@@ -199,6 +219,7 @@ impl Model for ModelWorker {
     ) -> Result<Reply, ModelError> {
         let envelope = self.loaded.model.envelope.clone();
         let (grammar, bindings) = request.menu.grammar(&envelope);
+        watch.hold(&grammar, &bindings);
         let ask = Ask {
             chat: self.chat(request),
             grammar: Some(grammar),
@@ -210,8 +231,9 @@ impl Model for ModelWorker {
             let lost = match self.ask(&ask, watch) {
                 Ok(answer) => {
                     let usage = usage(&answer.timings);
-                    let answer = read(&answer, &envelope, request.max_tokens)?;
-                    return Ok(Reply { answer, usage });
+                    let reasoning = answer.reasoning.clone();
+                    let answer = read(&answer, &envelope, request)?;
+                    return Ok(Reply { reasoning, answer, usage });
                 }
                 Err(lost) => lost,
             };
@@ -236,10 +258,15 @@ impl Model for ModelWorker {
 }
 
 /// Reads an answer as a call. One that broke off is never read as a call.
-fn read(answer: &wire::Answer, envelope: &Envelope, max_tokens: u32) -> Result<Answer, ModelError> {
+fn read(
+    answer: &wire::Answer,
+    envelope: &Envelope,
+    request: &Request<'_>,
+) -> Result<Answer, ModelError> {
+    let (tools, max_tokens) = (&request.menu.specs, request.max_tokens);
     let malformed = |reason: String| Ok(Answer::Malformed { text: answer.text.clone(), reason });
     match answer.ending {
-        Ending::Complete => match envelope.parse(&answer.text) {
+        Ending::Complete => match envelope.parse(&answer.text, tools) {
             Ok(call) => Ok(Answer::Call(call)),
             Err(err) => malformed(err.to_string()),
         },
@@ -265,29 +292,26 @@ fn usage(timings: &Timings) -> Usage {
 
 /// Describes the tools to a model whose template does not, and a call as its grammar has it.
 fn describe(tools: &[ToolSpec], envelope: &Envelope) -> String {
-    let Envelope { before, between, after, .. } = envelope;
     let line = |tool: &ToolSpec| {
         format!("\n{}: {} Arguments: {}", tool.name, tool.description, tool.parameters)
     };
     let lines: String = tools.iter().map(line).collect();
-    format!(
-        "\n\nAnswer with one call and nothing else, as {before}NAME{between}ARGUMENTS{after}\nThe tools:{lines}"
-    )
+    format!("\n\nAnswer with one call and nothing else, as {}\nThe tools:{lines}", envelope.form())
 }
 
 /// What a worker process does to itself at its start: it ends with its parent, it is the first to go when memory
-/// runs out, and it leaves no core file, which would be as large as its model.
+/// runs out, it leaves no core file, which would be as large as its model, and it gives up all but `models`.
 ///
 /// # Errors
 ///
-/// When the kernel does not let it end with its parent.
-pub fn settle_in() -> io::Result<()> {
+/// When the kernel does not let it end with its parent, or be confined.
+pub fn settle_in(models: &[PathBuf]) -> io::Result<()> {
     set_pdeathsig(Signal::SIGKILL)?;
     // Not every kernel lets us.
     std::fs::write("/proc/self/oom_score_adj", "800").unwrap_or_default();
     // 0 would not do: a pipe to a collector of core files is used at any limit but 1.
     setrlimit(Resource::RLIMIT_CORE, 1, 1).unwrap_or_default();
-    Ok(())
+    confine(models)
 }
 
 #[cfg(test)]

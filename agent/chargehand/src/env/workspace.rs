@@ -3,13 +3,15 @@
 //! Only the worker's tools write to it. Checks run in copies, so whatever a build leaves behind is no change of the
 //! worker's, and whatever a test does to its tree does not touch what is judged.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use chargehand_core::contract::Check;
+use chargehand_core::contract::{Check, Scope};
 use chargehand_core::evidence::{CheckEnd, CheckRun};
+use chargehand_core::mask::Secrets;
 use chargehand_core::ports::{EnvError, Environment};
 use chargehand_core::rel_path::RelPath;
 use rustix::io::Errno;
@@ -54,6 +56,9 @@ pub struct Workspace<'a> {
     pub(super) base: Manifest,
     pub(super) store: Store,
     checks: Option<CheckRunner<'a>>,
+    /// What checks of the worker see as it was at the base.
+    pub(super) protect: Option<&'a Scope>,
+    pub(super) secrets: Secrets,
     instructions: Option<String>,
     /// What was copied for checks, once there is a copy.
     copied: Option<BTreeSet<Vec<u8>>>,
@@ -204,6 +209,8 @@ impl<'a> Workspace<'a> {
             }
         }
         base.save(path, BASE)?;
+        // Thousands of files, so all at once; `replica` can be made again and is not asked for after a power cut.
+        work.sync_disk().tried(|| format!("cannot write {}", path.display()))?;
         Self::of(path, base, store)
     }
 
@@ -213,11 +220,12 @@ impl<'a> Workspace<'a> {
         };
         let (work, aside) = (open(WORK)?, open(ASIDE)?);
         let (run, instructions) = (run.to_owned(), read_instructions(&store)?);
-        Ok(Self { run, work, aside, base, store, checks: None, instructions, copied: None })
+        let (checks, protect, secrets, copied) = (None, None, Secrets::default(), None);
+        Ok(Self { run, work, aside, base, store, checks, protect, secrets, instructions, copied })
     }
 
     /// Brings the copy that checks of the worker run in up to date. What builds left there stays.
-    fn refresh_scratch(&mut self) -> Result<PathBuf, WorkspaceError> {
+    pub(super) fn refresh_scratch(&mut self) -> Result<PathBuf, WorkspaceError> {
         let path = self.run.join(SCRATCH);
         let submodules = self.base.submodules();
         if let Some(mut copied) = self.copied.take() {
@@ -325,8 +333,12 @@ impl Environment for Workspace<'_> {
         parent.remove(name).and_then(|()| parent.sync()).map_err(failed)
     }
 
+    fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.secrets.mask(text)
+    }
+
     fn run_check(&mut self, check: &Check) -> Result<CheckRun, EnvError> {
-        let copy = self.refresh_scratch().map_err(|err| EnvError::Io {
+        let copy = self.prepare_check().map_err(|err| EnvError::Io {
             what: "cannot copy the workspace for a check".to_owned(),
             source: io::Error::other(err),
         })?;
@@ -335,6 +347,7 @@ impl Environment for Workspace<'_> {
             None => CheckRun {
                 name: check.name.clone(),
                 end: CheckEnd::NotStarted("no sandbox was given to this workspace".to_owned()),
+                passed: false,
                 millis: 0,
                 output: String::new(),
                 output_bytes: 0,
@@ -359,13 +372,13 @@ fn read_instructions(store: &Store) -> Result<Option<String>, StoreError> {
     Ok(None)
 }
 
-/// Turns a system error into what a worker can act on.
 /// Returns whether `path` lies in the directory `place`.
 pub(crate) fn lies_in(path: &RelPath, place: &[u8]) -> bool {
     let rest = path.as_str().as_bytes().strip_prefix(place);
     rest.is_some_and(|rest| rest.starts_with(b"/"))
 }
 
+/// Turns a system error into what a worker can act on.
 fn explain(path: &RelPath, deed: &str, err: io::Error) -> EnvError {
     let refused =
         |reason: &str| EnvError::Refused { path: path.clone(), reason: reason.to_owned() };
@@ -381,9 +394,6 @@ fn explain(path: &RelPath, deed: &str, err: io::Error) -> EnvError {
 }
 
 pub(super) fn make_private(path: &Path) -> Result<Dir, DiskError> {
-    let make = || {
-        std::fs::DirBuilder::new().mode(0o700).create(path)?;
-        Dir::open(path)
-    };
-    make().tried(|| format!("cannot make {}", path.display()))
+    let made = std::fs::DirBuilder::new().mode(0o700).create(path);
+    made.and_then(|()| Dir::open(path)).tried(|| format!("cannot make {}", path.display()))
 }

@@ -107,6 +107,7 @@ fn checks(page: &mut Page, report: &Report) {
     if required.is_empty() && report.evidence.checks.is_empty() {
         page.raw("<p class=none>The contract requires none.</p>");
     }
+    restored(page, &report.evidence.restored);
     for run in &report.evidence.checks {
         let command =
             required.iter().find(|check| check.name == run.name).map(|check| check.run.join(" "));
@@ -120,11 +121,29 @@ fn checks(page: &mut Page, report: &Report) {
     }
 }
 
+/// Commands did not see these as the worker left them.
+fn restored(page: &mut Page, paths: &[String]) {
+    if paths.is_empty() {
+        return;
+    }
+    page.raw(
+        "<p class=note>Protected files that were put back as they were before the commands ran:",
+    );
+    for path in paths.iter().take(MAX_NOTES) {
+        page.raw(" <code>").text(path).raw("</code>");
+    }
+    let more = paths.len().saturating_sub(MAX_NOTES) as u64;
+    if more > 0 {
+        page.raw(" and ").number(more).raw(" more");
+    }
+    page.raw("</p>");
+}
+
 fn check(page: &mut Page, run: &CheckRun, command: &str) {
-    let open = if run.passed() { "<details class=check>" } else { "<details class=check open>" };
+    let open = if run.passed { "<details class=check>" } else { "<details class=check open>" };
     page.raw(open).raw("<summary>");
-    page.raw(if run.passed() { "<b class=good>✓ " } else { "<b class=bad>✗ " });
-    page.short(&run.end.to_string(), 120).raw("</b> <code>").text(&run.name);
+    page.raw(if run.passed { "<b class=good>✓ " } else { "<b class=bad>✗ " });
+    page.short(&run.result(), 120).raw("</b> <code>").text(&run.name);
     page.raw("</code> <span class=cmd>").short(command, 200).raw("</span> <span class=cost>");
     page.text(&words::millis(run.millis)).raw("</span></summary>");
     let shown = run.output.len() as u64;

@@ -3,7 +3,7 @@
 //! No script, no font, no picture from elsewhere; a policy in its head forbids them too. It repeats what
 //! `report.json` has and adds nothing, the verdict least of all.
 
-use chargehand_core::contract::ContractFile;
+use chargehand_core::contract::{Class, ContractFile, ScopeFile};
 use chargehand_core::ports::{Stop, Usage};
 use chargehand_core::report::{Report, Verdict};
 
@@ -99,7 +99,7 @@ fn tiles(page: &mut Page, report: &Report) {
     let changes = &report.evidence.changes;
     let added: u64 = changes.iter().map(|change| u64::from(change.added)).sum();
     let removed: u64 = changes.iter().map(|change| u64::from(change.removed)).sum();
-    let passed = report.evidence.checks.iter().filter(|run| run.passed()).count() as u64;
+    let passed = report.evidence.checks.iter().filter(|run| run.passed).count() as u64;
     let all = report.contract.checks.len().max(report.evidence.checks.len()) as u64;
     let totals = &report.totals;
     page.raw("<dl class=tiles>");
@@ -156,6 +156,12 @@ fn contract(page: &mut Page, contract: &ContractFile) {
     patterns(page, "forbidden", &scope.forbid);
     let lines = scope.max_changed_lines.map(|lines| words::count(lines.into()));
     pair(page, "changed lines at most", &lines.unwrap_or_else(|| "no limit".to_owned()));
+    rarer(page, scope);
+    for guard in &contract.guards {
+        page.raw("<dt>guard <code>").text(&guard.name).raw("</code></dt><dd><code>");
+        page.text(&guard.lines).raw("</code> <span class=dim>in ");
+        page.text(&guard.files.join(" ")).raw("</span></dd>");
+    }
     for check in &contract.checks {
         page.raw("<dt>check <code>").text(&check.name).raw("</code></dt><dd><code>");
         page.text(&check.run.join(" ")).raw("</code> <span class=dim>within ");
@@ -174,6 +180,34 @@ fn contract(page: &mut Page, contract: &ContractFile) {
     let off: Vec<String> = contract.gates.off().map(|gate| gate.name().to_owned()).collect();
     patterns(page, "gates switched off", &off);
     page.raw("</dl></section>");
+}
+
+/// What few contracts say has a row only where it is said.
+fn rarer(page: &mut Page, scope: &ScopeFile) {
+    let names = |classes: &[Class]| -> Vec<String> {
+        classes.iter().map(|class| class.name().to_owned()).collect()
+    };
+    let lists = [
+        ("only files of the kind", names(&scope.only)),
+        ("frozen", names(&scope.frozen)),
+        ("may run later", names(&scope.sensitive)),
+        ("protected", scope.protect.clone()),
+        ("secrets that may be read", scope.reveal.clone()),
+    ];
+    for (label, entries) in lists.iter().filter(|(_, entries)| !entries.is_empty()) {
+        patterns(page, label, entries);
+    }
+    let limits = [
+        ("changed bytes at most", scope.max_changed_bytes),
+        ("changed files at most", scope.max_changed_files.map(u64::from)),
+        ("new files at most", scope.max_new_files.map(u64::from)),
+        ("deleted files at most", scope.max_deleted_files.map(u64::from)),
+    ];
+    for (label, limit) in limits {
+        if let Some(limit) = limit {
+            pair(page, label, &words::count(limit));
+        }
+    }
 }
 
 fn millis_of(time: std::time::Duration) -> u64 {

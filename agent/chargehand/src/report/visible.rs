@@ -1,7 +1,9 @@
-//! Foreign text made harmless to look at: what a terminal would act on, or nobody could see, is spelt out.
+//! Foreign text made harmless to look at: what a terminal would act on, nobody could see, or everybody would take for
+//! something else is spelt out.
 //!
 //! Everything that a model, a repository or a command wrote goes through here before it is shown.
 
+use chargehand_core::look_alike::is_disguised;
 use chargehand_core::rel_path::is_invisible;
 
 /// A text with its hidden characters spelt out.
@@ -22,12 +24,11 @@ pub fn is_hidden(c: char) -> bool {
 /// Returns each character of `text` and whether it is hidden where it stands.
 pub fn marked(text: &str) -> impl Iterator<Item = (char, bool)> {
     let mut before = ' ';
-    text.chars().map(move |c| {
+    text.char_indices().map(move |(at, c)| {
         // `⚠️` is a sign and a selector that gives it colours; test runners write it all day.
-        let hidden =
-            is_hidden(c) && !(c == '\u{fe0f}' && before >= '\u{203c}' && !is_hidden(before));
+        let coloured = c == '\u{fe0f}' && before >= '\u{203c}' && !is_hidden(before);
         before = c;
-        (c, hidden)
+        (c, is_hidden(c) && !coloured || is_disguised(text, at))
     })
 }
 
@@ -52,6 +53,26 @@ pub fn line(text: &str) -> Visible {
 #[must_use]
 pub fn block(text: &str) -> Visible {
     spell(text, |c| matches!(c, '\n' | '\t'))
+}
+
+/// Returns the JSON `text` with every hidden character as `\uXXXX`.
+///
+/// Some readers split lines at U+2028 or U+0085, and some people look at the stream in a terminal. Outside of
+/// strings JSON has ASCII only, and the writer has escaped what is below U+0020.
+#[must_use]
+pub fn json(text: &str) -> String {
+    let mut spelt = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_hidden(c) {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                spelt.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            spelt.push(c);
+        }
+    }
+    spelt
 }
 
 fn spell(text: &str, stays: impl Fn(char) -> bool) -> Visible {

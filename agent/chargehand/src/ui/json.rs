@@ -56,7 +56,7 @@ impl<W: Write> Json<W> {
     }
 
     fn line(&mut self, value: &Value) {
-        let mut line = spelt_out(&value.to_string());
+        let mut line = visible::json(&value.to_string());
         line.push('\n');
         // Neither a reader that is gone nor a full disk is a reason to end a run.
         self.lost.note(self.out.write_all(line.as_bytes()).and_then(|()| self.out.flush()));
@@ -120,7 +120,7 @@ impl<W: Write> Json<W> {
             }
             "run_check" => {
                 let run = self.check.as_ref().filter(|_| answer.is_some());
-                let failed = run.is_some_and(|run| !run.passed());
+                let failed = run.is_some_and(|run| !run.passed);
                 let name = text("name");
                 json!({ "type": "command_execution", "check": name,
                     "command": self.commands.get(name), "exit_code": run.and_then(exit_code),
@@ -171,7 +171,7 @@ impl<W: Write> Json<W> {
             self.check = Some(run.clone());
             return;
         }
-        let status = if run.passed() { "completed" } else { "failed" };
+        let status = if run.passed { "completed" } else { "failed" };
         let command = self.commands.get(&run.name).cloned();
         self.completed(json!({ "type": "verification", "check": run.name, "command": command,
             "exit_code": exit_code(run), "end": run.end, "aggregated_output": run.output,
@@ -182,27 +182,11 @@ impl<W: Write> Json<W> {
 fn exit_code(run: &CheckRun) -> Option<i32> {
     match &run.end {
         CheckEnd::Exit(code) => Some(*code),
-        CheckEnd::Signal(_) | CheckEnd::TimedOut | CheckEnd::NotStarted(_) => None,
+        CheckEnd::Signal(_)
+        | CheckEnd::TimedOut
+        | CheckEnd::Flaky { .. }
+        | CheckEnd::NotStarted(_) => None,
     }
-}
-
-/// Returns the JSON text with every hidden character as `\uXXXX`.
-///
-/// Some readers split lines at U+2028 or U+0085, and some people look at the stream in a terminal. Outside of
-/// strings JSON has ASCII only, and the writer has escaped what is below U+0020.
-fn spelt_out(json: &str) -> String {
-    let mut text = String::with_capacity(json.len());
-    for c in json.chars() {
-        if visible::is_hidden(c) {
-            let mut units = [0; 2];
-            for unit in c.encode_utf16(&mut units) {
-                text.push_str(&format!("\\u{unit:04x}"));
-            }
-        } else {
-            text.push(c);
-        }
-    }
-    text
 }
 
 const fn kind_word(kind: ChangeKind) -> &'static str {
@@ -239,6 +223,9 @@ impl<W: Write> View for Json<W> {
                 self.line(&json!({ "type": "turn.started", "turn": turn, "tools": tools, "gates": gates }));
             }
             Event::Tokens { .. } => {}
+            Event::Reasoned { text, .. } => {
+                self.completed(json!({ "type": "reasoning", "text": text }));
+            }
             Event::Called { call, usage, .. } => self.called(call, *usage),
             Event::Malformed { text, reason, usage, .. } => {
                 self.completed(json!({ "type": "error", "message": reason, "text": text }));

@@ -106,7 +106,7 @@ impl Story {
                 self.verifying = false;
                 Vec::new()
             }
-            Event::Tokens { .. } => Vec::new(),
+            Event::Tokens { .. } | Event::Reasoned { .. } => Vec::new(),
             Event::Called { turn, call, usage } => {
                 self.pending = Some((*turn, Said::Call(call.clone()), *usage));
                 Vec::new()
@@ -133,8 +133,8 @@ impl Story {
         let Some((turn, said, usage)) = self.pending.take() else { return Vec::new() };
         let check = self.check.take();
         // A check that fails is a call that worked; what people look for is how the check ended.
-        let good = observation.ok && check.as_ref().is_none_or(CheckRun::passed);
-        let end = check.map(|run| format!(": {}", run.end)).unwrap_or_default();
+        let good = observation.ok && check.as_ref().is_none_or(|run| run.passed);
+        let end = check.map(|run| format!(": {}", run.result())).unwrap_or_default();
         let mut lines = vec![cost(turn_line(turn, Some(good), &said, &end), &usage)];
         if !observation.ok {
             lines.push(Line::default().put(None, "        ").foreign(
@@ -193,9 +193,9 @@ fn cost(line: Line, usage: &Usage) -> Line {
 fn check_line(run: &CheckRun) -> Line {
     let line = Line::default().put(None, "check ");
     let line =
-        if run.passed() { line.tone(Tone::Good, "✓ ") } else { line.tone(Tone::Bad, "✗ ") };
+        if run.passed { line.tone(Tone::Good, "✓ ") } else { line.tone(Tone::Bad, "✗ ") };
     let line = line.foreign(Some(Tone::Name), &run.name, MAX_SUBJECT).put(None, ": ");
-    let line = line.foreign(None, &run.end.to_string(), MAX_REASON);
+    let line = line.foreign(None, &run.result(), MAX_REASON);
     line.tone(Tone::Dim, &format!("  {}", words::millis(run.millis)))
 }
 

@@ -81,9 +81,9 @@ impl Live {
             Event::Malformed { usage, .. } => self.spend(usage),
             Event::WorkerRestarted { .. } => "worker restarted".clone_into(&mut self.doing),
             Event::Checked { run } => {
-                self.doing = format!("{} {}", short(&run.name), short(&run.end.to_string()));
+                self.doing = format!("{} {}", short(&run.name), short(&run.result()));
             }
-            Event::Observed { .. } | Event::Stopped { .. } => {}
+            Event::Reasoned { .. } | Event::Observed { .. } | Event::Stopped { .. } => {}
         }
     }
 

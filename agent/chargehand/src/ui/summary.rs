@@ -93,9 +93,9 @@ impl Text {
     }
 
     fn check(&self, run: &CheckRun) -> String {
-        let sign = if run.passed() { (Tone::Good, "✓") } else { (Tone::Bad, "✗") };
+        let sign = if run.passed { (Tone::Good, "✓") } else { (Tone::Bad, "✗") };
         let sign = self.paint.paint(sign.0, sign.1);
-        let end = one_line(&run.end.to_string(), MAX_WORDS);
+        let end = one_line(&run.result(), MAX_WORDS);
         format!("{sign} {}: {end}, {}", one_line(&run.name, MAX_PATH), words::millis(run.millis))
     }
 

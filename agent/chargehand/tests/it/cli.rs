@@ -323,3 +323,23 @@ fn a_read_only_checkout_is_no_obstacle() {
     create(&place, &[]).expect(0);
     fs::set_permissions(place.repo(), fs::Permissions::from_mode(0o755)).unwrap();
 }
+
+/// As git does it: the environment wins over the configuration, for the author and for who commits.
+#[test]
+fn the_environment_says_who_commits() {
+    let place = Place::with(&[("a.txt", "one\n")]);
+    let call = ("write_file", json!({ "path": "new.txt", "content": "x" }));
+    let script = place.script("s", &[call]);
+    place.job(&script, &["--create", "new.txt"]).expect(0);
+    place.git(&["config", "--unset", "user.email"]);
+    place.run(&["accept", "last"]).expect(3).says("user.email");
+    let mut command = place.command(["accept", "last"]);
+    command.env("GIT_AUTHOR_NAME", "An Author").env("GIT_AUTHOR_EMAIL", "author@example.org");
+    command.env("GIT_COMMITTER_EMAIL", "committer@example.org");
+    command.env("GIT_AUTHOR_DATE", "2001-02-03T04:05:06+0100");
+    assert!(command.status().unwrap().success());
+    let told = place.git(&["log", "-1", "--format=%an %ae %aI %cn %ce"]);
+    let expect =
+        "An Author author@example.org 2001-02-03T04:05:06+01:00 Test committer@example.org";
+    assert_eq!(told, expect);
+}

@@ -12,11 +12,7 @@ use chargehand_core::ports::Environment;
 use crate::temp_repo::{chmod, sample, trapped, write};
 
 fn a_check() -> Check {
-    Check {
-        name: "t".to_owned(),
-        run: vec!["x".to_owned()],
-        timeout: std::time::Duration::from_secs(1),
-    }
+    Check::new("t", vec!["x".to_owned()])
 }
 
 /// Runs a check whose command is `command`, and returns the folder it ran in.
@@ -32,6 +28,7 @@ fn passing(command: impl FnMut(&Path)) -> impl FnMut(&Check, &Path) -> CheckRun 
         CheckRun {
             name,
             end: CheckEnd::Exit(0),
+            passed: true,
             millis: 0,
             output: dir.display().to_string(),
             output_bytes: 0,
@@ -55,7 +52,7 @@ fn what_a_check_leaves_is_no_change_and_stays_for_the_next() {
         fs::write(dir.join("a"), "changed by a test\n").unwrap();
     });
     let mut workspace = Workspace::open(&run).unwrap().with_checks(Box::new(command));
-    assert!(run_check(&mut workspace).passed());
+    assert!(run_check(&mut workspace).passed);
     write(&mut workspace, "a", "new\n");
     run_check(&mut workspace);
     assert_eq!(workspace.changes().unwrap().list.len(), 1);

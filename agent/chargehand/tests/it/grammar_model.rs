@@ -1,5 +1,6 @@
 //! `chargehand grammar` with a model: its tokens, both engines, its answers, its runs, and files that are no model.
 
+use chargehand::audit::{self, Held, Line};
 use serde_json::json;
 
 use crate::families::generated;
@@ -145,9 +146,37 @@ fn the_grammar_of_a_turn_is_made_again() {
     let first = turn("1").expect(0).stdout;
     let edit = r#"{"tool":"edit_file","args":{"path":"a.txt","old":"two","new":"2"}}"#;
     fed(&place, &["match", "-", edit], first.as_bytes()).expect(1);
+    // Written out, the same text says what its bindings do.
+    let args = ["from-schema", "--run", "last", "--turn", "2", "--expand"];
+    let open = fed(&place, &args, b"").expect(0).stdout;
+    assert!(!open.contains("#! bind"), "{open}");
+    fed(&place, &["match", "-", edit], open.as_bytes()).expect(0);
+    let wrong = edit.replace("\"two\"", "\"six\"");
+    fed(&place, &["match", "-", &wrong], open.as_bytes()).expect(1);
+    fed(&place, &["check", "-"], open.as_bytes()).expect(0);
+    fed(&place, &[&args[..], &["--unbound"]].concat(), b"").expect(2);
     turn("4").expect(2).says("has turns 1 to 3");
     turn("0").expect(2).says("no turn 0");
     place.run(&["verify", "last"]).expect(0);
+}
+
+#[test]
+fn the_log_has_what_a_model_is_held_to() {
+    let place = Place::with(&[("a.txt", "port = 8080\n")]);
+    place.run(&["run", "Replace 8080 with 9090 in a.txt", "--write", "a.txt"]).expect(0);
+    let lines = audit::read(&place.run_dir().join("events.jsonl")).unwrap();
+    let held: Vec<Held> = lines.iter().filter_map(Line::grammar).collect();
+    let turns = lines.iter().filter(|line| line.kind == "turn_started").count();
+    assert_eq!(held.len(), turns);
+    let args = ["from-schema", "--run", "last", "--turn", "1"];
+    assert_eq!(held[0].text.as_ref(), Some(&fed(&place, &args, b"").expect(0).stdout));
+    // The turn in which there is a file to edit.
+    let bound = held.iter().find(|held| held.bindings.len() > 1).unwrap();
+    let turn = bound.turn.to_string();
+    let args = ["from-schema", "--run", "last", "--turn", &turn, "--expand", "--json"];
+    let open = &fed(&place, &args, b"").expect(0).lines()[0];
+    assert_eq!(open["bindings"], json!(bound.bindings));
+    assert!(open["gbnf"].as_str().unwrap().contains("-piece-0 ::= "), "{open}");
 }
 
 /// Real tokenizers cut the texts; some of them put a space before each text.

@@ -3,19 +3,28 @@
 
 mod accept;
 mod apprentice;
+mod attacks;
+mod attest;
 mod bounds;
 mod changes;
 mod checkout;
 mod cli;
+mod contract;
+mod contract_schema;
 mod copies;
+mod estimate;
 mod eval;
 mod families;
 mod golden;
 mod grammar;
 mod grammar_model;
 mod judged;
+mod ledger;
 mod output;
 mod place;
+mod plan;
+#[cfg(target_arch = "x86_64")]
+mod power;
 mod probe;
 mod repo;
 mod report;
@@ -24,6 +33,8 @@ mod sample;
 mod sandbox;
 mod schema;
 mod temp_repo;
+#[cfg(target_arch = "x86_64")]
+mod tracer;
 mod ui;
 mod verify;
 mod worker;

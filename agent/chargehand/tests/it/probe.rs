@@ -27,8 +27,13 @@ fn pool(files: &[(&str, &str)]) -> Pool {
 #[track_caller]
 fn check(files: &[(&str, &str)], capacity: u64, available: u64) {
     let (capacity, available) = (Bytes(capacity), Bytes(available));
-    let expect =
-        Pool { name: HOST.to_owned(), capacity, available, headroom: host_headroom(capacity) };
+    let expect = Pool {
+        name: HOST.to_owned(),
+        capacity,
+        available,
+        headroom: host_headroom(capacity),
+        within: None,
+    };
     assert_eq!(pool(files), expect);
 }
 

@@ -67,7 +67,8 @@ fn a_check_that_is_called_like_a_file_marks_no_file() {
     let rows = |report: &Report| html::render(report, "").matches("✗ not allowed").count();
     for (rule, marked) in [("command", 0), ("scope", 1)] {
         let (rule, subject) = (rule.to_owned(), path.clone());
-        report.violations = vec![Violation { rule, subject, message: "m".to_owned() }];
+        let (message, evidence) = ("m".to_owned(), Vec::new());
+        report.violations = vec![Violation { rule, subject, message, evidence }];
         assert_eq!(rows(&report), marked);
     }
 }
@@ -163,6 +164,14 @@ fn hidden_characters_are_spelt_out() {
     check("\u{202e}\u{2066}\u{200b}\u{feff}", "\\u{202e}\\u{2066}\\u{200b}\\u{feff}", 4);
     check("\u{7f}\u{9b}\u{3164}\u{fe0f}\u{e0041}", "\\u{7f}\\u{9b}\\u{3164}\\u{fe0f}\\u{e0041}", 5);
     check("⚠\u{fe0f} a\u{fe0f} ⚠\u{fe0f}\u{fe0f}", "⚠\u{fe0f} a\\u{fe0f} ⚠\u{fe0f}\\u{fe0f}", 2);
+    check("p\u{430}ypal vs \u{441}\u{43e}\u{440}", "p\\u{430}ypal vs \u{441}\u{43e}\u{440}", 1);
+    check(
+        "s\u{131}n\u{131}f, 5 \u{b5}s, API\u{ff1a}x",
+        "s\u{131}n\u{131}f, 5 \u{b5}s, API\u{ff1a}x",
+        0,
+    );
+    check("src\u{2215}a \u{ff57}ord", "src\\u{2215}a \\u{ff57}ord", 2);
+    assert_eq!(visible::json("\"\u{7f}\u{202e}\u{e0041}ä\""), "\"\\u007f\\u202e\\udb40\\udc41ä\"");
     assert_eq!(visible::block("a\n\tb\r").text, "a\n\tb\\r");
     assert_eq!(
         [visible::cut("abc", 3), visible::cut("abcd", 3), visible::cut("ab", 0)],
@@ -232,13 +241,20 @@ fn all_reports() -> Vec<Report> {
         Stop::WorkerFailed(text()),
     ];
     all.extend(stops.map(|stop| Report { stop, ..base.clone() }));
-    let ends =
-        [CheckEnd::Exit(-1), CheckEnd::Signal(9), CheckEnd::TimedOut, CheckEnd::NotStarted(text())];
+    let flaky = CheckEnd::Flaky { passed: 1, runs: 2 };
+    let ends = [
+        CheckEnd::Exit(-1),
+        CheckEnd::Signal(9),
+        CheckEnd::TimedOut,
+        flaky,
+        CheckEnd::NotStarted(text()),
+    ];
     for end in ends {
         let mut report = base.clone();
         let run = CheckRun {
             name: text(),
             end,
+            passed: false,
             millis: 0,
             output: String::new(),
             output_bytes: u64::MAX,
@@ -249,8 +265,14 @@ fn all_reports() -> Vec<Report> {
     use ChangeKind::{Added, Deleted, Mode, Modified, Type};
     for kind in [Added, Modified, Deleted, Mode, Type] {
         let mut report = base.clone();
-        report.evidence.changes =
-            vec![Change { path: text(), kind, regular: false, added: u32::MAX, removed: 0 }];
+        report.evidence.changes = vec![Change {
+            path: text(),
+            kind,
+            regular: false,
+            added: u32::MAX,
+            removed: 0,
+            bytes: 0,
+        }];
         all.push(report);
     }
     let least =
@@ -286,6 +308,10 @@ fn the_published_form_is_strict() {
     check("/contract/limits/time", json!("1h"));
     check("/contract/limits/turns", json!(0));
     check("/contract/scope/max_changed_lines", json!(4_294_967_296_u64));
+    check("/contract/scope/frozen", json!(["dependancies"]));
+    check("/evidence/guarded", json!([{ "guard": "g" }]));
+    check("/evidence/changes/0/id", json!(7));
+    check("/violations/0/evidence", json!("all of it"));
     check("/contract/limits/reads", json!(-1));
     check("/contract/gates", json!({ "no_repeat": true }));
     check("/contract/gates/no_repeat", json!("off"));

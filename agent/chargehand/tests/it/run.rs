@@ -232,7 +232,7 @@ fn the_report_is_shown_in_every_form() {
 }
 
 /// A run that hangs in a check of its worker.
-fn hanging(place: &Place) -> Child {
+pub(crate) fn hanging(place: &Place) -> Child {
     let script = place.script("hang", &[write_call("new.txt", "x"), check_call("sleep"), finish()]);
     let args = [
         "run",
@@ -253,7 +253,7 @@ fn hanging(place: &Place) -> Child {
     child
 }
 
-fn signal(child: &Child, signal: Signal) {
+pub(crate) fn signal(child: &Child, signal: Signal) {
     kill(Pid::from_raw(child.id().cast_signed()), signal).unwrap();
 }
 
@@ -263,7 +263,7 @@ fn status(place: &Place) -> Value {
 }
 
 /// Returns whether this process, and so each that it starts, takes no notice of a terminal that is closed.
-fn is_under_nohup() -> bool {
+pub(crate) fn is_under_nohup() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
     u64::from_str_radix(ignored.trim(), 16).unwrap() & 1 == 1

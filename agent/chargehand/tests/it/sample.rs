@@ -89,6 +89,7 @@ fn tests(end: CheckEnd, output: &str) -> CheckRun {
     let output_bytes = output.len() as u64;
     CheckRun {
         name: "tests".to_owned(),
+        passed: end == CheckEnd::Exit(0),
         end,
         millis: 4218,
         output: output.to_owned(),
@@ -97,7 +98,8 @@ fn tests(end: CheckEnd, output: &str) -> CheckRun {
 }
 
 fn change(path: &str, kind: ChangeKind, added: u32, removed: u32) -> Change {
-    Change { path: path.to_owned(), kind, regular: true, added, removed }
+    let bytes = 30 * u64::from(added + removed);
+    Change { path: path.to_owned(), kind, regular: true, added, removed, bytes }
 }
 
 /// Begins turn `turn` and ends it with `call` and its answer.
@@ -227,7 +229,7 @@ pub(crate) fn holds() -> Sample {
         change("docs/export.md", ChangeKind::Added, 3, 0),
         change("src/export.rs", ChangeKind::Modified, 7, 2),
     ];
-    let evidence = Evidence { changes, checks: vec![run] };
+    let evidence = Evidence { changes, checks: vec![run], ..Evidence::default() };
     let report = report(&events, CONTRACT, evidence, stop, Some(claim));
     Sample { events, report, patch: PATCH.to_owned() }
 }
@@ -295,7 +297,7 @@ pub(crate) fn hostile() -> Sample {
     let mut report = report(
         &events,
         contract,
-        Evidence { changes, checks },
+        Evidence { changes, checks, ..Evidence::default() },
         stop,
         Some("</blockquote>\u{1b}[2J"),
     );

@@ -16,13 +16,13 @@ use chargehand_core::evidence::{CheckEnd, CheckRun};
 use tempfile::TempDir;
 
 /// A user with a home that holds a secret, and a workspace.
-struct Place {
+pub(crate) struct Place {
     folder: TempDir,
-    machine: Machine,
+    pub(crate) machine: Machine,
 }
 
 impl Place {
-    fn new(workspace: &str) -> Self {
+    pub(crate) fn new(workspace: &str) -> Self {
         let folder = TempDir::with_prefix("sandbox-").unwrap();
         let home = folder.path().join("home");
         fs::create_dir_all(home.join(".ssh")).unwrap();
@@ -36,13 +36,13 @@ impl Place {
         Self { folder, machine: Machine { helper, bwrap, variables } }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Both tiers; the second comes up when there is no bubblewrap.
     #[track_caller]
-    fn sandboxes(&self) -> [Sandbox; 2] {
+    pub(crate) fn sandboxes(&self) -> [Sandbox; 2] {
         let tier = |machine: Machine, first: &str| {
             let sandbox = match Sandbox::detect_on(machine) {
                 Ok(sandbox) => sandbox,
@@ -57,14 +57,14 @@ impl Place {
     }
 }
 
-fn command(run: &[&str], timeout: Duration) -> Check {
+pub(crate) fn command(run: &[&str], timeout: Duration) -> Check {
     let run = run.iter().map(|word| (*word).to_owned()).collect();
-    Check { name: "c".to_owned(), run, timeout }
+    Check { timeout, ..Check::new("c", run) }
 }
 
 const LONG: Duration = Duration::from_secs(60);
 
-fn run(sandbox: &Sandbox, work: &Path, words: &[&str]) -> CheckRun {
+pub(crate) fn run(sandbox: &Sandbox, work: &Path, words: &[&str]) -> CheckRun {
     sandbox.run(&command(words, LONG), work, None, &|| false)
 }
 

@@ -109,10 +109,15 @@ fn check_object(
     for (name, value) in object {
         match properties.get(name) {
             Some(schema) => check(root, schema, value, &format!("{at}/{name}"), found),
-            None if schema.get("additionalProperties") == Some(&Value::Bool(false)) => {
-                found.push(format!("{at}: `{name}` is not described"));
-            }
-            None => {}
+            None => match schema.get("additionalProperties") {
+                Some(Value::Bool(false)) => {
+                    found.push(format!("{at}: `{name}` is not described"));
+                }
+                Some(others @ Value::Object(_)) => {
+                    check(root, others, value, &format!("{at}/{name}"), found);
+                }
+                _ => {}
+            },
         }
     }
 }
@@ -131,10 +136,13 @@ fn is_of(kinds: &Value, value: &Value) -> bool {
     kinds.as_array().map_or_else(|| is(kinds), |kinds| kinds.iter().any(is))
 }
 
-/// The two patterns that our schema has.
+/// The patterns that our schemas have.
 fn matches(pattern: &str, text: &str) -> bool {
     match pattern {
         "^[0-9]+s$" => text.strip_suffix('s').is_some_and(|count| {
+            !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit())
+        }),
+        "^[0-9]+[smh]$" => text.strip_suffix(['s', 'm', 'h']).is_some_and(|count| {
             !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit())
         }),
         "^[0-9a-f]+$" => {

@@ -154,7 +154,7 @@ pub(crate) const ALL: &str =
 pub(crate) fn judge(run: &mut RunDir, contract: &str) {
     let contract = Contract::parse(contract).unwrap();
     let changes = Workspace::open(run).unwrap().changes().unwrap();
-    let evidence = Evidence { changes: changes.list, checks: Vec::new() };
+    let evidence = Evidence { changes: changes.list, ..Evidence::default() };
     let (verdict, violations) = Report::judge(&contract, &evidence);
     let file = run.file().clone();
     let report = Report {

@@ -5,11 +5,14 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use chargehand::audit;
+use chargehand_core::memory::{self, Budget, Footprint, LoadOptions};
+use chargehand_engine::client::Client;
+use chargehand_engine::probe::Rung;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -23,7 +26,7 @@ const SHOWN: &str = "GOROOT";
 const FOREVER: Duration = Duration::from_secs(120);
 
 /// A run of the program under way.
-struct Job {
+pub(crate) struct Job {
     place: Place,
     gates: TempDir,
     program: Child,
@@ -33,7 +36,7 @@ struct Job {
 
 impl Job {
     /// Begins a job that is asked to pass `checks` before it may finish.
-    fn begin(checks: usize, flags: &[&str]) -> Self {
+    pub(crate) fn begin(checks: usize, flags: &[&str]) -> Self {
         let place = Place::with(&[("README.md", "# Demo\n")]);
         let mut args = vec!["run", "Create the file MINSTRAL.md with the line 'Hello World'"];
         args.extend(["--create", "MINSTRAL.md", "--json"]);
@@ -64,7 +67,7 @@ impl Job {
 
     /// Goes on until the worker waits for a check, and returns it.
     #[track_caller]
-    fn hold_worker(&mut self) -> Pid {
+    pub(crate) fn hold_worker(&mut self) -> Pid {
         self.until(|line| {
             line["type"] == "item.started" && line["item"]["type"] == "command_execution"
         });
@@ -72,7 +75,7 @@ impl Job {
     }
 
     /// Ends the check that holds the run.
-    fn open_gate(&self) {
+    pub(crate) fn open_gate(&self) {
         let check = self.seen.last().unwrap()["item"]["check"].as_str().unwrap();
         fs::write(self.gates.path().join(check), "").unwrap();
     }
@@ -109,7 +112,7 @@ impl Job {
 
     /// Waits for the end and looks whether the evidence is whole.
     #[track_caller]
-    fn end(mut self, code: i32) -> Ended {
+    pub(crate) fn end(mut self, code: i32) -> Ended {
         // The model may have asked for one check twice and for another not at all.
         for check in 0..10 {
             fs::write(self.gates.path().join(format!("c{check}")), "").unwrap();
@@ -137,10 +140,10 @@ impl Job {
 }
 
 /// A run that has come to its report.
-struct Ended {
+pub(crate) struct Ended {
     place: Place,
     restarts: Vec<String>,
-    report: Value,
+    pub(crate) report: Value,
 }
 
 impl Ended {
@@ -341,4 +344,46 @@ fn a_worker_is_the_first_to_go_and_leaves_no_core() {
     assert_eq!(read("oom_score_adj"), "800\n");
     kill(worker, Signal::SIGCONT).unwrap();
     job.end(0).restarted(&[]).holds();
+}
+
+/// The profile of a worker holds, and a file that it was not started with cannot be loaded.
+#[test]
+fn a_worker_reads_its_model_and_nothing_of_the_user() {
+    let mut job = Job::begin(1, &[]);
+    let worker = job.hold_worker();
+    let status = fs::read_to_string(format!("/proc/{worker}/status")).unwrap();
+    assert!(status.contains("NoNewPrivs:\t1") && status.contains("Seccomp:\t2"), "{status}");
+    job.open_gate();
+    job.end(0).restarted(&[]).holds();
+
+    let folder = tempfile::tempdir().unwrap();
+    let [own, other] = ["own.gguf", "other.gguf"].map(|name| folder.path().join(name));
+    for path in [&own, &other] {
+        fs::write(path, include_bytes!("../../models/apprentice.gguf")).unwrap();
+    }
+    for (asked, loads) in [(&own, true), (&other, false)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chargehand"));
+        command.args(["worker", "--"]).arg(&own).stderr(Stdio::null());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let options = LoadOptions {
+            path: asked.display().to_string(),
+            n_ctx: 512,
+            n_batch: 64,
+            n_gpu_layers: 0,
+            kv_type: "f16".to_owned(),
+            use_mmap: true,
+            extra_buffers: false,
+            threads: 1,
+            n_seq: 1,
+            kv_on_host: false,
+            experts_on_cpu: false,
+        };
+        let footprint = Footprint { model: "m".to_owned(), options, rows: Vec::new() };
+        let plan = memory::plan(vec![footprint], &Budget::default()).unwrap();
+        let loaded = Client::new(stdout, stdin).load(&plan, 0, Rung::Planned);
+        assert_eq!(loaded.is_ok(), loads, "{}: {loaded:?}", asked.display());
+        child.kill().unwrap_or_default();
+        child.wait().unwrap();
+    }
 }

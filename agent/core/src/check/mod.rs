@@ -2,6 +2,7 @@
 
 mod commands;
 mod done;
+mod guard;
 mod scope;
 mod size;
 
@@ -19,12 +20,15 @@ pub struct Violation {
     pub subject: String,
     /// What is wrong, with the numbers.
     pub message: String,
+    /// The ids of the evidence that shows it. What is missing, or a sum over all changes, has none.
+    #[serde(default)]
+    pub evidence: Vec<String>,
 }
 
 type Find = fn(&Contract, &Evidence, &mut Vec<Violation>);
 
 /// Every check there is.
-const CHECKS: &[Find] = &[done::find, scope::find, size::find, commands::find];
+const CHECKS: &[Find] = &[done::find, scope::find, size::find, guard::find, commands::find];
 
 /// Returns everything in which `evidence` breaks `contract`; nothing means that it holds.
 #[must_use]
@@ -38,6 +42,12 @@ pub fn violations(contract: &Contract, evidence: &Evidence) -> Vec<Violation> {
 
 impl Violation {
     fn new(rule: &str, subject: &str, message: String) -> Self {
-        Self { rule: rule.to_owned(), subject: subject.to_owned(), message }
+        let evidence = Vec::new();
+        Self { rule: rule.to_owned(), subject: subject.to_owned(), message, evidence }
+    }
+
+    fn citing(mut self, id: String) -> Self {
+        self.evidence.push(id);
+        self
     }
 }

@@ -2,31 +2,32 @@
 
 use super::Violation;
 use crate::change::{Change, ChangeKind};
-use crate::contract::{Contract, Scope};
+use crate::contract::{Contract, Deed, Objection, Scope};
 use crate::evidence::Evidence;
 
 pub(super) fn find(contract: &Contract, evidence: &Evidence, found: &mut Vec<Violation>) {
     for change in &evidence.changes {
         if let Some(message) = objection(&contract.scope, change) {
-            found.push(Violation::new("scope", &change.path, message));
+            found.push(Violation::new("scope", &change.path, message).citing(change.id()));
         }
     }
 }
 
 fn objection(scope: &Scope, change: &Change) -> Option<String> {
     let path = change.path.as_str();
+    let past = past(change.kind);
     if scope.forbids(path) {
-        return Some(format!("is forbidden, but was {}", past(change.kind)));
+        return Some(format!("is forbidden, but was {past}"));
     }
-    let allowed = match change.kind {
-        ChangeKind::Added => scope.may_create(path),
-        ChangeKind::Modified => scope.may_write(path),
-        ChangeKind::Deleted => scope.may_delete(path),
+    let objection = match change.kind {
+        ChangeKind::Added => scope.objection(Deed::Create, path),
+        ChangeKind::Modified => scope.objection(Deed::Write, path),
+        ChangeKind::Deleted => scope.objection(Deed::Delete, path),
         // A mode or a type is never part of an edit; a script bit or a link can act outside the tree.
-        ChangeKind::Mode | ChangeKind::Type => false,
+        ChangeKind::Mode | ChangeKind::Type => Some(Objection::Unlisted),
     };
-    if !allowed {
-        return Some(format!("was {}, which the contract does not allow", past(change.kind)));
+    if let Some(objection) = objection {
+        return Some(format!("was {past}, {objection}"));
     }
     (!change.regular && change.kind != ChangeKind::Deleted).then(|| "is no regular file".to_owned())
 }

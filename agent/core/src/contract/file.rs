@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Check, Gates, Limits, Review};
+use super::{Check, Class, Gates, GuardFile, Limits, Review};
 
 /// The contract as a file has it: the wire form, in TOML.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -14,6 +14,9 @@ pub struct ContractFile {
     /// Which paths may change.
     #[serde(default)]
     pub scope: ScopeFile,
+    /// Lines that may not go, or not come.
+    #[serde(default, rename = "guard")]
+    pub guards: Vec<GuardFile>,
     /// Commands that must pass.
     #[serde(default, rename = "check")]
     pub checks: Vec<Check>,
@@ -40,6 +43,24 @@ pub struct ScopeFile {
     pub delete: Vec<String>,
     /// Globs that win over all others.
     pub forbid: Vec<String>,
+    /// Classes of files: no other file may be touched.
+    pub only: Vec<Class>,
+    /// Classes of files that may not be touched.
+    pub frozen: Vec<Class>,
+    /// Classes of files that run later, and may be touched all the same.
+    pub sensitive: Vec<Class>,
+    /// Globs and classes of files that commands see as they were at the base.
+    pub protect: Vec<String>,
+    /// Files with secrets that tools may read, exactly so spelt.
+    pub reveal: Vec<String>,
     /// Added and removed lines together.
     pub max_changed_lines: Option<u32>,
+    /// The bytes of these lines.
+    pub max_changed_bytes: Option<u64>,
+    /// Files that differ, in whatever way.
+    pub max_changed_files: Option<u32>,
+    /// Files that appear.
+    pub max_new_files: Option<u32>,
+    /// Files that go.
+    pub max_deleted_files: Option<u32>,
 }

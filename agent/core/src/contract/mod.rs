@@ -3,20 +3,27 @@
 //! It is written by a person and lies outside the tree. Nothing in the repository or in a model's words can
 //! widen it.
 
+mod check;
+mod class;
 mod duration;
+mod error;
 mod file;
 mod gate;
+mod guard;
 mod scope;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
+pub use check::{Check, MAX_REPEAT};
+pub use class::{CLASSES, Class, Row, UnknownClass};
 pub use duration::parse_duration;
+pub use error::ContractError;
 pub use file::{ContractFile, ScopeFile};
 pub use gate::{Gate, Gates, UnknownGate, parse_switch};
-pub use scope::Scope;
+pub use guard::{Deny, Guard, GuardFile, Moved};
+pub use scope::{Deed, Objection, Scope, Sizes};
 
 /// A goal may have so many bytes. It stands in every prompt, and a context of 16,384 tokens has no room for more.
 pub const MAX_GOAL: usize = 32 * 1024;
@@ -28,6 +35,8 @@ pub struct Contract {
     pub goal: String,
     /// Which paths may change.
     pub scope: Scope,
+    /// Lines that may not go, or not come.
+    pub guards: Vec<Guard>,
     /// Commands that must pass, run by us.
     pub checks: Vec<Check>,
     /// When to stop.
@@ -36,19 +45,6 @@ pub struct Contract {
     pub gates: Gates,
     /// The text it was read from, for the report.
     pub source: ContractFile,
-}
-
-/// A command that must succeed.
-#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Check {
-    /// The name the worker uses to ask for it.
-    pub name: String,
-    /// Program and arguments; no shell.
-    pub run: Vec<String>,
-    /// How long it may run, such as `10m`, `90s` or `1h`.
-    #[serde(default = "default_timeout", with = "duration")]
-    pub timeout: Duration,
 }
 
 /// What a judge is asked after the checks.
@@ -91,67 +87,6 @@ impl Default for Limits {
     }
 }
 
-/// Why a contract is refused.
-#[derive(Debug, Error)]
-pub enum ContractError {
-    /// It is no TOML of the right shape.
-    #[error("{0}")]
-    Syntax(#[from] toml::de::Error),
-    /// There is nothing to do.
-    #[error("the contract has no goal")]
-    NoGoal,
-    /// The goal is too long for a prompt.
-    #[error("the goal has {0} bytes, and at most {MAX_GOAL} are allowed")]
-    LongGoal(usize),
-    /// The goal has a character that no person writes, and that git or a terminal would trip over.
-    #[error("the goal has the control character U+{0:04X}; only new lines and tabs are allowed")]
-    GoalCharacter(u32),
-    /// Nothing may change.
-    #[error("the contract allows no change: `write`, `create` and `delete` are all empty")]
-    NoScope,
-    /// A pattern cannot be read.
-    #[error("`{pattern}` in `{list}` is no pattern: {reason}")]
-    Pattern {
-        /// The list it stands in.
-        list: &'static str,
-        /// The text.
-        pattern: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The same path is allowed and forbidden.
-    #[error("`{path}` stands in `{list}`, but `forbid` has `{forbid}`, which wins")]
-    Contradiction {
-        /// The list that allows it.
-        list: &'static str,
-        /// What it allows.
-        path: String,
-        /// The pattern that forbids it.
-        forbid: String,
-    },
-    /// Two checks have one name.
-    #[error("two checks are called `{0}`")]
-    SameName(String),
-    /// A check has no command.
-    #[error("check `{0}` has nothing to run")]
-    NoCommand(String),
-    /// A program or an argument that no system takes.
-    #[error("check `{0}` has a NUL character in what it runs")]
-    Nul(String),
-    /// A check that ends before it begins.
-    #[error("check `{0}` has a timeout of zero: it could never pass")]
-    ZeroTimeout(String),
-    /// A check name that cannot be said in a call.
-    #[error("`{0}` is no check name: use letters, digits, `-` and `_`, 64 at most")]
-    CheckName(String),
-    /// It asks for a review.
-    #[error("`[review]` asks for a judge, and this version has none; take it out or wait for it")]
-    NoJudge,
-    /// A limit of zero.
-    #[error("limit `{0}` is zero: nothing could be done")]
-    ZeroLimit(&'static str),
-}
-
 impl Contract {
     /// Reads a contract from TOML.
     ///
@@ -170,14 +105,15 @@ impl Contract {
     pub fn from_file(source: ContractFile) -> Result<Self, ContractError> {
         check_goal(source.goal.trim())?;
         let scope = Scope::new(&source.scope)?;
-        check_checks(&source.checks)?;
+        let guards = guard::compile(&source.guards)?;
+        check::validate(&source.checks)?;
         // Rather refused than silently not kept.
         if source.review.is_some() {
             return Err(ContractError::NoJudge);
         }
         check_limits(&source.limits)?;
         let ContractFile { goal, checks, limits, gates, .. } = source.clone();
-        Ok(Self { goal: goal.trim().to_owned(), scope, checks, limits, gates, source })
+        Ok(Self { goal: goal.trim().to_owned(), scope, guards, checks, limits, gates, source })
     }
 
     /// Returns the check called `name`.
@@ -200,28 +136,6 @@ fn check_goal(goal: &str) -> Result<(), ContractError> {
     }
 }
 
-fn check_checks(checks: &[Check]) -> Result<(), ContractError> {
-    for (at, check) in checks.iter().enumerate() {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        if check.name.is_empty() || check.name.len() > 64 || !check.name.chars().all(plain) {
-            return Err(ContractError::CheckName(check.name.escape_debug().to_string()));
-        }
-        if checks[..at].iter().any(|earlier| earlier.name == check.name) {
-            return Err(ContractError::SameName(check.name.clone()));
-        }
-        if check.run.first().is_none_or(String::is_empty) {
-            return Err(ContractError::NoCommand(check.name.clone()));
-        }
-        if check.run.iter().any(|part| part.contains('\0')) {
-            return Err(ContractError::Nul(check.name.clone()));
-        }
-        if check.timeout.is_zero() {
-            return Err(ContractError::ZeroTimeout(check.name.clone()));
-        }
-    }
-    Ok(())
-}
-
 fn check_limits(limits: &Limits) -> Result<(), ContractError> {
     let all = [
         ("turns", limits.turns == 0),
@@ -233,8 +147,4 @@ fn check_limits(limits: &Limits) -> Result<(), ContractError> {
         Some((name, _)) => Err(ContractError::ZeroLimit(name)),
         None => Ok(()),
     }
-}
-
-fn default_timeout() -> Duration {
-    Duration::from_secs(600)
 }

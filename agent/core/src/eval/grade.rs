@@ -74,8 +74,8 @@ pub fn grade(task: &Task, found: &Files, stop: &Stop, runs: &[CheckRun]) -> Vec<
     }
     for check in checks {
         let run = runs.iter().find(|run| run.name == check.name);
-        let end = run.map_or_else(|| "not run".to_owned(), |run| run.end.to_string());
-        if !run.is_some_and(CheckRun::passed) {
+        let end = run.map_or_else(|| "not run".to_owned(), CheckRun::result);
+        if !run.is_some_and(|run| run.passed) {
             faults.push(Fault::Command { name: check.name.clone(), end });
         }
     }

@@ -1,7 +1,6 @@
 //! Deletes a file.
 
 use super::{Arguments, Desk, Effect, Subjects, Tool, ToolError};
-use crate::rel_path::RelPath;
 use crate::state::State;
 
 pub(super) const TOOL: Tool = Tool {
@@ -14,14 +13,15 @@ pub(super) const TOOL: Tool = Tool {
     run,
 };
 
-fn subjects(state: &State<'_>) -> Subjects {
-    let paths = state.files.iter().filter(|path| state.may_go(path));
-    Subjects::These(paths.map(RelPath::to_string).collect())
+fn subjects<'s>(state: &'s State<'s>) -> Subjects<'s> {
+    Subjects::files(state.files().iter().filter(|file| file.may_go))
 }
 
 fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {
     let path = arguments.path()?;
-    if !desk.state.may_go(&path) {
+    let file = desk.state.file(path.as_str());
+    let may_delete = || desk.state.contract.scope.may_delete(path.as_str());
+    if !file.map_or_else(may_delete, |file| file.may_go) {
         return Err(ToolError::Refused(format!("the contract does not let {path} go")));
     }
     desk.env.delete(&path)?;

@@ -1,6 +1,11 @@
 //! Replaces a piece of a file, or adds to its end.
 
+use std::ops::Range;
+
+use chargehand_grammar::bindings::MAX_TEXT;
+
 use super::{Arguments, Desk, Effect, Subjects, Tool, ToolError, check_scope, plural, read_text};
+use crate::known::Known;
 use crate::menu::{Argument, Values};
 use crate::rel_path::RelPath;
 use crate::state::State;
@@ -16,22 +21,24 @@ pub(super) const TOOL: Tool = Tool {
     run,
 };
 
-fn subjects(state: &State<'_>) -> Subjects {
-    Subjects::These(state.writable().map(RelPath::to_string).collect())
+fn subjects<'s>(state: &'s State<'s>) -> Subjects<'s> {
+    Subjects::files(state.files().iter().filter(|file| file.may_change))
 }
 
 /// One way for each file: what `old` may be hangs on which file it is.
 fn ways(tool: &Tool, state: &State<'_>, paths: Values) -> Vec<Vec<Argument>> {
     let Values::OneOf(paths) = paths else { return tool.one_way(state, paths) };
     let way = |path: String| {
-        let text = RelPath::parse(&path).ok().and_then(|path| state.known.get(&path));
-        let mut way = tool.arguments(Values::OneOf(vec![path]));
-        for argument in &mut way {
-            match (argument.name, text) {
-                ("old", Some(text)) => argument.values = Values::PieceOf(text.clone()),
-                ("new", Some(_)) => argument.values = Values::OtherThan("old"),
-                _ => {}
+        let old = state.file(&path).and_then(|file| match &file.known {
+            Known::All(text) => Some(Values::PieceOf(text.clone())),
+            Known::Parts(parts) if parts.text().len() <= MAX_TEXT => {
+                Some(Values::PieceIn(parts.clone()))
             }
+            Known::Nothing | Known::Lines(_) | Known::Parts(_) => None,
+        });
+        let mut way = tool.arguments(Values::OneOf(vec![path]));
+        if let (Some(old), [_, said, new]) = (old, way.as_mut_slice()) {
+            (said.values, new.values) = (old, Values::OtherThan("old"));
         }
         way
     };
@@ -43,38 +50,55 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
     check_scope(desk, &path)?;
     let text = read_text(desk, &path)?;
     let (old, new) = (arguments.text("old"), arguments.text("new"));
-    let edited = if old.is_empty() { append(&text, new) } else { replace(&path, &text, old, new)? };
-    if edited == text {
-        let cause = if old == new && !old.is_empty() { ": `new` is the same as `old`" } else { "" };
+    // A worker that died may have added the lines without a word of it in the log.
+    let is_added = old.is_empty() && lines_end(&text, new);
+    if is_added && desk.state.inherited.contains(&path) {
+        return Err(ToolError::Refused(format!(
+            "{path} ends with these lines already, and they may be yours: this run went on where it was cut off"
+        )));
+    }
+    let (at, with) = match old {
+        "" => (text.len()..text.len(), lines_behind(&text, new)),
+        _ => (place(&path, &text, old)?, new.to_owned()),
+    };
+    if text[at.clone()] == with {
+        let cause = if old.is_empty() { "" } else { ": `new` is the same as `old`" };
         return Err(ToolError::Refused(format!("{path} would stay as it is{cause}")));
     }
+    let mut edited = text.clone();
+    edited.replace_range(at.clone(), &with);
     desk.env.write(&path, edited.as_bytes())?;
-    if desk.state.known.contains_key(&path) {
-        desk.state.note_change(&path, edited);
-    } else {
-        desk.state.note_unseen_change();
-    }
+    desk.state.inherited.remove(&path);
+    desk.state.note_edit(&path, text, (at, &with), &edited);
     Ok(Effect::Did(format!("changed {path}")))
 }
 
-/// Adds whole lines, with the line ends the file has.
-fn append(text: &str, new: &str) -> String {
+/// Returns `new` as whole lines behind those of `text`, with the line ends it has.
+fn lines_behind(text: &str, new: &str) -> String {
     if new.is_empty() {
-        return text.to_owned();
+        return String::new();
     }
     let end = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let gap = if text.is_empty() || text.ends_with('\n') { "" } else { end };
     let close = if new.ends_with('\n') { "" } else { end };
-    format!("{text}{gap}{new}{close}")
+    format!("{gap}{new}{close}")
 }
 
-fn replace(path: &RelPath, text: &str, old: &str, new: &str) -> Result<String, ToolError> {
-    match text.matches(old).count() {
-        1 => Ok(text.replacen(old, new, 1)),
-        0 => Err(ToolError::Refused(format!("`old` is not in {path}{}", hint(text, old)))),
-        count => Err(ToolError::Refused(format!(
+/// Returns whether the last lines of `text` are `lines`.
+fn lines_end(text: &str, lines: &str) -> bool {
+    let (text, lines): (Vec<&str>, Vec<&str>) = (text.lines().collect(), lines.lines().collect());
+    !lines.is_empty() && text.ends_with(&lines)
+}
+
+/// Returns where `old` stands.
+fn place(path: &RelPath, text: &str, old: &str) -> Result<Range<usize>, ToolError> {
+    let found: Vec<usize> = text.match_indices(old).map(|(at, _)| at).take(2).collect();
+    match found.as_slice() {
+        [at] => Ok(*at..at + old.len()),
+        [] => Err(ToolError::Refused(format!("`old` is not in {path}{}", hint(text, old)))),
+        [_, ..] => Err(ToolError::Refused(format!(
             "`old` is in {path} {}; give a longer piece",
-            plural(count, "time")
+            plural(text.matches(old).count(), "time")
         ))),
     }
 }

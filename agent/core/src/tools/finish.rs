@@ -14,7 +14,7 @@ pub(super) const TOOL: Tool = Tool {
     run,
 };
 
-fn subjects(_: &State<'_>) -> Subjects {
+fn subjects<'s>(_: &'s State<'s>) -> Subjects<'s> {
     Subjects::Any
 }
 

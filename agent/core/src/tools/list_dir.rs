@@ -15,14 +15,15 @@ pub(super) const TOOL: Tool = Tool {
     run,
 };
 
-fn subjects(state: &State<'_>) -> Subjects {
-    Subjects::These(state.directories().into_iter().collect())
+fn subjects<'s>(state: &'s State<'s>) -> Subjects<'s> {
+    Subjects::names(state.directories())
 }
 
 fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {
     let path = arguments.text("path").trim_end_matches('/');
     let prefix = if path == "." || path.is_empty() { String::new() } else { format!("{path}/") };
-    let inside = desk.state.files.iter().filter_map(|file| file.as_str().strip_prefix(&prefix));
+    let paths = desk.state.files().iter().map(|file| file.path.as_str());
+    let inside = paths.filter_map(|path| path.strip_prefix(&prefix));
     let entries: BTreeSet<String> = inside
         .map(|rest| match rest.split_once('/') {
             Some((directory, _)) => format!("{directory}/"),

@@ -4,6 +4,7 @@ mod ask;
 mod delete_file;
 mod edit_file;
 mod finish;
+mod hidden;
 mod list_dir;
 mod open;
 mod read_file;
@@ -11,18 +12,20 @@ mod run_check;
 mod search;
 mod write_file;
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::contract::Contract;
-use crate::gates::{self, Ask, READING};
+use crate::contract::{Contract, Deed, Objection};
+use crate::gates::{self, Ask, Gates, READING};
 use crate::menu::{Argument, Values, canonical, schema};
 use crate::ports::{EnvError, Environment, Stop, Watch};
 use crate::rel_path::{PathError, RelPath};
-use crate::state::{Past, State};
+use crate::state::{File, Past, State};
 use crate::tool::{Observation, ToolCall, ToolSpec};
 
-pub use open::menu;
+pub use open::{MAX_NOT, menu};
 
 /// Every tool there is, in the order in which a model reads of them.
 const TOOLS: &[Tool] = &[
@@ -47,7 +50,7 @@ struct Tool {
     /// Name, JSON type and whether it is required. Optional ones come last.
     parameters: &'static [(&'static str, &'static str, bool)],
     /// Returns what it can be about, which its first argument says.
-    subjects: fn(&State<'_>) -> Subjects,
+    subjects: for<'s> fn(&'s State<'s>) -> Subjects<'s>,
     /// Why it cannot be called, when there is nothing that it can be about.
     nothing: &'static str,
     /// Returns the ways in which it can be called about what is open, each as its arguments.
@@ -56,11 +59,18 @@ struct Tool {
 }
 
 /// What a tool can be about.
-enum Subjects {
+enum Subjects<'s> {
     /// Whatever the worker writes.
     Any,
     /// One of these.
-    These(Vec<String>),
+    These(Vec<Subject<'s>>),
+}
+
+/// One thing that a tool can be about.
+struct Subject<'s> {
+    text: Cow<'s, str>,
+    /// The file of that path.
+    file: Option<&'s File>,
 }
 
 /// What a running tool has at hand.
@@ -136,11 +146,16 @@ pub fn run(
         Err(err) => return failed(&err),
     };
     let asked = tool.canonical(&call.arguments);
-    if let Some(shut) = gates::refusals(state, &Ask::of(tool.name)).next() {
-        return failed(&format!("{} is not possible now: {}", tool.name, shut.reason));
+    let gates = Gates::of(state.contract, tool.name);
+    if let Some((_, reason)) = gates.refusals(state, &Ask::of(tool.name)).next() {
+        return failed(&format!("{} is not possible now: {reason}", tool.name));
     }
-    if let Some(shut) = gates::refusals(state, &tool.ask(&arguments, &asked)).next() {
-        return failed(&shut.reason);
+    let whole = Ask {
+        arguments: Some(&asked),
+        ..Ask::whole(tool.name, tool.subject(), &call.arguments, state)
+    };
+    if let Some((_, reason)) = gates.refusals(state, &whole).next() {
+        return failed(&reason);
     }
     let effect = (tool.run)(&mut Desk { env, state, watch }, &arguments);
     state.reads = state.reads.saturating_add(u32::from(READING.contains(&tool.name)));
@@ -149,7 +164,7 @@ pub fn run(
     }
     match effect {
         Ok(Effect::Answer(text) | Effect::Done(text) | Effect::Did(text)) => {
-            Outcome::Observed(Observation::done(clip(text)))
+            Outcome::Observed(Observation::done(clip(hidden::spelt_out(text))))
         }
         Ok(Effect::Stop(stop)) => Outcome::Stopped(stop),
         Err(err) => failed(&err),
@@ -175,17 +190,29 @@ impl Tool {
         canonical(self.parameters.iter().map(|(name, ..)| *name), arguments)
     }
 
-    /// Returns a whole call, as the gates are asked about it.
-    fn ask<'a>(&self, arguments: &Arguments<'a>, canonical: &'a str) -> Ask<'a> {
-        let subject = self.parameters.first().and_then(|(name, ..)| arguments.0.get(*name));
-        let given = |(name, ..): &&(&'static str, &str, bool)| arguments.0.contains_key(*name);
-        let option = self.parameters.iter().filter(|(.., required)| !required).find(given);
-        Ask {
-            tool: self.name,
-            subject: subject.and_then(Value::as_str),
-            option: option.map(|(name, ..)| *name),
-            arguments: Some(canonical),
-        }
+    /// Returns the name of its first argument, which says what it is about.
+    fn subject(&self) -> Option<&'static str> {
+        self.parameters.first().map(|(name, ..)| *name)
+    }
+}
+
+impl<'s> Subjects<'s> {
+    fn files(files: impl Iterator<Item = &'s File>) -> Self {
+        Self::These(files.map(Subject::of).collect())
+    }
+
+    fn names(names: impl IntoIterator<Item = impl Into<Cow<'s, str>>>) -> Self {
+        Self::These(names.into_iter().map(Subject::name).collect())
+    }
+}
+
+impl<'s> Subject<'s> {
+    fn of(file: &'s File) -> Self {
+        Self { text: file.path.as_str().into(), file: Some(file) }
+    }
+
+    fn name(name: impl Into<Cow<'s, str>>) -> Self {
+        Self { text: name.into(), file: None }
     }
 }
 
@@ -244,6 +271,10 @@ impl<'a> Arguments<'a> {
 
 /// Returns the text of a file, which the worker is to read or to edit.
 fn read_text(desk: &Desk<'_, '_>, path: &RelPath) -> Result<String, ToolError> {
+    if desk.state.contract.scope.hides(path.as_str()) {
+        let reason = "holds secrets, and the contract does not spell it out";
+        return Err(ToolError::Refused(format!("{path} {reason}")));
+    }
     let bytes = desk.env.read(path)?;
     String::from_utf8(bytes).map_err(|_| ToolError::Refused(format!("{path} is no UTF-8 text")))
 }
@@ -251,15 +282,26 @@ fn read_text(desk: &Desk<'_, '_>, path: &RelPath) -> Result<String, ToolError> {
 /// Refuses a file that the contract does not let change, or appear.
 fn check_scope(desk: &Desk<'_, '_>, path: &RelPath) -> Result<(), ToolError> {
     let scope = &desk.state.contract.scope;
-    let (allowed, deed) = if desk.state.exists(path) {
-        (desk.state.may_change(path), "change")
-    } else {
-        (scope.may_create(path.as_str()), "be created")
+    let (allowed, deed, list) = match desk.state.file(path.as_str()) {
+        Some(file) => (file.may_change, "change", Deed::Write),
+        None => (desk.state.may_appear(path.as_str()), "be created", Deed::Create),
     };
     if allowed {
         return Ok(());
     }
-    Err(ToolError::Refused(format!("the contract does not let {path} {deed}")))
+    let objection = scope.objection(list, path.as_str()).unwrap_or(Objection::Unlisted);
+    Err(refusal(path, deed, objection))
+}
+
+/// What may simply not be touched needs no reason; a rule that says so is named.
+fn refusal(path: &RelPath, deed: &str, objection: Objection) -> ToolError {
+    let reason = match objection {
+        Objection::Unlisted | Objection::Forbidden => String::new(),
+        Objection::Frozen(_) | Objection::Outside | Objection::Disguised | Objection::Later(..) => {
+            format!(": it may be listed, {objection}")
+        }
+    };
+    ToolError::Refused(format!("the contract does not let {path} {deed}{reason}"))
 }
 
 fn plural(count: usize, what: &str) -> String {

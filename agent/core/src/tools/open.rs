@@ -1,14 +1,18 @@
 //! What may be called in a state: all that a tool could be called with, less what the gates shut.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{Subjects, TOOLS, Tool, specs};
+use super::{Subject, Subjects, TOOLS, Tool, specs};
 use crate::contract::Gate;
-use crate::gates::{self, Ask};
+use crate::gates::{self, Ask, Gates, Reason};
 use crate::menu::{Argument, Entry, Menu, Shut, Values};
 use crate::state::State;
+
+/// The bytes of all calls that an entry excludes. Beyond them, the longest ones are left to the tool, which refuses
+/// them too: what a grammar excludes costs time each turn, and a worker can fail very often.
+pub const MAX_NOT: usize = 64 * 1024;
 
 /// Returns what may be called in `state`.
 #[must_use]
@@ -28,18 +32,9 @@ pub fn menu(state: &State<'_>) -> Menu {
 struct Reasons(BTreeMap<Gate, (String, usize)>);
 
 impl Reasons {
-    /// Returns whether the call is open, and takes note of the reasons otherwise.
-    fn lets(&mut self, state: &State<'_>, ask: &Ask<'_>) -> bool {
-        let mut open = true;
-        for shut in gates::refusals(state, ask) {
-            self.note(shut.gate, shut.reason);
-            open = false;
-        }
-        open
-    }
-
-    fn note(&mut self, gate: Gate, reason: String) {
-        self.0.entry(gate).and_modify(|(_, more)| *more += 1).or_insert((reason, 0));
+    fn note(&mut self, gate: Gate, reason: impl ToString) {
+        let first = || (reason.to_string(), 0);
+        self.0.entry(gate).and_modify(|(_, more)| *more += 1).or_insert_with(first);
     }
 
     fn told(self, tool: &str) -> impl Iterator<Item = Shut> {
@@ -52,65 +47,81 @@ impl Reasons {
 
 impl Tool {
     fn put_on(&self, menu: &mut Menu, state: &State<'_>) {
+        let gates = Gates::of(state.contract, self.name);
         let mut reasons = Reasons::default();
-        if reasons.lets(state, &Ask::of(self.name)) {
-            let options = self.options(state, &mut reasons);
-            let subjects = self.open_subjects(state, &options, &mut reasons);
-            let ways = subjects.map(|subjects| (self.ways)(self, state, subjects));
-            let entries = ways.unwrap_or_default().into_iter().map(|mut arguments| {
-                arguments.retain(|argument| !argument.optional || options.contains(&argument.name));
-                self.entry(state, arguments)
-            });
-            menu.entries.extend(entries);
+        let mut lets = |ask: &Ask<'_>| {
+            let refusals = gates.refusals(state, ask);
+            let shut = |(gate, reason): (Gate, Reason<'_>)| reasons.note(gate, reason);
+            refusals.map(shut).count() == 0
+        };
+        if lets(&Ask::of(self.name)) {
+            let all = (self.subjects)(state);
+            let is_empty = matches!(&all, Subjects::These(all) if all.is_empty())
+                && state.contract.gates.is_on(Gate::ListedValues);
+            let ways = (self.ways)(self, state, self.open_subjects(state, all, lets));
+            menu.entries.extend(ways.into_iter().map(|way| self.entry(state, way)));
+            if is_empty {
+                reasons.note(Gate::ListedValues, self.nothing);
+            }
         }
         menu.gates.extend(reasons.told(self.name));
     }
 
-    /// Returns the optional arguments that may be given.
-    fn options(&self, state: &State<'_>, reasons: &mut Reasons) -> Vec<&'static str> {
-        let optional = self.parameters.iter().filter(|(.., required)| !required);
-        let names = optional.map(|(name, ..)| *name);
-        names
-            .filter(|name| reasons.lets(state, &Ask { option: Some(name), ..Ask::of(self.name) }))
-            .collect()
-    }
-
-    /// Returns what the tool may be about, nothing when it may be about nothing.
+    /// Returns what the tool may be about: of what it could be about, what the gates let pass.
     fn open_subjects(
         &self,
         state: &State<'_>,
-        options: &[&str],
-        reasons: &mut Reasons,
-    ) -> Option<Values> {
-        let all = match (self.subjects)(state) {
-            Subjects::These(all) => gates::spelt_out(state.contract, Values::OneOf(all)),
-            Subjects::Any => Values::Text,
+        all: Subjects<'_>,
+        mut lets: impl FnMut(&Ask<'_>) -> bool,
+    ) -> Values {
+        let listed = gates::spelt_out(state.contract, Values::OneOf(Vec::new()));
+        let (Subjects::These(all), Values::OneOf(mut open)) = (all, listed) else {
+            return Values::Text;
         };
-        let Values::OneOf(all) = all else { return Some(all) };
-        if all.is_empty() {
-            reasons.note(Gate::ListedValues, self.nothing.to_owned());
+        let said = self.said_alone(state);
+        for Subject { text, file } in &all {
+            let whole = said.contains(&**text).then(|| self.about(text));
+            let ask = Ask {
+                start: Some(1),
+                arguments: whole.as_deref(),
+                ..Ask::about(self.name, text, *file)
+            };
+            if lets(&ask) {
+                open.push(text.to_string());
+            }
         }
-        let required = self.parameters.iter().filter(|(.., required)| *required).count();
-        let is_whole = required == 1 && options.is_empty();
-        let open = |subject: &String| {
-            let whole = is_whole.then(|| self.about(subject));
-            let ask =
-                Ask { subject: Some(subject), arguments: whole.as_deref(), ..Ask::of(self.name) };
-            reasons.lets(state, &ask)
+        Values::OneOf(open)
+    }
+
+    /// Returns what calls were about that said nothing else, and that would come to the same again.
+    fn said_alone(&self, state: &State<'_>) -> BTreeSet<String> {
+        let alone = |arguments: &String| {
+            let parsed: Map<String, Value> = serde_json::from_str(arguments).ok()?;
+            let subject = parsed.get(self.subject()?).filter(|_| parsed.len() == 1)?;
+            subject.as_str().map(str::to_owned)
         };
-        let open: Vec<String> = all.into_iter().filter(open).collect();
-        (!open.is_empty()).then_some(Values::OneOf(open))
+        let said = state.past.get(self.name).into_iter().flat_map(BTreeMap::keys);
+        said.filter_map(alone).collect()
     }
 
     /// Writes the call that has no argument but what it is about.
     fn about(&self, subject: &str) -> String {
-        let name = self.parameters.first().map(|(name, ..)| (*name).to_owned());
+        let name = self.subject().map(str::to_owned);
         self.canonical(&name.map(|name| (name, Value::from(subject))).into_iter().collect())
     }
 
     /// Returns the one way in which most tools are called.
     pub(super) fn one_way(&self, _: &State<'_>, subjects: Values) -> Vec<Vec<Argument>> {
-        vec![self.arguments(subjects)]
+        match &subjects {
+            Values::OneOf(open) if open.is_empty() => Vec::new(),
+            Values::OneOf(_)
+            | Values::Text
+            | Values::Natural
+            | Values::Within(_)
+            | Values::PieceOf(_)
+            | Values::PieceIn(_)
+            | Values::OtherThan(_) => vec![self.arguments(subjects)],
+        }
     }
 
     /// Returns the arguments of a call about one of `subjects`, the others being anything of their type.
@@ -130,13 +141,28 @@ impl Tool {
             argument.values = gates::spelt_out(state.contract, values);
         }
         let mut entry = Entry { tool: self.name, arguments, not: Vec::new() };
+        let gates = Gates::of(state.contract, self.name);
         let said = state.past.get(self.name).into_iter().flat_map(BTreeMap::keys);
         let shut = said.filter(|arguments| {
-            let parsed: Map<String, Value> = serde_json::from_str(arguments).unwrap_or_default();
             let ask = Ask { arguments: Some(arguments), ..Ask::of(self.name) };
-            entry.admits(&parsed) && gates::refusals(state, &ask).next().is_some()
+            let parsed: Map<String, Value> = serde_json::from_str(arguments).unwrap_or_default();
+            !gates.let_pass(state, &ask) && entry.admits(&parsed)
         });
-        entry.not = shut.cloned().collect();
+        entry.not = shortest(shut.cloned().collect());
         entry
     }
+}
+
+/// Returns as many of these as [`MAX_NOT`] has room for, the shortest first.
+fn shortest(mut texts: Vec<String>) -> Vec<String> {
+    texts.sort_by_key(String::len);
+    let mut room = MAX_NOT;
+    let fits = |text: &String| match room.checked_sub(text.len()) {
+        Some(left) => {
+            room = left;
+            true
+        }
+        None => false,
+    };
+    texts.into_iter().take_while(fits).collect()
 }

@@ -1,7 +1,10 @@
 //! Shows a file.
 
+use std::ops::Range;
+
 use super::{Arguments, Desk, Effect, MAX_OBSERVATION, Subjects, Tool, ToolError, read_text};
-use crate::rel_path::RelPath;
+use crate::gates::{Ask, Gates};
+use crate::menu::{Argument, Values};
 use crate::state::State;
 
 pub(super) const TOOL: Tool = Tool {
@@ -10,12 +13,37 @@ pub(super) const TOOL: Tool = Tool {
     parameters: &[("path", "string", true), ("start", "integer", false)],
     subjects,
     nothing: "there are no files",
-    ways: Tool::one_way,
+    ways,
     run,
 };
 
-fn subjects(state: &State<'_>) -> Subjects {
-    Subjects::These(state.files.iter().map(RelPath::to_string).collect())
+fn subjects<'s>(state: &'s State<'s>) -> Subjects<'s> {
+    Subjects::files(state.files().iter().filter(|file| !file.is_hidden))
+}
+
+/// From its beginning any file can be read; from another line on one whose length is known, as far as it was not
+/// seen yet.
+fn ways(tool: &Tool, state: &State<'_>, paths: Values) -> Vec<Vec<Argument>> {
+    let Values::OneOf(_) = &paths else { return tool.one_way(state, paths) };
+    let mut ways = tool.one_way(state, paths);
+    ways.iter_mut().for_each(|way| way.truncate(1));
+    let gates = Gates::of(state.contract, tool.name);
+    for file in state.files() {
+        let unseen = file.known.unseen_lines();
+        let path = file.path.as_str();
+        if file.is_hidden
+            || unseen.is_empty()
+            || !gates.let_pass(state, &Ask::about(tool.name, path, Some(file)))
+        {
+            continue;
+        }
+        let mut way = tool.arguments(Values::OneOf(vec![path.to_owned()]));
+        if let [_, start] = way.as_mut_slice() {
+            *start = Argument { values: Values::Within(unseen), optional: false, ..start.clone() };
+        }
+        ways.push(way);
+    }
+    ways
 }
 
 fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {
@@ -30,9 +58,9 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
         )));
     }
     let part = Part::new(&text, start);
-    let shown = part.show(total);
-    if part.whole() {
-        desk.state.known.insert(path, text);
+    let (shown, seen) = (part.show(total), part.bytes(&text));
+    if let Some(known) = desk.state.known(path.as_str()) {
+        known.see(text, seen);
     }
     Ok(Effect::Answer(shown))
 }
@@ -61,6 +89,16 @@ impl<'a> Part<'a> {
             line.len()
         });
         Self { lines, start, more: rest.peek().is_some(), cut }
+    }
+
+    /// Returns which bytes of `text` the worker sees, line ends included.
+    fn bytes(&self, text: &str) -> Range<usize> {
+        let starts = |lines: usize| text.split_inclusive('\n').take(lines).map(str::len).sum();
+        let start: usize = starts(self.start - 1);
+        match self.cut {
+            Some(_) => start..start + self.lines.iter().map(|line| line.len()).sum::<usize>(),
+            None => start..starts(self.start - 1 + self.lines.len()),
+        }
     }
 
     fn whole(&self) -> bool {

@@ -17,8 +17,8 @@ pub(super) const TOOL: Tool = Tool {
     run,
 };
 
-fn subjects(state: &State<'_>) -> Subjects {
-    Subjects::These(state.contract.checks.iter().map(|check| check.name.clone()).collect())
+fn subjects<'s>(state: &'s State<'s>) -> Subjects<'s> {
+    Subjects::names(state.contract.checks.iter().map(|check| check.name.as_str()))
 }
 
 fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {
@@ -26,11 +26,11 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
     let Some(check) = desk.state.contract.check(name) else {
         return Err(ToolError::Refused(format!("there is no check `{}`", name.escape_debug())));
     };
-    let run = desk.env.run_check(check)?;
+    let mut run = desk.env.run_check(check)?;
+    run.output = desk.env.mask(&run.output).into_owned();
     let output = tail(run.output.trim_end());
-    let text =
-        if output.is_empty() { run.end.to_string() } else { format!("{}\n{output}", run.end) };
-    desk.state.checked.insert(run.name.clone(), run.passed());
+    let text = if output.is_empty() { run.result() } else { format!("{}\n{output}", run.result()) };
+    desk.state.checked.insert(run.name.clone(), run.passed);
     desk.watch.see(&Event::Checked { run });
     Ok(Effect::Did(text))
 }

@@ -18,8 +18,8 @@ pub(super) const TOOL: Tool = Tool {
     run,
 };
 
-fn subjects(state: &State<'_>) -> Subjects {
-    if state.files.is_empty() { Subjects::These(Vec::new()) } else { Subjects::Any }
+fn subjects<'s>(state: &'s State<'s>) -> Subjects<'s> {
+    if state.files().is_empty() { Subjects::These(Vec::new()) } else { Subjects::Any }
 }
 
 fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {
@@ -29,10 +29,13 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
     }
     let mut found = Vec::new();
     let mut more = 0;
-    for path in &desk.state.files {
+    let mut lines = Vec::new();
+    for file in desk.state.files().iter().filter(|file| !file.is_hidden) {
+        let path = &file.path;
         // What cannot be read as text has no line to show.
-        let Ok(text) = desk.env.read(path).map(String::from_utf8) else { continue };
-        for (at, line) in text.iter().flat_map(|text| text.lines()).enumerate() {
+        let Ok(Ok(text)) = desk.env.read(path).map(String::from_utf8) else { continue };
+        let before = found.len();
+        for (at, line) in text.lines().enumerate() {
             if !line.contains(wanted) {
                 continue;
             }
@@ -43,6 +46,11 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
             let shown: String = line.trim().chars().take(MAX_LINE).collect();
             found.push(format!("{path}:{}: {shown}", at + 1));
         }
+        // A file with a line of interest can then be read from there on.
+        lines.extend((found.len() > before).then(|| (path.clone(), text.lines().count())));
+    }
+    for (path, lines) in lines {
+        desk.state.known(path.as_str()).into_iter().for_each(|known| known.count(lines));
     }
     if found.is_empty() {
         return Ok(Effect::Answer("no match".to_owned()));

@@ -1,6 +1,6 @@
 //! Creates a file or replaces it as a whole.
 
-use super::{Arguments, Desk, Effect, Subjects, Tool, ToolError, check_scope, plural};
+use super::{Arguments, Desk, Effect, Subject, Subjects, Tool, ToolError, check_scope, plural};
 use crate::rel_path::RelPath;
 use crate::state::State;
 
@@ -15,32 +15,41 @@ pub(super) const TOOL: Tool = Tool {
     run,
 };
 
-fn subjects(state: &State<'_>) -> Subjects {
+fn subjects<'s>(state: &'s State<'s>) -> Subjects<'s> {
     let scope = &state.contract.scope;
     if scope.creates_freely() {
         return Subjects::Any;
     }
-    let is_new = |path: &str| RelPath::parse(path).is_ok_and(|path| !state.exists(&path));
-    let creatable = scope.creatable().filter(|path| scope.may_create(path) && is_new(path));
-    let creatable = creatable.map(str::to_owned);
-    let mut paths: Vec<String> =
-        creatable.chain(state.writable().map(RelPath::to_string)).collect();
-    paths.sort();
-    paths.dedup();
-    Subjects::These(paths)
+    let is_new = |path: &&str| RelPath::parse(path).is_ok() && state.file(path).is_none();
+    let new = scope.creatable().chain(state.removed().map(RelPath::as_str)).filter(is_new);
+    let new = new.filter(|path| state.may_appear(path)).map(Subject::name);
+    let old = state.files().iter().filter(|file| file.may_change);
+    let mut subjects: Vec<Subject<'_>> = new.collect();
+    if subjects.is_empty() {
+        // There may be very many, and they are in order.
+        return Subjects::files(old);
+    }
+    subjects.extend(old.map(Subject::of));
+    subjects.sort_by(|one, other| one.text.cmp(&other.text));
+    subjects.dedup_by(|one, other| one.text == other.text);
+    Subjects::These(subjects)
 }
 
 fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {
     let path = arguments.path()?;
     check_scope(desk, &path)?;
-    let existed = desk.state.exists(&path);
+    let existed = desk.state.file(path.as_str()).is_some();
     let mut content = arguments.text("content").to_owned();
     if !content.is_empty() && !content.ends_with('\n') {
         content.push('\n');
     }
+    let before = if existed { desk.env.read(&path).ok() } else { None };
+    if before.as_deref() == Some(content.as_bytes()) {
+        return Err(ToolError::Refused(format!("{path} would stay as it is")));
+    }
     desk.env.write(&path, content.as_bytes())?;
     let deed = if existed { "replaced" } else { "created" };
     let lines = plural(content.lines().count(), "line");
-    desk.state.note_change(&path, content);
+    desk.state.note_write(&path, before, content);
     Ok(Effect::Done(format!("{deed} {path} ({lines})")))
 }

@@ -42,6 +42,7 @@ fn a_worker_finishes() {
             Event::Observed { .. } => "observed",
             Event::Stopped { .. } => "stopped",
             Event::Tokens { .. }
+            | Event::Reasoned { .. }
             | Event::Malformed { .. }
             | Event::Checked { .. }
             | Event::WorkerRestarted { .. } => "other",
@@ -86,7 +87,11 @@ struct Parrot(fn() -> Answer, u64);
 
 impl Model for Parrot {
     fn next_call(&mut self, _: &Request<'_>, _: &mut dyn Watch) -> Result<Reply, ModelError> {
-        Ok(Reply { answer: (self.0)(), usage: Usage { predicted_n: self.1, ..Usage::default() } })
+        Ok(Reply {
+            reasoning: None,
+            answer: (self.0)(),
+            usage: Usage { predicted_n: self.1, ..Usage::default() },
+        })
     }
 }
 
@@ -132,7 +137,7 @@ impl Model for Spender {
     fn next_call(&mut self, ask: &Request<'_>, _: &mut dyn Watch) -> Result<Reply, ModelError> {
         self.1.push(ask.max_tokens);
         let usage = Usage { predicted_n: self.0[self.1.len() - 1], ..Usage::default() };
-        Ok(Reply { answer: prose(), usage })
+        Ok(Reply { reasoning: None, answer: prose(), usage })
     }
 }
 
@@ -182,6 +187,7 @@ fn a_run_that_is_resumed_may_finish_what_is_there() {
         regular: true,
         added: 1,
         removed: 1,
+        bytes: 4,
     };
     for (changes, stop) in
         [(&[change][..], Stop::Finished("done".to_owned())), (&[], Stop::ScriptEnded)]
@@ -192,6 +198,31 @@ fn a_run_that_is_resumed_may_finish_what_is_there() {
         let run =
             agent::run(&contract, &mut model, &mut world, &mut Seen::default(), start).unwrap();
         assert_eq!(run.stop, stop);
+    }
+}
+
+#[test]
+fn lines_are_not_added_again_after_a_cut() {
+    let calls = r#"{"tool":"read_file","args":{"path":"a"}}
+        {"tool":"edit_file","args":{"path":"a","old":"","new":"x"}}
+        {"tool":"edit_file","args":{"path":"a","old":"","new":"y"}}
+        {"tool":"edit_file","args":{"path":"a","old":"","new":"y"}}"#;
+    let change = Change {
+        path: "a".to_owned(),
+        kind: ChangeKind::Modified,
+        regular: true,
+        added: 1,
+        removed: 0,
+        bytes: 4,
+    };
+    let contract = contract("[scope]\nwrite = ['a']");
+    // The second time its worker knows what it does.
+    for (changes, expect) in [(&[change][..], "1\nx\ny\ny\n"), (&[], "1\nx\nx\ny\ny\n")] {
+        let (mut model, mut world) =
+            (Script::parse(calls).unwrap(), World::new(&[("a", "1\nx\n")]));
+        let start = Start { instructions: None, changes };
+        agent::run(&contract, &mut model, &mut world, &mut Seen::default(), start).unwrap();
+        assert_eq!(world.files["a"], expect.as_bytes());
     }
 }
 

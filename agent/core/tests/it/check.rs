@@ -22,12 +22,13 @@ fn change(path: &str, kind: ChangeKind) -> Change {
         regular: kind != ChangeKind::Deleted,
         added: 1,
         removed: 0,
+        bytes: 8,
     }
 }
 
 #[track_caller]
 fn check(changes: &[Change], expect: &[&str]) {
-    let evidence = Evidence { changes: changes.to_vec(), checks: Vec::new() };
+    let evidence = Evidence { changes: changes.to_vec(), ..Evidence::default() };
     let found = violations(&contract(CONTRACT), &evidence);
     let found: Vec<String> =
         found.iter().map(|v| format!("{} {}: {}", v.rule, v.subject, v.message)).collect();
@@ -108,12 +109,14 @@ fn command(runs: &[(&str, CheckEnd)], expect: &[&str]) {
     let run = |(name, end): &(&str, CheckEnd)| CheckRun {
         name: (*name).to_owned(),
         end: end.clone(),
+        passed: true,
         millis: 0,
         output: String::new(),
         output_bytes: 0,
     };
     let changes = vec![change("a", ChangeKind::Modified)];
-    let evidence = Evidence { changes, checks: runs.iter().map(run).collect() };
+    let checks = runs.iter().map(run).collect();
+    let evidence = Evidence { changes, checks, ..Evidence::default() };
     let found: Vec<String> =
         violations(&contract, &evidence).into_iter().map(|v| v.message).collect();
     assert_eq!(found, expect);

@@ -32,7 +32,7 @@ fn the_example_of_the_reference_is_read() {
     assert_eq!(contract.goal, "Add --json to the export command");
     assert_eq!(contract.checks[0].timeout, Duration::from_secs(600));
     assert_eq!(contract.limits.turns, 40);
-    assert_eq!(contract.scope.max_changed_lines, Some(200));
+    assert_eq!(contract.scope.size.lines, Some(200));
 }
 
 #[test]
@@ -174,4 +174,93 @@ fn forbid_wins() {
         "x",
         [false, false, false],
     );
+}
+
+#[test]
+fn a_forbidden_name_is_forbidden_however_it_is_written() {
+    let scope = contract(
+        "[scope]\nwrite = ['**']\ncreate = ['**', 'u\u{308}.md']\nforbid = ['.github/**', 'Key']",
+    )
+    .scope;
+    for path in [".github/x", ".GitHub/x", ".g\u{131}thub/x", ".\u{ff47}ithub/a/b", "key", "KEY"] {
+        assert!(scope.forbids(path) && !scope.may_write(path) && !scope.may_create(path), "{path}");
+    }
+    for path in ["github/x", "keys", "src/Key"] {
+        assert!(!scope.forbids(path) && scope.may_write(path), "{path}");
+    }
+    // What is allowed is matched to the letter.
+    let scope = contract("[scope]\nwrite = ['src/**']").scope;
+    assert!(scope.may_write("src/a") && !scope.may_write("SRC/a"));
+}
+
+#[test]
+fn a_new_name_has_no_twin_unless_it_is_spelt_out() {
+    let scope = contract("[scope]\ncreate = ['*', 'u\u{308}.md']").scope;
+    assert!(scope.may_create("\u{fc}.md") && scope.may_create("u\u{308}.md"));
+    assert!(!scope.may_create("o\u{308}.md"));
+}
+
+#[test]
+fn classes_take_away_and_never_add() {
+    scope("write = ['**']\nfrozen = ['docs']", "README.md", [false, false, false]);
+    scope("write = ['**']\nonly = ['docs']", "src/README.md", [true, false, false]);
+    scope("write = ['src/**']\nonly = ['docs']", "README.md", [false, false, false]);
+    scope("write = ['src/**']\nsensitive = ['ci']", ".gitlab-ci.yml", [false, false, false]);
+    let lead = "goal = 'g'\n[scope]\n";
+    refused(
+        &format!("{lead}write = ['Cargo.lock']\nfrozen = ['lockfiles']"),
+        "`Cargo.lock` stands in `write`, but `frozen` has `lockfiles`, which wins",
+    );
+    refused(
+        &format!("{lead}create = ['src/a.rs']\nonly = ['docs', 'tests']"),
+        "`src/a.rs` stands in `create`, but `only` has `docs, tests`, which wins",
+    );
+    refused(&format!("{lead}write = ['a']\nfrozen = ['config', 'x']"), "there is no class `x`");
+}
+
+#[test]
+fn what_runs_later_is_spelt_out_in_the_list_that_allows_it() {
+    scope("write = ['**', 'Makefile']\ncreate = ['**']", "Makefile", [true, false, false]);
+    scope("write = ['**', 'makefile']", "Makefile", [false, false, false]);
+    scope("write = ['.github/workflows/*']", ".github/workflows/a.yml", [false, false, false]);
+    scope("write = ['**']\nsensitive = ['build']", "a/CMakeLists.txt", [true, false, false]);
+    scope("write = ['**']\nsensitive = ['build']", "vendor/b/Makefile", [false, false, false]);
+}
+
+#[track_caller]
+fn hides(toml: &str, path: &str, expect: bool) {
+    assert_eq!(contract(&format!("[scope]\n{toml}")).scope.hides(path), expect, "{path}");
+}
+
+#[test]
+fn secrets_are_hidden_unless_they_are_spelt_out() {
+    hides("write = ['**']", "a/.env", true);
+    hides("write = ['**']", "deploy/ID_RSA", true);
+    hides("write = ['**']", ".env.example", false);
+    hides("write = ['**']", "src/a.rs", false);
+    hides("write = ['**']\nreveal = ['.env']", ".env", false);
+    hides("write = ['**']\nreveal = ['.env']", "a/.env", true);
+    hides("write = ['.env']", ".env", false);
+    hides("delete = ['.env']", ".env", true);
+}
+
+#[test]
+fn guards_and_commands_are_checked() {
+    let with = |rest: &str| format!("goal = 'g'\n[scope]\nwrite = ['a']\n{rest}");
+    let guard = |rest: &str| with(&format!("[[guard]]\nname = 'n'\nfiles = ['a']\n{rest}"));
+    refused(&guard("lines = '('"), "guard `n`: `lines` is no regular expression");
+    refused(&guard("lines = 'x'\ndeny = []"), "guard `n`: it has no name, looks at no file, or");
+    refused(&guard("lines = 'x'\ndeny = ['moved']"), "unknown variant `moved`");
+    let twice = "lines = 'x'\n[[guard]]\nname = 'n'\nfiles = ['b']\nlines = 'y'";
+    refused(&guard(twice), "guard `n`: another guard is called so too");
+    let check = |rest: &str| with(&format!("[[check]]\nname = 'c'\nrun = ['x']\n{rest}"));
+    refused(&check("exit = []"), "check `c` has no status in `exit`");
+    refused(&check("exit = [256]"), "256");
+    refused(&check("repeat = 0"), "check `c` has `repeat = 0`; it goes from 1 to 100");
+    refused(&check("repeat = 101"), "check `c` has `repeat = 101`");
+    refused(&check("network = true"), "check `c` asks for the network");
+    refused(&check("env = { LD_PRELOAD = 'x' }"), "`LD_PRELOAD`: it would act on the sandbox");
+    refused(&check("pass_env = ['HOME']"), "cannot have the variable `HOME`: the sandbox sets it");
+    refused(&check("pass_env = ['A=B']"), "a name has letters, digits and `_`");
+    assert!(Contract::parse(&check("repeat = 100\nexit = [255]\nenv = { A = '' }")).is_ok());
 }

@@ -4,11 +4,15 @@
 mod agent;
 mod check;
 mod contract;
+mod estimate;
 mod eval;
+mod formats;
 mod gates;
+mod mask;
 mod memory;
 mod menu;
 mod pin;
+mod reference;
 mod rel_path;
 mod report;
 mod tidy;

@@ -108,6 +108,15 @@ fn a_piece_of_a_file_is_one_that_occurs_once_or_nothing() {
 }
 
 #[test]
+fn a_number_is_one_of_its_ranges() {
+    let lines = Values::Within(vec![(2, 9), (40, 40)]);
+    check(
+        &menu(&[("r", &[("start", lines, false)])]),
+        r#""{\"tool\":\"" "r\",\"args\":" "{\"start\":" ([2-9] | "40") "}" "}""#,
+    );
+}
+
+#[test]
 fn what_failed_is_not_sayable_again() {
     let mut menu = menu(&[("search", &[("query", Values::Text, false)])]);
     menu.entries[0].not = vec![r#"{"query":"x"}"#.to_owned()];

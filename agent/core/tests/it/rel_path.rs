@@ -28,8 +28,9 @@ fn ways_out_are_refused() {
 }
 
 #[test]
-fn git_is_refused_in_any_case() {
-    for text in [".git", ".GIT/config", "a/.Git/b"] {
+fn git_is_refused_in_any_case_and_disguise() {
+    let disguised = [".g\u{131}t/config", "\u{2024}git/x", "a/.gi\u{ff54}", ".git\u{2215}config"];
+    for text in [".git", ".GIT/config", "a/.Git/b"].into_iter().chain(disguised) {
         check(text, &format!("`{text}` leads into git's own files"));
     }
 }
@@ -40,6 +41,32 @@ fn what_cannot_be_seen_is_refused() {
     check("a\u{1b}[31m", "`a\\u{1b}[31m` has a control or invisible character");
     check("a\u{202e}b", "`a\\u{202e}b` has a control or invisible character");
     check(".git\u{200c}/config", "`.git\\u{200c}/config` has a control or invisible character");
+}
+
+#[test]
+fn git_is_refused_under_its_other_names() {
+    for text in ["GIT~1/config", ".git./x", ".git /x", ".git::$INDEX_ALLOCATION/x", "a/git~1"] {
+        check(text, &format!("`{text}` leads into git's own files"));
+    }
+    for text in [".gitx", "git~12", "git", ".git.x", "a.git"] {
+        check(text, text);
+    }
+}
+
+#[test]
+fn look_alikes_are_refused_where_they_lead_elsewhere() {
+    for text in [".g\u{131}t/config", "\u{2024}git/config", ".gi\u{ff54}/hooks/x"] {
+        check(text, &format!("`{text}` leads into git's own files"));
+    }
+    for text in ["src\u{2215}a.py", "\u{2024}\u{2024}/a", "a/\u{ff0e}\u{ff0e}"] {
+        let expect =
+            format!("`{text}` has a character that looks like `/`, or a part that looks like `..`");
+        check(text, &expect);
+    }
+    for text in ["docs/\u{fc}ber.md", "\u{65e5}\u{672c}/\u{8a9e}.txt", "\u{43f}\u{440}.rs", "l/1/I"]
+    {
+        check(text, text);
+    }
 }
 
 #[test]

@@ -27,7 +27,7 @@ const ROOMS: &[Room] = &[
         layers: &[
             &["limits"],
             &["gbnf", "vocabulary"],
-            &["json"],
+            &["json", "lark", "raw"],
             &["piece"],
             &["bindings"],
             &["matcher"],
@@ -38,8 +38,9 @@ const ROOMS: &[Room] = &[
         folder: "agent/core",
         imports: &["chargehand-grammar"],
         layers: &[
-            &["bytes", "rel_path", "tool"],
-            &["change", "contract", "memory", "transcript"],
+            &["bytes", "look_alike", "mask", "tool"],
+            &["rel_path"],
+            &["change", "contract", "known", "memory", "transcript"],
             &["evidence", "menu", "state"],
             &["event", "gates", "prompt"],
             &["ports"],
@@ -52,11 +53,11 @@ const ROOMS: &[Room] = &[
         folder: "agent/engine",
         imports: &["chargehand-grammar", "chargehand-core", "llama-sys", "llama-cpp-2"],
         layers: &[
-            &["ffi", "gguf", "log", "output", "sampler"],
+            &["ffi", "gguf", "guess", "log", "output", "peer", "sampler"],
             &["template", "vocab"],
             &["constraint", "engine", "prompt"],
             &["dry_run", "lab", "session"],
-            &["devices", "probe"],
+            &["devices", "probe", "reply"],
             &["wire"],
             &["client", "serve"],
         ],
@@ -79,6 +80,7 @@ const FFI: &str = "agent/engine/src/ffi.rs";
 /// The one file that reads the environment.
 const CONFIG: &str = "agent/chargehand/src/config.rs";
 const MAP: &str = "docs/architecture.md";
+const PROMISES: &str = "docs/promises.md";
 const MAX_LINES: usize = 400;
 const MAX_MAP_LINES: usize = 300;
 
@@ -216,6 +218,23 @@ fn builds_name_no_registry() {
                 .any(|start| path.starts_with(start))
         },
     );
+}
+
+/// `docs/promises.md` has its tests as `FILE: NAME`.
+#[test]
+fn promises_name_their_tests() {
+    let page = read(PROMISES);
+    let quoted = page.split('`').skip(1).step_by(2);
+    let tests: Vec<(&str, &str)> = quoted.filter_map(|text| text.split_once(".rs: ")).collect();
+    assert!(tests.len() > 20, "{PROMISES} names {} tests", tests.len());
+    let mut wrong = Vec::new();
+    for (file, name) in tests {
+        let text = read(&format!("{file}.rs"));
+        if !text.contains(&format!("#[test]\nfn {name}()")) {
+            wrong.push(format!("{file}.rs has no test {name}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{PROMISES} promises what nobody tests: {wrong:#?}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn envelopes() -> Vec<Envelope> {
 
 #[track_caller]
 fn refused(text: &str, expect: &str) {
-    let err = Envelope::plain().parse(text).expect_err("it is no call").to_string();
+    let err = Envelope::plain().parse(text, &[]).expect_err("it is no call").to_string();
     assert!(err.contains(expect), "{err}");
 }
 
@@ -35,7 +35,7 @@ proptest! {
         let written = serde_json::json!({ "text": text }).to_string();
         let call = ToolCall::new(&name, &written).unwrap();
         for envelope in envelopes() {
-            prop_assert_eq!(&envelope.parse(&envelope.write(&call)).unwrap(), &call);
+            prop_assert_eq!(&envelope.parse(&envelope.write(&call), &[]).unwrap(), &call);
         }
     }
 }

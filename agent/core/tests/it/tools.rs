@@ -20,7 +20,7 @@ const CONTRACT: &str = "
 /// Plays calls, such as `read_file {"path":"a"}`, and returns the last answer.
 fn play(world: &mut World, calls: &[&str]) -> String {
     let contract = contract(CONTRACT);
-    let mut state = State::new(&contract, world.files().unwrap());
+    let mut state = State::new(&contract, world.files().unwrap(), &[]);
     let mut last = String::new();
     for line in calls {
         let (name, written) = line.split_once(' ').unwrap();
@@ -107,7 +107,7 @@ fn a_line_that_is_cut_is_not_known() {
     let note = format!("[lines 1 to 1 of 1; of line 1 the first 12186 of {} bytes]", 2 * long);
     assert!(first.ends_with(&note), "{}", &first[first.len() - 80..]);
     let replace = r#"write_file {"path":"a.txt","content":"x"}"#;
-    let unread = "error: a.txt exists; read it before you replace it";
+    let unread = "error: you have not read all of a.txt; edit a piece that you have read";
     for (bytes, last) in [(fits, "replaced a.txt (1 line)"), (fits + 1, unread)] {
         world.files.insert("a.txt".to_owned(), "x".repeat(bytes).into_bytes());
         assert_eq!(play(&mut world, &[READ, replace]), last, "{bytes}");
@@ -275,7 +275,7 @@ fn malformed_arguments_reach_no_tool() {
 fn the_menu_follows_the_state() {
     let contract = contract(CONTRACT);
     let mut world = world();
-    let mut state = State::new(&contract, world.files().unwrap());
+    let mut state = State::new(&contract, world.files().unwrap(), &[]);
     let open = |state: &State<'_>| {
         tools::menu(state).entries.iter().map(|entry| entry.tool).collect::<Vec<_>>()
     };

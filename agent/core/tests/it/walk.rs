@@ -4,8 +4,7 @@
 use chargehand_core::contract::{Contract, Gate};
 use chargehand_core::menu::{Argument, Entry, Menu, Values, canonical};
 use chargehand_core::ports::Environment;
-use chargehand_core::rel_path::RelPath;
-use chargehand_core::state::State;
+use chargehand_core::state::{File, State};
 use chargehand_core::tool::ToolCall;
 use chargehand_core::tools::{self, MAX_OBSERVATION, Outcome};
 use proptest::prelude::*;
@@ -85,6 +84,10 @@ impl Dice<'_> {
                 Value::from(*self.pick(&["", "one", "two", "new", "a", "d/e", "x/y", "../a"]))
             }
             Values::Natural => Value::from(self.below(3) + 1),
+            Values::Within(ranges) => {
+                let (low, high) = *self.pick(ranges);
+                Value::from(*self.pick(&[low, high, u64::midpoint(low, high)]))
+            }
             Values::OneOf(choices) => Value::from(self.pick(choices).as_str()),
             Values::PieceOf(text) => {
                 let pieces: Vec<&str> = text
@@ -93,6 +96,13 @@ impl Dice<'_> {
                     .chain([""])
                     .collect();
                 Value::from(*self.pick(&pieces))
+            }
+            Values::PieceIn(parts) => {
+                let lines = parts.text().split_inclusive("line\n").collect::<Vec<_>>();
+                let pieces = lines.windows(2).map(|pair| pair.concat());
+                let pieces = pieces.filter(|piece| parts.shows(piece));
+                let pieces: Vec<String> = pieces.chain([String::new()]).collect();
+                Value::from(self.pick(&pieces).as_str())
             }
         }
     }
@@ -118,25 +128,26 @@ fn is_refused(text: &str) -> bool {
         "was run since",
         "read it before",
         "reading calls",
+        "you have read",
+        "you have not read",
     ];
     text.starts_with("error: ") && words.iter().any(|word| text.contains(word))
 }
 
-/// What may change can be reached: it is known and can be edited, or it can be read. What is too long to be read as a
-/// whole cannot be edited.
-fn is_reachable(path: &RelPath, state: &State<'_>, menu: &Menu, world: &World) -> bool {
-    let length = world.files[path.as_str()].len();
+/// What may change can be reached: it is known and can be edited, or it can be read.
+fn is_reachable(file: &File, menu: &Menu) -> bool {
     let about = |tool: &str| {
         menu.entries_of(tool).any(|entry| match &entry.arguments[0].values {
-            Values::OneOf(paths) => paths.iter().any(|known| known == path.as_str()),
+            Values::OneOf(paths) => paths.iter().any(|known| known == file.path.as_str()),
             Values::Text => true,
-            Values::Natural | Values::PieceOf(_) | Values::OtherThan(_) => false,
+            Values::Natural
+            | Values::Within(_)
+            | Values::PieceOf(_)
+            | Values::PieceIn(_)
+            | Values::OtherThan(_) => false,
         })
     };
-    !state.may_change(path)
-        || length > MAX_OBSERVATION - 200
-        || about("edit_file")
-        || about("read_file")
+    !file.may_change || about("edit_file") || about("read_file")
 }
 
 fn walk(walk: &Walk) {
@@ -144,15 +155,15 @@ fn walk(walk: &Walk) {
     let files: Vec<(&str, &str)> =
         walk.files.iter().map(|(path, text)| (*path, text.as_str())).collect();
     let mut world = World::new(&files);
-    let mut state = State::new(&contract, world.files().unwrap());
+    let mut state = State::new(&contract, world.files().unwrap(), &[]);
     let mut dice = Dice(walk.dice.iter());
     // Where any text may be said, only the call itself shows what a gate makes of it.
     let spelt_out = contract.gates.is_on(Gate::ListedValues) && !contract.scope.creates_freely();
     while dice.0.len() > 0 {
         let menu = tools::menu(&state);
         assert!(menu.entries_of("ask").next().is_some(), "{:?}", menu.gates);
-        for path in state.files.clone() {
-            assert!(is_reachable(&path, &state, &menu, &world), "{path}: {:?}", menu.gates);
+        for file in state.files() {
+            assert!(is_reachable(file, &menu), "{}: {:?}", file.path, menu.gates);
         }
         let entry = dice.pick(&menu.entries).clone();
         let call = dice.say(&entry);

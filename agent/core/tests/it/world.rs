@@ -54,6 +54,7 @@ impl Environment for World {
         Ok(CheckRun {
             name: check.name.clone(),
             end: CheckEnd::Exit(code),
+            passed: code == 0,
             millis: 1,
             output,
             output_bytes,

@@ -11,14 +11,25 @@ use super::{ConstraintError, Matcher};
 /// A matcher with its name.
 pub(super) type Named<'m> = (&'static str, Box<dyn Matcher + 'm>);
 
+/// Which tokens the second may allow alone.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Less {
+    /// None.
+    Nothing,
+    /// Those that end inside a character: llama.cpp takes a part for any character that it can become, in a negated
+    /// class too, and so do we, while others take it for the part of some that is allowed.
+    Parts,
+    /// Any: it does not know what the rules of the first are bound to.
+    Anything,
+}
+
 /// Two matchers over one grammar.
 #[derive(Debug)]
 pub(super) struct Lockstep<'m> {
     vocabulary: Arc<Vocabulary>,
     one: Named<'m>,
     other: Named<'m>,
-    /// Whether the first may allow less: the other does not know what its rules are bound to.
-    may_be_less: bool,
+    less: Less,
     said: usize,
 }
 
@@ -27,9 +38,19 @@ impl<'m> Lockstep<'m> {
         vocabulary: &Arc<Vocabulary>,
         one: Named<'m>,
         other: Named<'m>,
-        may_be_less: bool,
+        less: Less,
     ) -> Self {
-        Self { vocabulary: Arc::clone(vocabulary), one, other, may_be_less, said: 0 }
+        Self { vocabulary: Arc::clone(vocabulary), one, other, less, said: 0 }
+    }
+
+    fn may_be_less(&self, token: TokenId) -> bool {
+        match self.less {
+            Less::Nothing => false,
+            Less::Parts => {
+                self.vocabulary.bytes(token).is_some_and(|bytes| str::from_utf8(bytes).is_err())
+            }
+            Less::Anything => true,
+        }
     }
 
     fn differ(&self, token: TokenId, only: &'static str) -> ConstraintError {
@@ -45,7 +66,7 @@ impl Matcher for Lockstep<'_> {
         for token in (0..).take(self.vocabulary.len()) {
             match (one.allows(token), other.allows(token)) {
                 (true, false) => return Err(self.differ(token, self.one.0)),
-                (false, true) if !self.may_be_less => {
+                (false, true) if !self.may_be_less(token) => {
                     return Err(self.differ(token, self.other.0));
                 }
                 (true, true) | (false, _) => {}
@@ -81,7 +102,7 @@ mod tests {
     use chargehand_grammar::vocabulary::Kind;
     use chargehand_grammar::{Bindings, Vocabulary};
 
-    use super::Lockstep;
+    use super::{Less, Lockstep};
     use crate::constraint::Matcher;
     use crate::constraint::own::Own;
 
@@ -90,7 +111,8 @@ mod tests {
         let tokens = [(Kind::Text, "a"), (Kind::Text, "b"), (Kind::End, "</s>")];
         let vocabulary = Arc::new(Vocabulary::new(tokens).unwrap());
         let own = |gbnf| Box::new(Own::new(&vocabulary, gbnf, &Bindings::new()).unwrap());
-        let mut both = Lockstep::new(&vocabulary, ("one", own(one)), ("other", own(other)), false);
+        let mut both =
+            Lockstep::new(&vocabulary, ("one", own(one)), ("other", own(other)), Less::Nothing);
         assert!(both.mask().unwrap().allows(0));
         both.accept(0).unwrap();
         let said = both.mask().map(|mask| mask.count(3)).map_err(|error| error.to_string());

@@ -7,7 +7,7 @@ use chargehand_grammar::matcher::{CompileError, Landing};
 use chargehand_grammar::vocabulary::TokenId;
 use chargehand_grammar::{Bindings, Constraint, Grammar, Limits, Mask, State, Vocabulary};
 
-use super::{ConstraintError, Matcher};
+use super::{ConstraintError, MEMORY, Matcher};
 
 /// A compiled grammar and how far its text has come.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl Own {
         gbnf: &str,
         bindings: &Bindings,
     ) -> Result<Self, ConstraintError> {
-        let limits = Limits::default();
+        let limits = Limits { memory_bytes: MEMORY, ..Limits::default() };
         let grammar = Grammar::parse_within(gbnf, &limits).map_err(CompileError::from)?;
         let constraint = Constraint::bound(&grammar, bindings, Arc::clone(vocabulary), &limits)?;
         let state = constraint.start();
@@ -68,6 +68,13 @@ impl Matcher for Own {
         match &mut self.landing {
             Some(landing) => Ok(landing.steer(&mut self.constraint, self.state, token, left)?),
             None => Ok(Some(token)),
+        }
+    }
+
+    fn takes(&mut self, token: TokenId, left: usize) -> Result<bool, ConstraintError> {
+        match &mut self.landing {
+            Some(landing) => Ok(landing.takes(&mut self.constraint, self.state, token, left)?),
+            None => Ok(left > 0 && self.allows(token)?),
         }
     }
 

@@ -4,17 +4,23 @@ use std::io::{Read, Seek};
 
 use super::Fault;
 
-/// Keys, names and texts longer than this are refused: chat templates have some ten thousand bytes.
-const MAX_TEXT: u64 = 16 << 20;
+/// Keys and texts longer than this are refused: chat templates have some ten thousand bytes.
+const MAX_TEXT: u64 = 4 << 20;
+/// A vocabulary of a million tokens takes some 50 MB. What is longer would keep us reading.
+const MAX_HEADER: u64 = 256 << 20;
+/// An array of numbers that is no longer may have one a layer, and is kept.
+const MAX_KEPT: u64 = 1024;
 
-/// A value of a key. Arrays are skipped, so that a vocabulary costs nothing.
+/// A value of a key. Long arrays are skipped, so that a vocabulary costs nothing.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Value {
     /// A text.
     Text(String),
     /// A whole number that is not negative.
     Number(u64),
-    /// An array with that many items.
+    /// An array of some whole numbers, none negative.
+    Numbers(Vec<u64>),
+    /// Any other array, with that many items.
     Array(u64),
     /// A fraction, a truth value or a negative number.
     Other,
@@ -49,18 +55,27 @@ impl<R: Read + Seek> Reader<R> {
     /// Returns where `length` more bytes would end, if the file has them.
     fn claim(&self, what: &str, length: u64) -> Result<u64, Fault> {
         let need = self.position.saturating_add(length);
-        match need <= self.size {
-            true => Ok(need),
-            false => Err(Fault::Truncated { what: what.to_owned(), need, have: self.size }),
+        if need > self.size {
+            return Err(Fault::Truncated { what: what.to_owned(), need, have: self.size });
         }
+        if need > MAX_HEADER {
+            let text = format!("{what} ends beyond {MAX_HEADER} bytes, where no header does");
+            return Err(Fault::Malformed(text));
+        }
+        Ok(need)
     }
 
     pub(super) fn array<const N: usize>(&mut self, what: &str) -> Result<[u8; N], Fault> {
-        let end = self.claim(what, N as u64)?;
         let mut bytes = [0; N];
-        self.source.read_exact(&mut bytes)?;
-        self.position = end;
+        self.fill(what, &mut bytes)?;
         Ok(bytes)
+    }
+
+    fn fill(&mut self, what: &str, bytes: &mut [u8]) -> Result<(), Fault> {
+        let end = self.claim(what, bytes.len() as u64)?;
+        self.source.read_exact(bytes)?;
+        self.position = end;
+        Ok(())
     }
 
     pub(super) fn u32(&mut self, what: &str) -> Result<u32, Fault> {
@@ -72,10 +87,15 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     pub(super) fn string(&mut self, what: &str) -> Result<String, Fault> {
+        self.text(what, MAX_TEXT)
+    }
+
+    /// Reads a text of at most `most` bytes.
+    pub(super) fn text(&mut self, what: &str, most: u64) -> Result<String, Fault> {
         let length = self.u64(what)?;
         let end = self.claim(what, length)?;
-        if length > MAX_TEXT {
-            let text = format!("{what} has {length} bytes, more than {MAX_TEXT}");
+        if length > most {
+            let text = format!("{what} has {length} bytes, more than {most}");
             return Err(Fault::Malformed(text));
         }
         let mut bytes = Vec::new();
@@ -100,20 +120,24 @@ impl<R: Read + Seek> Reader<R> {
 
     /// Reads the value of `key` with its type before it.
     pub(super) fn value(&mut self, key: &str) -> Result<Value, Fault> {
-        let kind = self.u32(key)?;
-        Ok(match kind {
-            0 => Value::Number(u64::from(self.array::<1>(key)?[0])),
-            2 => Value::Number(u64::from(u16::from_le_bytes(self.array(key)?))),
-            4 => Value::Number(u64::from(self.u32(key)?)),
-            10 => Value::Number(self.u64(key)?),
-            5 => number(i64::from(i32::from_le_bytes(self.array(key)?))),
-            11 => number(i64::from_le_bytes(self.array(key)?)),
+        Ok(match self.u32(key)? {
             8 => Value::Text(self.string(key)?),
             9 => self.items(key)?,
-            _ => {
-                self.skip(key, width(kind, key)?)?;
-                Value::Other
-            }
+            kind => self.number(kind, key)?.map_or(Value::Other, Value::Number),
+        })
+    }
+
+    /// Reads one value of fixed size; `None` where it is no whole number, or negative.
+    fn number(&mut self, kind: u32, key: &str) -> Result<Option<u64>, Fault> {
+        let bytes = usize::try_from(width(kind, key)?).unwrap_or(0);
+        let mut wide = [0; 8];
+        self.fill(key, &mut wide[..bytes])?;
+        let number = u64::from_le_bytes(wide);
+        let is_negative = bytes > 0 && wide[bytes - 1] >= 0x80;
+        Ok(match kind {
+            0 | 2 | 4 | 7 | 10 => Some(number),
+            1 | 3 | 5 | 11 if !is_negative => Some(number),
+            _ => None,
         })
     }
 
@@ -126,15 +150,24 @@ impl<R: Read + Seek> Reader<R> {
                 let bytes = self.u64(key)?;
                 self.skip(key, bytes)?;
             }
-        } else {
-            self.skip(key, length.saturating_mul(width(kind, key)?))?;
+            return Ok(Value::Array(length));
         }
-        Ok(Value::Array(length))
+        let bytes = length.saturating_mul(width(kind, key)?);
+        if length > MAX_KEPT {
+            self.skip(key, bytes)?;
+            return Ok(Value::Array(length));
+        }
+        self.claim(key, bytes)?;
+        let mut numbers = Vec::new();
+        let mut is_whole = true;
+        for _ in 0..length {
+            match self.number(kind, key)? {
+                Some(number) => numbers.push(number),
+                None => is_whole = false,
+            }
+        }
+        Ok(if is_whole { Value::Numbers(numbers) } else { Value::Array(length) })
     }
-}
-
-fn number(number: i64) -> Value {
-    u64::try_from(number).map_or(Value::Other, Value::Number)
 }
 
 /// Returns the bytes of a value of fixed size.

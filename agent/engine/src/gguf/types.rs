@@ -8,6 +8,9 @@ use super::bytes::Reader;
 /// Dimensions that llama.cpp can hold.
 const MAX_DIMENSIONS: u32 = 4;
 
+/// ggml holds names of 63 bytes.
+const MAX_NAME: u64 = 63;
+
 /// A tensor as the header describes it.
 #[derive(Debug)]
 pub(super) struct Tensor {
@@ -15,11 +18,12 @@ pub(super) struct Tensor {
     /// Where it begins, counted from the begin of the data.
     pub(super) offset: u64,
     pub(super) size: u64,
+    pub(super) columns: u64,
 }
 
 impl Tensor {
     pub(super) fn read<R: Read + Seek>(reader: &mut Reader<R>) -> Result<Self, Fault> {
-        let name = reader.string("the name of a tensor")?;
+        let name = reader.text("the name of a tensor", MAX_NAME)?;
         let dimensions = reader.u32(&name)?;
         if dimensions > MAX_DIMENSIONS {
             let text = format!("tensor `{name}` has {dimensions} dimensions, 4 at most are known");
@@ -33,7 +37,7 @@ impl Tensor {
         let offset = reader.u64(&name)?;
         let size = size(kind, shape)
             .map_err(|what| Fault::Malformed(format!("tensor `{name}` {what}")))?;
-        Ok(Self { name, offset, size })
+        Ok(Self { name, offset, size, columns: shape[0] })
     }
 }
 

@@ -75,6 +75,9 @@ impl Lab {
             }
             ConstraintError::Refused(_)
             | ConstraintError::RefusedByLlama(..)
+            | ConstraintError::Untranslated(_)
+            | ConstraintError::Llguidance(_)
+            | ConstraintError::NotBuilt
             | ConstraintError::Match(_)
             | ConstraintError::DeadEnd(_)
             | ConstraintError::Differ { .. } => error.into(),

@@ -5,23 +5,31 @@ use std::time::{Duration, Instant};
 use chargehand_grammar::vocabulary::TokenId;
 use llama_cpp_2::token::LlamaToken;
 
-use super::draft::{self, Guess};
+use super::forced::forced;
 use super::timings::Timings;
 use super::{Ending, Observer, Progress, Session, SessionError, Wish};
 use crate::constraint::{ConstraintError, Matcher};
+use crate::guess::{Guess, MOST};
 use crate::output::Output;
-use crate::sampler::{Sampler, to_llama};
+use crate::sampler::{Choose, to_llama};
 use crate::vocab::Vocab;
 
 /// News about generated text come at most this often.
 const TELL_EVERY: Duration = Duration::from_millis(20);
+
+/// Who decides with a session what is said, and who looks on.
+pub(super) struct Company<'r> {
+    pub(super) matcher: &'r mut dyn Matcher,
+    pub(super) chooser: &'r mut dyn Choose,
+    pub(super) observer: &'r mut dyn Observer,
+}
 
 /// One generation.
 pub(super) struct Run<'r, 'e> {
     session: &'r mut Session<'e>,
     vocab: &'e Vocab,
     matcher: &'r mut dyn Matcher,
-    sampler: Sampler,
+    chooser: &'r mut dyn Choose,
     /// Tokens that may be said, and what it is when they are.
     limit: (usize, Ending),
     /// Whether the output must be whole; any text may break off.
@@ -30,6 +38,7 @@ pub(super) struct Run<'r, 'e> {
     landed: bool,
     wants_forced: bool,
     guess: Option<Guess>,
+    draft: Draft,
     observer: &'r mut dyn Observer,
     output: Output,
     said: Vec<LlamaToken>,
@@ -39,6 +48,16 @@ pub(super) struct Run<'r, 'e> {
     counts: Counts,
     begun: Instant,
     told: Option<Instant>,
+}
+
+/// What was guessed and evaluated behind what was said.
+#[derive(Debug)]
+struct Draft {
+    tokens: Vec<LlamaToken>,
+    /// How much of it was said since.
+    right: usize,
+    /// Where in the batch the logits stand from which the next token is chosen.
+    row: i32,
 }
 
 /// How many tokens needed no evaluation of their own.
@@ -51,12 +70,8 @@ struct Counts {
 
 impl<'r, 'e> Run<'r, 'e> {
     /// Returns a generation behind what the session has in its cache.
-    pub(super) fn new(
-        session: &'r mut Session<'e>,
-        matcher: &'r mut dyn Matcher,
-        wish: &Wish<'_>,
-        observer: &'r mut dyn Observer,
-    ) -> Self {
+    pub(super) fn new(session: &'r mut Session<'e>, company: Company<'r>, wish: &Wish<'_>) -> Self {
+        let Company { matcher, chooser, observer } = company;
         let wanted = usize::try_from(wish.max_tokens).unwrap_or(usize::MAX);
         // The last token need not be evaluated.
         let prompt = session.cached.len();
@@ -66,17 +81,21 @@ impl<'r, 'e> Run<'r, 'e> {
         let can_rewind = !session.engine.model.is_recurrent() && !session.engine.model.is_hybrid();
         let wants_drafts = wish.grammar.is_some() && wish.sampling.drafts && can_rewind;
         let guess = wants_drafts.then(|| Guess::new(&session.cached));
+        // Without an anchor there are no tokens for a text in the middle, so that nobody need be asked for it.
+        let has_anchor = session.engine.vocab.anchor.is_some();
+        let wants_forced = wish.grammar.is_some() && wish.sampling.forced && has_anchor;
         let begun = Instant::now();
         Self {
             vocab: &session.engine.vocab,
             session,
             matcher,
-            sampler: Sampler::new(&wish.sampling),
+            chooser,
             limit,
             is_bound: wish.grammar.is_some(),
             landed: false,
-            wants_forced: wish.grammar.is_some() && wish.sampling.forced,
+            wants_forced,
             guess,
+            draft: Draft { tokens: Vec::new(), right: 0, row: -1 },
             observer,
             output: Output::default(),
             said: Vec::new(),
@@ -93,16 +112,16 @@ impl<'r, 'e> Run<'r, 'e> {
         if self.is_bound {
             self.matcher.limit(self.left())?;
         }
-        self.say_forced(&[])?;
+        self.say_forced(None)?;
         if !self.said.is_empty() && self.matcher.is_complete()? {
             return Ok(Ending::Complete);
         }
         if self.left() == 0 {
             return self.at_limit();
         }
-        // What was guessed and evaluated, how much of it was said, and where in the batch the next logits stand.
-        let (mut guessed, mut right) = (Vec::new(), 0);
-        let mut row = if self.said.is_empty() { -1 } else { self.evaluate(&guessed)? };
+        if !self.said.is_empty() {
+            self.evaluate()?;
+        }
         loop {
             if self.observer.wants_stop() {
                 return Ok(Ending::Cancelled);
@@ -110,28 +129,22 @@ impl<'r, 'e> Run<'r, 'e> {
             if self.left() == 0 {
                 return self.at_limit();
             }
-            let Some(token) = self.choose(row)? else { return self.at_end() };
+            let Some(token) = self.choose()? else { return self.at_end() };
             let before = self.said.len();
             self.say(token)?;
-            self.say_forced(self.vocab.piece(token))?;
+            self.say_forced(Some(token))?;
+            let was_guessed = self.was_guessed(before);
             if self.matcher.is_complete()? {
                 return self.at_end();
             }
-            let news = &self.said[before..];
-            let same = news.iter().zip(&guessed[right..]).take_while(|(a, b)| a == b).count();
-            let all_guessed = same == news.len();
-            self.settled += same;
-            (right, row) = (right + same, row + i32::try_from(same).unwrap_or(i32::MAX));
-            if all_guessed {
+            if was_guessed {
                 continue;
             }
-            self.learn(guessed.len(), right);
             // A last token is never evaluated for nothing.
             if self.left() == 0 {
                 return self.at_limit();
             }
-            (guessed, right) = (self.guess()?, 0);
-            row = self.evaluate(&guessed)?;
+            self.evaluate()?;
         }
     }
 
@@ -152,8 +165,8 @@ impl<'r, 'e> Run<'r, 'e> {
     }
 
     /// Returns the next token; nothing where the text ends.
-    fn choose(&mut self, row: i32) -> Result<Option<TokenId>, ConstraintError> {
-        let token = self.sample(row)?;
+    fn choose(&mut self) -> Result<Option<TokenId>, SessionError> {
+        let token = self.sample()?;
         if self.vocab.ends(token) {
             return Ok(None);
         }
@@ -162,20 +175,22 @@ impl<'r, 'e> Run<'r, 'e> {
         Ok(said)
     }
 
-    fn sample(&mut self, row: i32) -> Result<TokenId, ConstraintError> {
-        let logits = self.session.context.get_logits_ith(row);
+    fn sample(&mut self) -> Result<TokenId, SessionError> {
+        let Draft { tokens, right, row } = &self.draft;
+        let logits = self.session.context.get_logits_ith(*row);
+        let guess = tokens.get(*right).and_then(|token| TokenId::try_from(token.0).ok());
         if self.matcher.asks_first()
-            && let Some(first) = self.sampler.choose(logits, None)
+            && let Some(first) = self.chooser.choose(logits, None, guess)?
             && self.matcher.allows(first)?
         {
             return Ok(first);
         }
-        let choice = self.sampler.choose(logits, Some(&*self.matcher.mask()?));
-        choice.ok_or(ConstraintError::DeadEnd(self.said.len()))
+        let choice = self.chooser.choose(logits, Some(&*self.matcher.mask()?), guess)?;
+        Ok(choice.ok_or(ConstraintError::DeadEnd(self.said.len()))?)
     }
 
     /// Says what must follow `last` without asking the model.
-    fn say_forced(&mut self, last: &[u8]) -> Result<(), ConstraintError> {
+    fn say_forced(&mut self, last: Option<TokenId>) -> Result<(), ConstraintError> {
         if !self.wants_forced {
             return Ok(());
         }
@@ -185,16 +200,27 @@ impl<'r, 'e> Run<'r, 'e> {
             return Ok(());
         }
         let tokenizer = self.session.engine.model.vocab();
-        let room = self.session.n_batch().saturating_sub(1 + draft::MOST);
-        for token in draft::forced(self.vocab, &tokenizer, last, &bytes).into_iter().take(room) {
-            let left = self.left();
-            if left == 0 || self.matcher.steer(token, left)? != Some(token) {
+        let room = self.session.n_batch().saturating_sub(1 + MOST);
+        for token in forced(self.vocab, &tokenizer, last, &bytes).into_iter().take(room) {
+            if !self.matcher.takes(token, self.left())? {
                 break;
             }
             self.say(token)?;
             self.counts.forced += 1;
         }
         Ok(())
+    }
+
+    /// Returns whether all that was said since `before` had been guessed, and goes on behind it in the batch.
+    fn was_guessed(&mut self, before: usize) -> bool {
+        let news = &self.said[before..];
+        let guessed = &self.draft.tokens[self.draft.right..];
+        let same = news.iter().zip(guessed).take_while(|(a, b)| a == b).count();
+        let all = same == news.len();
+        self.settled += same;
+        self.draft.right += same;
+        self.draft.row += i32::try_from(same).unwrap_or(i32::MAX);
+        all
     }
 
     /// Returns tokens that may follow and that the grammar allows.
@@ -213,26 +239,32 @@ impl<'r, 'e> Run<'r, 'e> {
         Ok(tokens)
     }
 
-    fn learn(&mut self, guessed: usize, right: usize) {
+    /// Learns from the guess, and is done with it.
+    fn learn(&mut self) {
+        let guessed = std::mem::take(&mut self.draft.tokens).len();
         if let Some(guess) = self.guess.as_mut().filter(|_| guessed > 0) {
-            guess.learn(guessed, right);
+            guess.learn(guessed, self.draft.right);
             self.counts.drafted += guessed as u64;
-            self.counts.accepted += right as u64;
+            self.counts.accepted += self.draft.right as u64;
         }
     }
 
-    /// Evaluates what was said and `guessed`, and returns the place of the logits behind what was said.
-    fn evaluate(&mut self, guessed: &[LlamaToken]) -> Result<i32, SessionError> {
+    /// Evaluates what was said and a new guess.
+    fn evaluate(&mut self) -> Result<(), SessionError> {
+        self.learn();
+        let tokens = self.guess()?;
         self.session.rewind(self.prompt + self.settled)?;
         let waiting = &self.said[self.settled..];
         let row = i32::try_from(waiting.len()).unwrap_or(i32::MAX) - 1;
-        self.session.evaluate(&[waiting, guessed].concat(), 1 + guessed.len())?;
+        self.session.evaluate(&[waiting, &tokens].concat(), 1 + tokens.len())?;
         self.settled = self.said.len();
-        Ok(row)
+        self.draft = Draft { tokens, right: 0, row };
+        Ok(())
     }
 
     fn say(&mut self, token: TokenId) -> Result<(), ConstraintError> {
         self.matcher.accept(token)?;
+        self.chooser.note(token);
         self.output.push(self.vocab.piece(token));
         self.said.push(to_llama(token));
         if let Some(guess) = &mut self.guess {
@@ -263,6 +295,7 @@ impl<'r, 'e> Run<'r, 'e> {
     /// Returns the text and its tokens.
     pub(super) fn finish(mut self, timings: &mut Timings) -> (String, Vec<LlamaToken>) {
         self.tell_rest();
+        self.learn();
         timings.predicted(self.said.len(), self.begun.elapsed());
         let Counts { forced, drafted, accepted } = self.counts;
         (timings.forced_n, timings.draft_n, timings.draft_n_accepted) = (forced, drafted, accepted);

@@ -41,6 +41,25 @@ impl Timings {
         }
     }
 
+    /// Returns the cost of two generations, of which the second goes on behind the first.
+    pub(crate) fn and(self, later: Self) -> Self {
+        let ms = self.predicted_ms + later.predicted_ms;
+        let tokens = self.predicted_n + later.predicted_n;
+        let per_second = |n: u64, ms: f64| {
+            let n = f64::from(u32::try_from(n).unwrap_or(u32::MAX));
+            if ms > 0.0 { n * 1e3 / ms } else { 0.0 }
+        };
+        Self {
+            predicted_n: tokens,
+            predicted_ms: ms,
+            predicted_per_second: per_second(tokens, ms),
+            forced_n: self.forced_n + later.forced_n,
+            draft_n: self.draft_n + later.draft_n,
+            draft_n_accepted: self.draft_n_accepted + later.draft_n_accepted,
+            ..self
+        }
+    }
+
     pub(super) fn predicted(&mut self, tokens: usize, time: Duration) {
         self.predicted_n = count(tokens);
         self.predicted_ms = millis(time);

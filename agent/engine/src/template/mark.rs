@@ -11,6 +11,13 @@ pub(super) struct Marks {
     stem: String,
 }
 
+/// An argument of a call. Real calls stand for one, samples may have two.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Which {
+    First,
+    Second,
+}
+
 /// A piece of a rendered prompt.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Piece<'r> {
@@ -20,6 +27,11 @@ pub(super) enum Piece<'r> {
     Content(usize, bool),
     /// The place of the call with this number; what stands between name and arguments.
     Call(usize, &'r str),
+    /// The same where the template writes arguments in another form than JSON; what stands between the name and
+    /// the end of the only value, marks included.
+    Tagged(usize, &'r str),
+    /// The name in the call with this number where nothing follows it: what tells whose result comes.
+    Name(usize),
 }
 
 impl Marks {
@@ -43,9 +55,20 @@ impl Marks {
         self.mark(index, 'n')
     }
 
-    /// Returns the only key and the only value of the arguments of the call `index`.
-    pub(super) fn argument(&self, index: usize) -> (String, String) {
-        (self.mark(index, 'k'), self.mark(index, 'v'))
+    /// Returns the key and the value of an argument of the call `index`. The quote in the value shows how the
+    /// template escapes.
+    pub(super) fn argument(&self, index: usize, which: Which) -> (String, String) {
+        let [key, value, end] = match which {
+            Which::First => ['k', 'v', 'w'],
+            Which::Second => ['p', 'q', 'r'],
+        };
+        let value = format!("{}\"{}", self.mark(index, value), self.mark(index, end));
+        (self.mark(index, key), value)
+    }
+
+    /// Returns whether a text has marks in it.
+    pub(super) fn are_in(&self, text: &str) -> bool {
+        text.contains(&self.stem)
     }
 
     fn mark(&self, index: usize, letter: char) -> String {
@@ -61,7 +84,11 @@ impl Marks {
             let (index, letter, tail) = self.read(&rest[at..]).ok_or(TemplateError::Mangled)?;
             let found = match letter {
                 'o' => self.content_end(index, tail),
-                'n' => self.call_end(index, tail),
+                'n' => {
+                    let call = self.call_end(index, tail);
+                    let call = call.or_else(|| self.tagged_end(index, tail));
+                    Some(call.unwrap_or((Piece::Name(index), tail)))
+                }
                 _ => None,
             };
             let (piece, tail) = found.ok_or(TemplateError::Mangled)?;
@@ -88,12 +115,21 @@ impl Marks {
     /// Finds the arguments object `{"KEY": "VALUE"}` behind a name. `None` when the template
     /// writes arguments in another form than JSON.
     fn call_end<'r>(&self, index: usize, text: &'r str) -> Option<(Piece<'r>, &'r str)> {
-        let (key, value) = self.argument(index);
+        let (key, value) = self.argument(index, Which::First);
+        let value = value.replace('"', "\\\"");
         let (before, tail) = text.split_once(&key)?;
         let before = before.strip_suffix('"')?.trim_end().strip_suffix('{')?;
         let tail = tail.strip_prefix('"')?.trim_start().strip_prefix(':')?;
         let tail = tail.trim_start().strip_prefix('"')?.strip_prefix(&value)?.strip_prefix('"')?;
         let tail = tail.trim_start().strip_prefix('}')?;
         Some((Piece::Call(index, before), tail))
+    }
+
+    /// Finds key and value behind a name, the value as it is.
+    fn tagged_end<'r>(&self, index: usize, text: &'r str) -> Option<(Piece<'r>, &'r str)> {
+        let (key, value) = self.argument(index, Which::First);
+        let at = text.find(&key)? + key.len();
+        let end = at + text[at..].find(&value)? + value.len();
+        Some((Piece::Tagged(index, &text[..end]), &text[end..]))
     }
 }

@@ -1,12 +1,13 @@
 //! Puts the texts into a rendered prompt.
 
-use chargehand_core::tool::ToolCall;
+use chargehand_core::tool::{Envelope, Stretch, Style, ToolCall};
 use chargehand_core::transcript::Message;
 use serde_json::Value;
 
 use super::TemplateError;
 use super::discover::Found;
 use super::mark::Piece;
+use super::shape::Ask;
 
 /// A stretch of a prompt, and who wrote it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -33,6 +34,7 @@ pub(super) struct Contents<'c> {
     /// Texts of tools; their numbers follow those of the messages.
     pub(super) guarded: &'c [String],
     pub(super) found: &'c Found,
+    pub(super) ask: Ask,
 }
 
 impl Segment {
@@ -84,7 +86,13 @@ impl<'c> Contents<'c> {
             match *piece {
                 Piece::Text(text) => self.template_text(&mut prompt, text)?,
                 Piece::Content(index, escaped) => self.content(&mut prompt, index, escaped)?,
-                Piece::Call(index, _) => {
+                Piece::Name(index) => {
+                    let Some(Message::Call(call)) = self.messages.get(index) else {
+                        return Err(TemplateError::Mangled);
+                    };
+                    prompt.data(&call.name, false);
+                }
+                Piece::Call(index, _) | Piece::Tagged(index, _) => {
                     let Some(Message::Call(call)) = self.messages.get(index) else {
                         return Err(TemplateError::Mangled);
                     };
@@ -92,8 +100,12 @@ impl<'c> Contents<'c> {
                 }
             }
         }
-        let open = close_thinking(&prompt.pending);
-        prompt.pending.push_str(open);
+        if self.ask == Ask::Answer {
+            let open = close_thinking(&prompt.pending);
+            prompt.pending.push_str(open);
+        } else if let Some(own) = &self.found.envelope.reasoning {
+            prompt.pending.push_str(&own.before);
+        }
         prompt.flush();
         Ok(prompt.segments)
     }
@@ -101,7 +113,7 @@ impl<'c> Contents<'c> {
     fn template_text(self, prompt: &mut Prompt, text: &str) -> Result<(), TemplateError> {
         let text = match prompt.owed.take() {
             Some(call) => text
-                .strip_prefix(self.found.envelope.after.as_str())
+                .strip_prefix(behind_value(&self.found.envelope))
                 .ok_or(TemplateError::Unsteady(call))?,
             None => text,
         };
@@ -125,6 +137,10 @@ impl<'c> Contents<'c> {
             Message::Observed(observation) => prompt.data(&observation.text, escaped),
             Message::Malformed(text) => {
                 self.open_answer(prompt, index);
+                prompt.data(text, escaped);
+            }
+            Message::Reasoned(text) => {
+                self.open_reasoning(prompt, index)?;
                 prompt.data(text, escaped);
             }
             Message::Call(call) => {
@@ -164,13 +180,35 @@ impl<'c> Contents<'c> {
         }
     }
 
+    /// The same for reasoning, and puts what opens it behind them.
+    fn open_reasoning(self, prompt: &mut Prompt, index: usize) -> Result<(), TemplateError> {
+        let own = self.found.envelope.reasoning.as_ref().map_or("", |own| &*own.before);
+        if !prompt.pending.ends_with(own) {
+            return Err(TemplateError::Unsteady(index));
+        }
+        let asked = index.checked_sub(1).filter(|asked| prompt.last == Some(*asked));
+        let tail = asked.and_then(|asked| self.found.reasoning_tail(&self.messages[..=asked]));
+        if let Some(tail) = tail {
+            prompt.pending = tail.to_owned();
+        }
+        Ok(())
+    }
+
     fn written(self, prompt: &mut Prompt, call: &ToolCall) {
-        let envelope = &self.found.envelope;
-        prompt.pending.push_str(&envelope.before);
-        prompt.data(&call.name, false);
-        prompt.pending.push_str(&envelope.between);
-        prompt.data(&call.written, false);
-        prompt.pending.push_str(&envelope.after);
+        for stretch in self.found.envelope.stretches(call) {
+            match stretch {
+                Stretch::Frame(text) => prompt.pending.push_str(text),
+                Stretch::Data(text) => prompt.data(text, false),
+            }
+        }
+    }
+}
+
+/// Returns what follows the arguments of a call.
+pub(super) fn behind_value(envelope: &Envelope) -> &str {
+    match &envelope.arguments {
+        Style::Json => &envelope.after,
+        Style::Tagged(tagged) => &tagged.texts.last,
     }
 }
 

@@ -4,7 +4,7 @@ use chargehand_core::tool::ToolSpec;
 use chargehand_core::transcript::Message;
 use serde_json::{Value, json};
 
-use super::mark::Marks;
+use super::mark::{Marks, Which};
 
 /// What a template accepts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -15,7 +15,36 @@ pub(super) struct Shape {
     pub(super) merge: bool,
     /// How calls and results are handed over.
     pub(super) calls: Calls,
+    /// What a call has as arguments.
+    pub(super) sample: Sample,
+    /// Whether samples that ask for nothing are those of a model that reasons.
+    pub(super) reasons: bool,
 }
+
+/// What a rendered conversation asks for at its end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Ask {
+    /// For nothing.
+    Nothing,
+    /// For an answer without reasoning.
+    Answer,
+    /// For reasoning, and an answer behind it.
+    Reasoning,
+}
+
+/// What stands for the arguments of a call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Sample {
+    /// A text: the only sample that is used outside of discovery.
+    Text,
+    Nothing,
+    TwoTexts,
+    TextAndNumber,
+    NumberAndText,
+}
+
+/// The number in samples.
+pub(super) const NUMBER: u64 = 7_391_846_250;
 
 /// Where the system text goes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,6 +62,8 @@ pub(super) enum Calls {
     Objects(Ids),
     /// The same with the arguments as a string.
     Strings(Ids),
+    /// The same, and nothing at all as the content of a message that calls.
+    Bare(Ids),
     /// As plain texts of the assistant and the user.
     Plain,
 }
@@ -52,6 +83,7 @@ struct Turn {
     role: &'static str,
     content: String,
     call: Option<Value>,
+    reasoning: Option<String>,
     result_of: Option<(String, String)>,
 }
 
@@ -62,19 +94,23 @@ impl Shape {
         marks: &Marks,
         messages: &[Message],
         tools: &[Value],
-        add_generation_prompt: bool,
+        ask: Ask,
     ) -> String {
         let turns = self.turns(marks, messages);
-        let messages: Vec<Value> = turns.into_iter().map(Turn::into_json).collect();
+        let mut messages: Vec<Value> = turns.into_iter().map(Turn::into_json).collect();
+        if let Calls::Bare(_) = self.calls {
+            let calling = messages.iter_mut().filter(|message| message.get("tool_calls").is_some());
+            calling.for_each(|message| message["content"] = Value::Null);
+        }
         let tools = match self.calls {
-            Calls::Objects(_) | Calls::Strings(_) => tools,
+            Calls::Objects(_) | Calls::Strings(_) | Calls::Bare(_) => tools,
             Calls::Plain => &[],
         };
         json!({
             "messages": messages,
             "tools": tools,
-            "add_generation_prompt": add_generation_prompt,
-            "enable_thinking": false,
+            "add_generation_prompt": ask != Ask::Nothing,
+            "enable_thinking": ask == Ask::Reasoning || ask == Ask::Nothing && self.reasons,
         })
         .to_string()
     }
@@ -83,9 +119,11 @@ impl Shape {
         let mut turns: Vec<Turn> = Vec::new();
         let mut folded = String::new();
         let mut last_call = None;
+        let mut reasoned = None;
         for (index, message) in messages.iter().enumerate() {
             let content = marks.content(index);
             let called = last_call.take();
+            let reasoning = reasoned.take();
             let turn = match message {
                 Message::System(_) if self.system == System::Folded => {
                     folded = join(folded, &content);
@@ -94,10 +132,15 @@ impl Shape {
                 Message::System(_) => Turn::new("system", content),
                 Message::User(_) => Turn::new("user", join(std::mem::take(&mut folded), &content)),
                 Message::Malformed(_) => Turn::new("assistant", content),
+                Message::Reasoned(_) => {
+                    reasoned = Some(content);
+                    continue;
+                }
                 Message::Call(call) => match self.call(marks, index) {
                     Some((id, value)) => {
                         last_call = Some((id, plain_name(&call.name)));
-                        Turn { call: Some(value), ..Turn::new("assistant", String::new()) }
+                        let turn = Turn::new("assistant", String::new());
+                        Turn { call: Some(value), reasoning, ..turn }
                     }
                     None => Turn::new("assistant", content),
                 },
@@ -121,11 +164,18 @@ impl Shape {
 
     /// Returns the id and the JSON of a native call, or `None` where calls are plain texts.
     fn call(self, marks: &Marks, index: usize) -> Option<(String, Value)> {
-        let (key, value) = marks.argument(index);
-        let object = json!({ key: value });
+        let [first, second] =
+            [Which::First, Which::Second].map(|which| marks.argument(index, which));
+        let object = match self.sample {
+            Sample::Text => json!({ first.0: first.1 }),
+            Sample::Nothing => json!({}),
+            Sample::TwoTexts => json!({ first.0: first.1, second.0: second.1 }),
+            Sample::TextAndNumber => json!({ first.0: first.1, second.0: NUMBER }),
+            Sample::NumberAndText => json!({ first.0: NUMBER, second.0: second.1 }),
+        };
         let (ids, arguments) = match self.calls {
             Calls::Objects(ids) => (ids, object),
-            Calls::Strings(ids) => (ids, Value::String(object.to_string())),
+            Calls::Strings(ids) | Calls::Bare(ids) => (ids, Value::String(object.to_string())),
             Calls::Plain => return None,
         };
         let id = match ids {
@@ -140,7 +190,7 @@ impl Shape {
 
 impl Turn {
     fn new(role: &'static str, content: String) -> Self {
-        Self { role, content, call: None, result_of: None }
+        Self { role, content, call: None, reasoning: None, result_of: None }
     }
 
     /// Returns whether `next` may become a part of this message. A word of the user after a result
@@ -154,6 +204,12 @@ impl Turn {
         let mut message = json!({ "role": self.role, "content": self.content });
         if let Some(call) = self.call {
             message["tool_calls"] = json!([call]);
+        }
+        if let Some(reasoning) = self.reasoning {
+            // The names that templates know it by.
+            for name in ["reasoning_content", "reasoning", "thinking"] {
+                message[name] = reasoning.as_str().into();
+            }
         }
         if let Some((id, name)) = self.result_of {
             message["tool_call_id"] = id.into();

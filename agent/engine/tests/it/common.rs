@@ -39,6 +39,9 @@ pub(crate) fn options(path: &Path, n_ctx: u32) -> LoadOptions {
     LoadOptions {
         path: path.to_str().unwrap().to_owned(),
         n_ctx,
+        n_seq: 1,
+        kv_on_host: false,
+        experts_on_cpu: false,
         n_batch: 256,
         n_gpu_layers: 0,
         kv_type: "f16".to_owned(),
@@ -89,7 +92,7 @@ impl Notes {
     pub(crate) fn text(&self) -> String {
         let texts = self.seen.iter().filter_map(|progress| match progress {
             Progress::Text { text, .. } => Some(text.as_str()),
-            Progress::Prompt { .. } => None,
+            Progress::Prompt { .. } | Progress::Reasoning { .. } => None,
         });
         texts.collect()
     }

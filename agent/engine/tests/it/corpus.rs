@@ -52,6 +52,8 @@ fn text(message: &Message) -> Option<&str> {
     match message {
         Message::User(text) => Some(text),
         Message::Observed(observation) => Some(&observation.text),
-        Message::System(_) | Message::Call(_) | Message::Malformed(_) => None,
+        Message::System(_) | Message::Reasoned(_) | Message::Call(_) | Message::Malformed(_) => {
+            None
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use chargehand_core::bytes::Bytes;
 use chargehand_core::memory::{Footprint, HOST, LoadOptions};
-use chargehand_engine::dry_run::{DryRunError, footprint, settle};
+use chargehand_engine::dry_run::{DryRunError, footprint};
 use chargehand_engine::engine::EngineError;
 use chargehand_engine::gguf::{self, GgufError};
 
@@ -23,7 +23,7 @@ fn a_dry_run_counts_everything() {
     assert!(bytes(&small, "weights") >= weights, "{small:?}");
     assert_eq!(Bytes(bytes(&small, "context").0 * 2), bytes(&large, "context"));
     assert_eq!(bytes(&small, "weights"), bytes(&large, "weights"));
-    for what in ["compute", "logits", "scratch"] {
+    for what in ["compute", "logits", "scratch", "tokens of grammars", "matcher", "guesses"] {
         assert!(bytes(&small, what) > Bytes(0), "{what}: {small:?}");
     }
     assert!(small.rows.iter().all(|row| row.pool == HOST));
@@ -46,11 +46,11 @@ fn weights_are_not_held_twice() {
     let path = std::path::Path::new("m.gguf");
     let [cpu, gpu] = [0, 1].map(|n_gpu_layers| {
         let options = LoadOptions { n_gpu_layers, ..common::options(path, 512) };
-        settle(options).use_mmap
+        options.settled().use_mmap
     });
     assert!(!cpu && gpu);
     let plain = LoadOptions { extra_buffers: false, ..common::options(path, 512) };
-    assert!(settle(plain).use_mmap);
+    assert!(plain.settled().use_mmap);
 }
 
 #[test]

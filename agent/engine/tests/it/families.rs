@@ -149,7 +149,99 @@ pub(crate) const TERSE: &str = r#"
 {%- endfor %}
 {%- if add_generation_prompt %}{{- '<c>' }}{%- endif %}"#;
 
-/// Writes arguments as XML, which is no JSON object.
+/// Writes arguments between tags, as Qwen3-Coder does.
+pub(crate) const PARAMETERS: &str = r#"
+{%- if tools %}{{- '<|im_start|>system\n' }}{%- for tool in tools %}{{- tool | tojson }}{%- endfor %}{{- '<|im_end|>\n' }}{%- endif %}
+{%- for message in messages %}
+    {%- if message.role == 'tool' %}{{- '<|im_start|>user\n<tool_response>\n' + message.content + '\n</tool_response>' }}
+    {%- else %}{{- '<|im_start|>' + message.role + '\n' + message.content }}{%- endif %}
+    {%- for call in message.tool_calls %}
+        {{- '<tool_call>\n<function=' + call.function.name + '>\n' }}
+        {%- for key, value in call.function.arguments | items %}
+            {{- '<parameter=' + key + '>\n' + (value | string) + '\n</parameter>\n' }}
+        {%- endfor %}
+        {{- '</function>\n</tool_call>' }}
+    {%- endfor %}
+    {{- '<|im_end|>\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}"#;
+
+/// Writes keys and values between tags and reasoning before them, and has no end of a turn, as GLM does.
+pub(crate) const KEYS: &str = r#"
+{%- if tools %}{{- '<|system|>\n' }}{%- for tool in tools %}{{- tool | tojson }}{%- endfor %}{%- endif %}
+{%- for message in messages %}
+    {%- if message.role == 'tool' %}{{- '<|observation|>\n<tool_response>\n' + message.content + '\n</tool_response>' }}
+    {%- elif message.role == 'assistant' %}
+        {{- '<|assistant|>\n<think>' + (message.reasoning_content or '') + '</think>' }}
+        {%- if message.content %}{{- '\n' + message.content }}{%- endif %}
+        {%- for call in message.tool_calls %}
+            {{- '\n<tool_call>' + call.function.name }}
+            {%- for key, value in call.function.arguments | items %}
+                {{- '\n<arg_key>' + key + '</arg_key>\n<arg_value>' }}
+                {{- value if value is string else value | tojson }}
+                {{- '</arg_value>' }}
+            {%- endfor %}
+            {{- '\n</tool_call>' }}
+        {%- endfor %}
+    {%- else %}{{- '<|' + message.role + '|>\n' + message.content }}{%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|assistant|>' }}{%- if not enable_thinking %}{{- '\n<think></think>' }}{%- endif %}
+{%- endif %}"#;
+
+/// Tells texts from other values in the tags, and opens reasoning by itself, as DeepSeek 3.2 does.
+pub(crate) const TYPED: &str = r#"
+{{- bos_token }}
+{%- for tool in tools %}{{- tool | tojson }}{%- endfor %}
+{%- for message in messages %}
+    {%- if message.role == 'assistant' %}
+        {{- '<A><think>' + (message.reasoning_content or '') + '</think>' + message.content }}
+        {%- for call in message.tool_calls %}
+            {{- '<calls>\n<invoke name="' + call.function.name + '">\n' }}
+            {%- for key, value in call.function.arguments | items %}
+                {{- '<p name="' + key + '" string="' + ('true' if value is string else 'false') + '">' }}
+                {{- (value if value is string else value | tojson) + '</p>\n' }}
+            {%- endfor %}
+            {{- '</invoke>\n</calls>' }}
+        {%- endfor %}
+        {{- eos_token }}
+    {%- else %}{{- '<' + message.role + '>' + message.content }}{%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '<A><think>' }}{%- if not enable_thinking %}{{- '</think>' }}{%- endif %}{%- endif %}"#;
+
+/// Writes a call as a message to somebody, and reasoning as a message of its own, as gpt-oss does.
+pub(crate) const CHANNELS: &str = r#"
+{%- if tools %}{{- '<|start|>developer<|message|>' }}{%- for tool in tools %}{{- tool | tojson }}{%- endfor %}{{- '<|end|>' }}{%- endif %}
+{%- for message in messages %}
+    {%- if message.tool_calls %}
+        {%- set call = message.tool_calls[0].function %}
+        {%- if message.thinking %}{{- '<|start|>assistant<|channel|>analysis<|message|>' + message.thinking + '<|end|>' }}{%- endif %}
+        {{- '<|start|>assistant to=functions.' + call.name + '<|channel|>commentary json<|message|>' + (call.arguments | tojson) + '<|call|>' }}
+    {%- elif message.role == 'assistant' %}{{- '<|start|>assistant<|channel|>final<|message|>' + message.content + '<|end|>' }}
+    {%- elif message.role == 'tool' %}{{- '<|start|>functions.' + messages[loop.index0 - 1].tool_calls[0].function.name + ' to=assistant<|channel|>commentary<|message|>' + (message.content | tojson) + '<|end|>' }}
+    {%- else %}{{- '<|start|>' + message.role + '<|message|>' + message.content + '<|end|>' }}{%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '<|start|>assistant' }}{%- endif %}"#;
+
+/// Takes arguments as a string and no content beside a call, and writes a list of calls, as DeepSeek R1 does.
+pub(crate) const LIST: &str = r#"
+{{- bos_token }}
+{%- for tool in tools %}{{- tool | tojson }}{%- endfor %}
+{%- for message in messages %}
+    {%- if message.role == 'user' %}{{- '<U>' + message.content }}
+    {%- elif message.role == 'assistant' and message.content is none %}
+        {{- '<A><calls>' }}
+        {%- for call in message.tool_calls %}
+            {{- '<call>function<sep>' + call.function.name + '\n```json\n' + call.function.arguments + '\n```</call>' }}
+        {%- endfor %}
+        {{- '</calls>' + eos_token }}
+    {%- elif message.role == 'assistant' %}{{- '<A>' + message.content + eos_token }}
+    {%- elif message.role == 'tool' %}{{- '<outputs>' + message.content + '</outputs>' }}
+    {%- else %}{{- message.content }}{%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '<A><think>\n' }}{%- endif %}"#;
+
+/// Repeats each key in the tag that closes its value: no rule can say that.
 pub(crate) const XML: &str = r#"
 {%- for message in messages %}
     {{- '<|' + message.role + '|>' + message.content }}

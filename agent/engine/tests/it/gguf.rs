@@ -4,7 +4,7 @@ use std::io::{Cursor, Write as _};
 use std::path::Path;
 
 use chargehand_core::bytes::Bytes;
-use chargehand_engine::gguf::{self, Fault, GgufError, Header};
+use chargehand_engine::gguf::{self, Fault, GgufError, Header, Weights};
 
 /// A file as it grows.
 #[derive(Clone, Default)]
@@ -163,6 +163,118 @@ fn tensors_that_cannot_be_are_refused() {
     check_fault(&File::new(0, 1).key_number("general.alignment", 8), "architecture is missing");
     let odd = File::new(0, 2).key_text("general.architecture", "llama");
     check_fault(&odd.key_number("general.alignment", 24), "an alignment of 24 bytes");
+}
+
+#[test]
+fn what_is_longer_than_any_header_is_refused() {
+    check_fault(&File::new(0, 4097).data(1 << 17), "4097 keys, more than 4096");
+    check_fault(&File::new((1 << 17) + 1, 0).data(4 << 20), "131073 tensors, more than 131072");
+    let long = |name: usize| File::new(1, 0).text(&"a".repeat(name)).data(64);
+    check_fault(&long(64), "the name of a tensor has 64 bytes, more than 63");
+    check_fault(&long(63), "architecture is missing");
+    let text = File::new(0, 1).text("a").u32(8).u64((4 << 20) + 1).data((4 << 20) + 64);
+    check_fault(&text, "a has 4194305 bytes, more than 4194304");
+    // A file with holes is as long as it says and takes no room.
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("m.gguf");
+    let mut file = std::fs::File::create(&path).unwrap();
+    file.write_all(&File::new(0, 1).text("a").u32(9).u32(8).u64(1 << 36).0).unwrap();
+    file.set_len(1 << 40).unwrap();
+    let begun = std::time::Instant::now();
+    let fault = gguf::read(&path).unwrap_err().to_string();
+    assert!(fault.contains("where no header does"), "{fault}");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(1));
+}
+
+/// Returns part `no`, from 0, of a model split over `files`.
+fn part(no: u32, files: u32) -> File {
+    let file = if no == 0 {
+        File::new(1, 3).key_text("general.architecture", "llama")
+    } else {
+        File::new(1, 2)
+    };
+    let file = file.key_number("split.no", no).key_number("split.count", files);
+    file.tensor(&format!("blk.{no}.a"), [8, 4], 0).data(128)
+}
+
+#[track_caller]
+fn check_split(files: &[(&str, File)], expect: Result<usize, &str>) {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, file) in files {
+        std::fs::write(directory.path().join(name), &file.0).unwrap();
+    }
+    let found = gguf::model(&directory.path().join(files[0].0), Weights::Here);
+    match (found, expect) {
+        (Ok(model), Ok(tensors)) => assert_eq!(model.tensors.len(), tensors),
+        (Err(err), Err(part)) => assert!(err.to_string().contains(part), "{err}"),
+        (found, expect) => panic!("{found:?} is not {expect:?}"),
+    }
+}
+
+#[test]
+fn a_split_model_is_read_as_a_whole() {
+    let names = ["m-00001-of-00003.gguf", "m-00002-of-00003.gguf", "m-00003-of-00003.gguf"];
+    let all = [(names[0], part(0, 3)), (names[1], part(1, 3)), (names[2], part(2, 3))];
+    check_split(&all, Ok(3));
+    check_split(
+        &all[..2],
+        Err("m-00003-of-00003.gguf: no such file, and the model is split over 3"),
+    );
+    check_split(&all[1..], Err("this is part 2 of a model that is split over 3 files"));
+    check_split(&[("m.gguf", part(0, 3))], Err("not named like NAME-00001-of-00003.gguf"));
+    let swapped = [all[0].clone(), (names[1], part(2, 3)), all[2].clone()];
+    check_split(&swapped, Err("it says that it is part 3 of 3, and by its name it is part 2 of 3"));
+    let cut = [all[0].clone(), (names[1], File(part(1, 3).0[..40].to_vec())), all[2].clone()];
+    check_split(&cut, Err("m-00002-of-00003.gguf: the file is truncated"));
+    check_split(&[("m.gguf", model())], Ok(2));
+}
+
+#[test]
+fn numbers_of_layers_are_kept() {
+    let list = |file: File, kind: u32, numbers: &[u32]| {
+        let file = file.text("llama.heads").u32(9).u32(kind).u64(numbers.len() as u64);
+        numbers.iter().fold(file, |file, number| file.u32(*number))
+    };
+    let file = || File::new(0, 2).key_text("general.architecture", "llama");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("m.gguf");
+    let read = |file: File| {
+        std::fs::write(&path, &file.0).unwrap();
+        gguf::model(&path, Weights::Here).unwrap().numbers.get("heads").cloned()
+    };
+    assert_eq!(read(list(file(), 5, &[4, 0, 7])), Some(vec![4, 0, 7]));
+    assert_eq!(read(list(file(), 5, &[4, u32::MAX])), None);
+    assert_eq!(read(list(file(), 6, &[4])), None);
+    assert_eq!(read(list(file(), 4, &vec![1; 1025])), None);
+}
+
+/// Random bytes at random places, for a while: an error or a header, never a panic, never long.
+#[test]
+fn random_damage_is_survived() {
+    let seconds = std::env::var("CHARGEHAND_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
+    let end = std::time::Duration::from_secs(seconds.unwrap_or(2).min(600));
+    let (begun, whole) = (std::time::Instant::now(), model());
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut dice = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let mut below = |most: usize| usize::try_from(dice() % most as u64).unwrap();
+    while begun.elapsed() < end {
+        let mut file = whole.clone();
+        for _ in 0..=below(8) {
+            let at = below(file.0.len() - 8);
+            let lie = [0, 1, 0xff, 1 << 31, u64::MAX, i64::MAX as u64, 1 << 40, 7][below(8)];
+            let bytes = [1, 4, 8][below(3)];
+            file.0[at..at + bytes].copy_from_slice(&lie.to_le_bytes()[..bytes]);
+        }
+        file.0.truncate(whole.0.len() - below(3) * below(whole.0.len() / 2));
+        let one = std::time::Instant::now();
+        drop(file.read());
+        assert!(one.elapsed() < std::time::Duration::from_secs(1), "{:?}", file.0);
+    }
 }
 
 #[test]

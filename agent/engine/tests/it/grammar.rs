@@ -17,7 +17,7 @@ fn a_grammar_holds_at_any_temperature() {
         let temperature = if seed % 2 == 0 { 2.0 } else { 50.0 };
         let outcome = ask(&mut session, &prompt, &warm(Some(CALL), temperature, seed));
         assert_eq!(outcome.ending, Ending::Complete, "{seed}: {}", outcome.text);
-        let ToolCall { name, arguments, .. } = Envelope::plain().parse(&outcome.text).unwrap();
+        let ToolCall { name, arguments, .. } = Envelope::plain().parse(&outcome.text, &[]).unwrap();
         let path = arguments["path"].as_str().unwrap();
         assert_eq!(name, "read_file");
         assert!((1..=12).contains(&path.chars().count()), "{path:?}");
@@ -166,6 +166,28 @@ fn what_is_forced_is_said_to_the_byte() {
     for seed in 0..20 {
         let outcome = ask(&mut session, &prompt, &warm(Some(any), 9.0, seed));
         assert_eq!((outcome.text.chars().count(), outcome.ending), (8, Ending::Complete));
+    }
+    // Half a character is forced too, and no tokenizer takes it.
+    let half = "root ::= \"{\\\"name\\\": \\\"x\\\", \\\"price\\\": \\\"\" [\u{20ac}\u{20ad}]";
+    let outcome = ask(&mut session, &prompt, &greedy(Some(half), 99));
+    assert_eq!((outcome.text.chars().count(), outcome.ending), (25, Ending::Complete));
+    assert!(outcome.timings.forced_n > 4, "{:?}", outcome.timings);
+}
+
+#[test]
+fn long_forced_text_is_cut_before_a_tokenizer_sees_it() {
+    let Some(path) = model("long forced text") else { return };
+    let engine = load(&path, 4096);
+    let mut session = Session::new(&engine).unwrap();
+    let prompt = prompt(&engine, "Say it.");
+    // More than a tokenizer is given at once, and more than a matcher forces at once, in the middle of a character.
+    for text in ["g".repeat(2500), format!("{}.", "\u{20ac}".repeat(700)), "word ".repeat(300)] {
+        let grammar = format!("root ::= \"{text}\"");
+        let outcome = ask(&mut session, &prompt, &greedy(Some(&grammar), 3000));
+        assert_eq!((outcome.text.len(), outcome.ending), (text.len(), Ending::Complete));
+        assert_eq!(outcome.text, text);
+        let asked = outcome.timings.predicted_n - outcome.timings.forced_n;
+        assert!(asked < 40, "{:?}", outcome.timings);
     }
 }
 

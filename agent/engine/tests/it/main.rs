@@ -8,6 +8,7 @@ mod common;
 mod corpus;
 #[path = "../../../grammar/tests/it/dice.rs"]
 mod dice;
+mod distribution;
 mod dry_run;
 mod families;
 mod gguf;

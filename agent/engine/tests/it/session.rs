@@ -57,7 +57,7 @@ fn a_conversation_evaluates_only_what_is_new() {
         }
         let timings = outcome.timings;
         tokens = timings.cache_n + timings.prompt_n + timings.predicted_n - 1;
-        messages.push(Message::Call(Envelope::plain().parse(&outcome.text).unwrap()));
+        messages.push(Message::Call(Envelope::plain().parse(&outcome.text, &[]).unwrap()));
         let observed = chargehand_core::tool::Observation::done(format!("line {turn}"));
         messages.push(Message::Observed(observed));
     }
@@ -179,7 +179,7 @@ fn what_is_told_is_what_is_returned() {
         .iter()
         .filter_map(|progress| match progress {
             Progress::Prompt { done, .. } => Some(*done),
-            Progress::Text { .. } => None,
+            Progress::Reasoning { .. } | Progress::Text { .. } => None,
         })
         .collect();
     assert!(done.is_sorted() && !done.is_empty());
@@ -233,4 +233,33 @@ fn a_context_of_one_token_is_used_without_a_crash() {
         let too_long = matches!(outcome, Err(SessionError::PromptTooLong { .. }));
         assert!(too_long || outcome.is_ok(), "{n_ctx}");
     }
+}
+
+/// A frequency that is no number makes all that follows from it none.
+fn broken(model: &std::path::Path) -> tempfile::NamedTempFile {
+    let mut bytes = std::fs::read(model).unwrap();
+    let key = b".rope.freq_base";
+    let at = bytes.windows(key.len()).position(|window| window == key).unwrap() + key.len() + 4;
+    bytes[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), bytes).unwrap();
+    file
+}
+
+#[test]
+fn what_is_no_number_ends_the_turn_and_says_so() {
+    let Some(path) = model("logits that are no numbers") else { return };
+    let file = broken(&path);
+    let engine = load(file.path(), 1024);
+    let mut session = Session::new(&engine).unwrap();
+    let prompt = prompt(&engine, "Say it.");
+    for wish in [greedy(None, 9), greedy(Some(CALL), 9), warm(Some(CALL), 1.0, 1)] {
+        let outcome = session.generate(&prompt, &wish, &mut Notes::patient());
+        let Err(SessionError::Logits(error)) = outcome else { panic!("{outcome:?}") };
+        assert_eq!((error.bad, error.all), (engine.facts().n_vocab, engine.facts().n_vocab));
+        assert!(error.to_string().contains("are NaN or infinite"));
+    }
+    // The canary sees it before anybody asks.
+    let said = crate::worker::refused(file.path());
+    assert!(said.contains("are NaN or infinite"), "{said}");
 }

@@ -1,11 +1,14 @@
 //! Chat templates: what becomes of a conversation, who wrote which stretch, how a call is written.
 
-use chargehand_core::tool::{Envelope, Observation, ToolCall, ToolSpec};
+use chargehand_core::tool::{Envelope, Observation, Reasoning, Style, ToolCall, ToolSpec};
 use chargehand_core::transcript::Message;
 use chargehand_engine::template::{ChatTemplate, Segment, SegmentKind, Source, TemplateError};
 use serde_json::json;
 
-use crate::families::{GEMMA, LLAMA, MISTRAL_NEW, MISTRAL_OLD, QWEN, TERSE, WANDERER, XML};
+use crate::families::{
+    CHANNELS, GEMMA, KEYS, LIST, LLAMA, MISTRAL_NEW, MISTRAL_OLD, PARAMETERS, QWEN, TERSE, TYPED,
+    WANDERER, XML,
+};
 
 fn open(template: &str) -> ChatTemplate {
     let [bos, eos] = ["<s>", "</s>"].map(str::to_owned);
@@ -65,7 +68,8 @@ fn check_envelope(template: &str, expect: Option<[&str; 3]>) {
     let template = open(template);
     let native = expect.is_some();
     let envelope = |[before, between, after]: [&str; 3]| Envelope::new(before, between, after);
-    assert_eq!(*template.envelope(), expect.map_or_else(Envelope::plain, envelope));
+    let found = Envelope { reasoning: None, ..template.envelope().clone() };
+    assert_eq!(found, expect.map_or_else(Envelope::plain, envelope));
     assert_eq!(template.native(), native);
 }
 
@@ -77,7 +81,14 @@ fn check_steady(template: &str) {
         let segments = template.render(messages, &tools()).unwrap();
         segments.into_iter().map(|segment| segment.text).collect()
     };
-    let job = job();
+    let mut job = job();
+    for message in &mut job {
+        if let Message::Call(call) = message
+            && let Style::Tagged(_) = template.envelope().arguments
+        {
+            call.written = template.envelope().written(&call.arguments).unwrap();
+        }
+    }
     for (index, message) in job.iter().enumerate() {
         let Message::Call(call) = message else { continue };
         let before = text(&job[..index]) + &template.envelope().write(call);
@@ -120,6 +131,90 @@ fn new_mistral_has_no_end() {
 fn a_template_of_ours_has_its_own_form() {
     check_envelope(TERSE, Some(["", " ", ""]));
     assert_eq!(open(TERSE).turn_end(), "<e>");
+}
+
+/// Holds the form of a call between tags against what is expected.
+#[track_caller]
+fn check_form(template: &str, expect: &str) {
+    let template = open(template);
+    assert!(template.native());
+    assert!(matches!(template.envelope().arguments, Style::Tagged(_)));
+    assert_eq!(template.envelope().form(), expect);
+}
+
+/// Holds what opens and closes reasoning against what is expected.
+#[track_caller]
+fn check_reasoning(template: &str, expect: Option<[&str; 2]>) {
+    let expect = expect.map(|texts| texts.map(str::to_owned));
+    let expect = expect.map(|[before, after]| Reasoning { before, after });
+    assert_eq!(open(template).envelope().reasoning, expect);
+}
+
+#[test]
+fn arguments_between_tags_are_found() {
+    check_form(
+        PARAMETERS,
+        "<tool_call>\n<function=NAME>\n<parameter=KEY>\nVALUE\n</parameter>\n<parameter=KEY>\nVALUE\n</parameter>\n\
+         </function>\n</tool_call>",
+    );
+    check_form(
+        KEYS,
+        "\n<tool_call>NAME\n<arg_key>KEY</arg_key>\n<arg_value>VALUE</arg_value>\n<arg_key>KEY</arg_key>\n\
+         <arg_value>VALUE</arg_value>\n</tool_call>",
+    );
+    check_form(
+        TYPED,
+        "<calls>\n<invoke name=\"NAME\">\n<p name=\"KEY\" string=\"true\">VALUE</p>\n<p name=\"KEY\" \
+         string=\"true\">VALUE</p>\n</invoke>\n</calls>",
+    );
+}
+
+#[test]
+fn messages_to_tools_are_found() {
+    let between = "<|channel|>commentary json<|message|>";
+    check_envelope(CHANNELS, Some([" to=functions.", between, ""]));
+}
+
+#[test]
+fn a_list_of_calls_has_one() {
+    check_envelope(
+        LIST,
+        Some(["<calls><call>function<sep>", "\n```json\n", "\n```</call></calls>"]),
+    );
+}
+
+#[test]
+fn reasoning_is_found_where_it_is_told_or_opened() {
+    check_reasoning(QWEN, None);
+    check_reasoning(PARAMETERS, None);
+    check_reasoning(KEYS, Some(["\n<think>", "</think>"]));
+    check_reasoning(TYPED, Some(["", "</think>"]));
+    check_reasoning(LIST, Some(["", "\n</think>\n\n"]));
+    let before = "<|channel|>analysis<|message|>";
+    check_reasoning(CHANNELS, Some([before, "<|end|><|start|>assistant"]));
+}
+
+/// Reasoning is asked for by the words that open it, and shown again as far as the template does.
+#[test]
+fn reasoning_is_told_again_by_templates_that_do() {
+    let told = |template: &str| {
+        let template = open(template);
+        let called = call("ls", "{}");
+        let messages = [user("a"), Message::Reasoned("hm".to_owned()), called, observed("b")];
+        let asked = template.render_reasoning(&messages[..1], &[]).unwrap();
+        let again = template.render_reasoning(&messages, &[]).unwrap();
+        (notation(&asked), notation(&again))
+    };
+    let (asked, again) = told(CHANNELS);
+    let open = "<|start|>assistant<|channel|>analysis<|message|>";
+    assert!(asked.ends_with(open), "{asked}");
+    let answer = "«hm»<|end|><|start|>assistant to=functions.«ls»<|channel|>commentary json<|message|>«{}»<|call|>";
+    assert!(again.starts_with(&format!("{asked}{answer}")), "{again}");
+    assert!(again.ends_with(open), "{again}");
+    // This one has no place for it.
+    let (asked, again) = told(LIST);
+    assert!(asked.ends_with("<A><think>\n"), "{asked}");
+    assert!(!again.contains("hm"), "{again}");
 }
 
 #[test]
@@ -244,7 +339,22 @@ fn a_missing_beginning_is_added_once() {
 
 #[test]
 fn a_prompt_begins_with_the_one_before() {
-    for template in [QWEN, LLAMA, MISTRAL_OLD, MISTRAL_NEW, GEMMA, WANDERER, TERSE, XML, ""] {
+    for template in [
+        QWEN,
+        LLAMA,
+        MISTRAL_OLD,
+        MISTRAL_NEW,
+        GEMMA,
+        WANDERER,
+        TERSE,
+        XML,
+        PARAMETERS,
+        KEYS,
+        TYPED,
+        CHANNELS,
+        LIST,
+        "",
+    ] {
         check_steady(template);
     }
 }

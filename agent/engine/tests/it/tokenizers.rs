@@ -14,6 +14,7 @@ use chargehand_core::tool::{Envelope, Observation, ToolCall};
 use chargehand_core::tools;
 use chargehand_core::transcript::Message;
 use chargehand_engine::engine::Engine;
+use chargehand_engine::reply::{Reply, reply};
 use chargehand_engine::sampler::Sampling;
 use chargehand_engine::session::{Ending, Session, Wish};
 use serde_json::Value;
@@ -63,10 +64,10 @@ fn check(name: &str, pieces: [&str; 3]) {
 fn talk(engine: &Engine<'_>, envelope: &Envelope) -> u32 {
     let contract = Contract::parse(CONTRACT).unwrap();
     let files: Vec<RelPath> = FILES.iter().map(|path| RelPath::parse(path).unwrap()).collect();
-    let state = State::new(&contract, files);
+    let mut messages = prompt::opening(&contract, &files, None);
+    let state = State::new(&contract, files, &[]);
     let menu = tools::menu(&state);
     let (grammar, bindings) = menu.grammar(envelope);
-    let mut messages = prompt::opening(&contract, &state.files, None);
     let mut session = Session::new(engine).unwrap();
     let mut calls = 0;
     let mut evaluated = 0;
@@ -88,7 +89,7 @@ fn talk(engine: &Engine<'_>, envelope: &Envelope) -> u32 {
         match outcome.ending {
             Ending::Complete => {
                 let call = envelope
-                    .parse(&outcome.text)
+                    .parse(&outcome.text, &menu.specs)
                     .unwrap_or_else(|err| panic!("{err}: {}", outcome.text));
                 assert_possible(&menu, &call);
                 calls += 1;
@@ -102,7 +103,7 @@ fn talk(engine: &Engine<'_>, envelope: &Envelope) -> u32 {
             // The grammar saw to it that the call is whole, but its end is not the model's: it is not run.
             Ending::Limit => {
                 assert!(outcome.timings.predicted_n <= u64::from(TURN_TOKENS));
-                let call = envelope.parse(&outcome.text);
+                let call = envelope.parse(&outcome.text, &menu.specs);
                 assert_possible(
                     &menu,
                     &call.unwrap_or_else(|err| panic!("{err}: {}", outcome.text)),
@@ -134,9 +135,57 @@ fn is_one_of(value: &Value, values: &Values) -> bool {
     match values {
         Values::Text => value.is_string(),
         Values::Natural => value.as_u64().is_some_and(|number| (1..=999_999).contains(&number)),
+        Values::Within(ranges) => value.as_u64().is_some_and(|number| {
+            ranges.iter().any(|(low, high)| (*low..=*high).contains(&number))
+        }),
         Values::OneOf(choices) => choices.iter().any(|choice| value == choice),
         Values::OtherThan(_) => value.is_string(),
+        Values::PieceIn(parts) => value.as_str().is_some_and(|piece| !parts.hides(piece)),
         Values::PieceOf(text) => value.as_str().is_some_and(|piece| text.contains(piece)),
+    }
+}
+
+/// Calls with arguments between tags, behind reasoning with a budget of its own: whatever the model says, the
+/// reasoning is closed within that, and the call is one of the menu.
+#[test]
+fn reasoning_is_closed_and_a_call_follows() {
+    let Some(path) = generated("parameters") else { return };
+    let engine = load(&path, 4096);
+    let envelope = engine.template().envelope();
+    assert_eq!(
+        envelope.form(),
+        "<tool_call>\n<function=NAME>\n<parameter=KEY>\nVALUE\n</parameter>\n<parameter=KEY>\nVALUE\n\
+         </parameter>\n</function>\n</tool_call>"
+    );
+    let own = envelope.reasoning.as_ref().unwrap();
+    assert_eq!((&*own.before, &*own.after), ("", "\n</think>\n\n"));
+    let contract = Contract::parse(CONTRACT).unwrap();
+    let files: Vec<RelPath> = FILES.iter().map(|path| RelPath::parse(path).unwrap()).collect();
+    let mut messages = prompt::opening(&contract, &files, None);
+    let state = State::new(&contract, files, &[]);
+    let menu = tools::menu(&state);
+    let (grammar, bindings) = menu.grammar(envelope);
+    let mut session = Session::new(&engine).unwrap();
+    let mut evaluated = 0;
+    for (seed, reasoning) in (0..).zip([24, 60, 1, 12, 0, 40]) {
+        let sampling = Sampling { temperature: 2.0, seed, reasoning, ..Sampling::default() };
+        let grammar = Some(&*grammar);
+        let wish = Wish { grammar, bindings: &bindings, sampling, max_tokens: TURN_TOKENS };
+        let mut notes = Notes::patient();
+        let asked = (&*messages, &*menu.specs);
+        let reply = reply(&engine, &mut session, asked, &wish, &mut notes).unwrap();
+        let Reply { reasoning: thought, outcome } = reply;
+        // One token is too few to close it.
+        assert_eq!(thought.is_some(), reasoning > 1, "{reasoning}: {thought:?}");
+        assert!(!thought.iter().any(|text| text.contains(&own.after)));
+        assert!(outcome.timings.predicted_n <= u64::from(reasoning + TURN_TOKENS));
+        assert!(outcome.timings.cache_n >= evaluated, "{:?}", outcome.timings);
+        evaluated = outcome.timings.cache_n;
+        let call = envelope.parse(&outcome.text, &menu.specs).unwrap();
+        assert_possible(&menu, &call);
+        messages.extend(thought.map(Message::Reasoned));
+        messages.push(Message::Call(call));
+        messages.push(Message::Observed(Observation::done("It is there.")));
     }
 }
 

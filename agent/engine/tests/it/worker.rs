@@ -141,6 +141,15 @@ fn requests_out_of_order_and_noise_are_refused() {
     handle.join().unwrap().unwrap();
 }
 
+/// Returns why a worker does not load the model.
+pub(crate) fn refused(path: &Path) -> String {
+    let (reader, writer, _handle) = worker();
+    match Client::new(reader, writer).load(&planned(path), 0, Rung::Planned) {
+        Err(ClientError::Failed(Failure::Load { reason })) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_model_that_is_none_is_a_failure_to_load() {
     let (reader, writer, handle) = worker();

@@ -24,6 +24,12 @@ impl Binding {
         match self {
             Self::Piece(text) => all(hash, "piece", [text.as_bytes()]),
             Self::PieceOrEmpty(text) => all(hash, "piece-or-empty", [text.as_bytes()]),
+            Self::PieceIn { text, parts } => {
+                let parts = parts.iter().map(|(from, to)| format!("{from}-{to}"));
+                let parts: Vec<String> = parts.collect();
+                let parts = parts.iter().map(String::as_bytes);
+                all(hash, "piece-in", std::iter::once(text.as_bytes()).chain(parts));
+            }
             Self::OneOf(names) => all(hash, "one-of", names.iter().map(String::as_bytes)),
             Self::Without(words) => all(hash, "without", words.iter().map(String::as_bytes)),
             Self::WithoutInAnyCase(words) => {
@@ -32,6 +38,10 @@ impl Binding {
             Self::OtherThan(text) => all(hash, "other-than", [text.as_bytes()]),
             Self::Not(texts) => all(hash, "not", texts.iter().map(Vec::as_slice)),
             Self::OtherThanSaid { rule } => all(hash, "other-than-said", [rule.as_bytes()]),
+            Self::Raw { end, of } => {
+                all(hash, "raw", [end.as_bytes()]);
+                of.feed(hash);
+            }
             Self::By { rule, each } => {
                 let names = each.iter().map(|(name, _)| name.as_bytes());
                 all(hash, "by", std::iter::once(rule.as_bytes()).chain(names));

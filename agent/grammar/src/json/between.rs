@@ -22,6 +22,9 @@ pub fn natural_between(low: u64, high: u64) -> Option<Expr> {
 
 /// Returns the expression for all rows of digits between two of the same length.
 fn digits_between(low: &[u8], high: &[u8]) -> Expr {
+    if low == high {
+        return Expr::literal(String::from_utf8_lossy(low));
+    }
     let (Some((first, low)), Some((last, high))) = (low.split_first(), high.split_first()) else {
         return Expr::literal("");
     };

@@ -5,30 +5,55 @@ use std::sync::Arc;
 
 use super::contexts::{NOTHING, Slot};
 use super::emit::place_of;
-use super::error::{BindingProblem, CompileError};
-use super::native::Words;
+use super::error::{BindingProblem, CompileError, MatchError};
+use super::making::Making;
+use super::native::{Pieces, Words};
 use super::order;
 use super::places::Place;
 use super::program::RuleId;
-use super::states::{DEAD, States};
-use crate::bindings::{Binding, Bindings, MAX_NAMES, MAX_TEXT, MAX_WORDS, words};
+use super::states::{Cursor, DEAD, States};
+use crate::bindings::{Binding, Bindings};
 use crate::gbnf::{Expr, Grammar};
 use crate::json;
 
 /// A binding as it is written into a program.
 #[derive(Debug)]
 pub(super) enum Ready {
-    Piece(Arc<str>, bool),
+    /// A text of which a piece is said, and what ends the piece.
+    Piece(Arc<Pieces>, End),
     Without(Words),
-    /// Names as JSON strings, sorted, each with its number.
-    Names(Vec<(String, u32)>),
+    /// Names as they are said, sorted, each with its number, and what ends them.
+    Names(Vec<(String, u32)>, End),
     /// The rule's own text, but none of these.
     Not(Vec<Box<[u8]>>),
     /// Any string but this one, as a JSON string.
     OtherThan(Box<[u8]>),
-    OtherThanSaid(Slot),
+    /// Any string but what was said; where it is no JSON string, the rule's own text but that.
+    OtherThanSaid(Slot, End),
     /// By the numbers of names.
     By(Slot, Vec<(u32, Ready)>),
+}
+
+/// The text behind a value that stands as it is; empty for a JSON string.
+pub(super) type End = Box<[u8]>;
+
+impl Ready {
+    /// Returns what ends the values that this says of itself, and not by the text of its rule.
+    fn ends(&self) -> Vec<&[u8]> {
+        match self {
+            Self::Piece(.., end) | Self::Names(_, end) => vec![end],
+            Self::OtherThanSaid(_, end) if !end.is_empty() => Vec::new(),
+            Self::Without(_) | Self::OtherThan(_) | Self::OtherThanSaid(..) => vec![&[]],
+            Self::Not(_) => Vec::new(),
+            Self::By(_, each) => {
+                let mut ends: Vec<&[u8]> =
+                    each.iter().flat_map(|(_, ready)| ready.ends()).collect();
+                ends.sort_unstable();
+                ends.dedup();
+                ends
+            }
+        }
+    }
 }
 
 /// The bindings of a grammar.
@@ -38,8 +63,8 @@ pub(super) struct Given {
     pub(super) rules: HashMap<usize, Ready>,
     /// Where what a rule says is kept, by rule.
     pub(super) slots: HashMap<usize, Slot>,
-    /// Names whose numbers matter, as JSON strings.
-    pub(super) names: Vec<Box<[u8]>>,
+    /// Names whose numbers matter.
+    pub(super) names: Vec<Box<str>>,
     /// Any JSON string.
     pub(super) string: Expr,
 }
@@ -69,7 +94,7 @@ impl Given {
                 needs.entry(*rule).or_default().push(earlier);
                 let next = number(given.slots.len());
                 given.slots.entry(earlier).or_insert(next);
-                if let Binding::OneOf(names) = kept {
+                if let (Binding::OneOf(names), _) = kept.spelt() {
                     numbers.entry(earlier).or_insert_with(|| given.number(names));
                 }
             }
@@ -123,33 +148,29 @@ impl Given {
                 }
                 continue;
             }
-            if whole.contains(&start) {
-                continue;
-            }
-            let Some(missing) = states.missing_string(start).map_err(CompileError::Start)? else {
-                whole.insert(start);
-                continue;
-            };
-            let wrong = match ready {
-                Ready::Names(names) => {
-                    let mut wrong = None;
-                    for (name, _) in names {
-                        if !states.allows(start, name.as_bytes()).map_err(CompileError::Start)? {
-                            wrong = Some(name.clone());
-                            break;
-                        }
-                    }
-                    wrong
+            for end in ready.ends() {
+                if whole.contains(&(start, end)) {
+                    continue;
                 }
-                Ready::Piece(..)
-                | Ready::Without(_)
-                | Ready::OtherThan(_)
-                | Ready::OtherThanSaid(_)
-                | Ready::By(..)
-                | Ready::Not(_) => Some(String::from_utf8_lossy(&missing).into_owned()),
-            };
-            if let Some(text) = wrong {
-                return Err(failed(grammar, *rule, BindingProblem::Wider(text)));
+                let missing = states.missing(start, end).map_err(CompileError::Start)?;
+                let Some(missing) = missing else {
+                    whole.insert((start, end));
+                    continue;
+                };
+                let wrong = match ready {
+                    Ready::Names(names, _) => {
+                        wider_name(states, start, names).map_err(CompileError::Start)?
+                    }
+                    Ready::Piece(..)
+                    | Ready::Without(_)
+                    | Ready::OtherThan(_)
+                    | Ready::OtherThanSaid(..)
+                    | Ready::By(..)
+                    | Ready::Not(_) => Some(String::from_utf8_lossy(&missing).into_owned()),
+                };
+                if let Some(text) = wrong {
+                    return Err(failed(grammar, *rule, BindingProblem::Wider(text)));
+                }
             }
         }
         Ok(())
@@ -160,121 +181,11 @@ impl Given {
         let mut numbers = HashMap::new();
         for name in names {
             numbers.entry(name.as_str()).or_insert_with(|| {
-                self.names.push(json::quote(name).into_bytes().into());
+                self.names.push(name.as_str().into());
                 number(self.names.len() - 1)
             });
         }
         numbers
-    }
-}
-
-/// Making one rule's binding ready.
-struct Making<'b> {
-    grammar: &'b Grammar,
-    given: &'b Given,
-    /// The numbers of the names of rules that others need.
-    numbers: &'b HashMap<usize, HashMap<&'b str, u32>>,
-    rule: usize,
-}
-
-impl Making<'_> {
-    fn ready(&self, binding: &Binding) -> Result<Ready, CompileError> {
-        Ok(match binding {
-            Binding::Piece(text) if text.is_empty() => return self.fail(BindingProblem::Empty),
-            Binding::Piece(text) => Ready::Piece(self.text(text)?, false),
-            Binding::PieceOrEmpty(text) => Ready::Piece(self.text(text)?, true),
-            Binding::OneOf(names) => self.names(names)?,
-            Binding::Without(words) => self.without(Words::AsTheyAre(words::as_they_are(words)))?,
-            Binding::WithoutInAnyCase(words) => match words::in_any_case(words) {
-                Some(words) => self.without(Words::InAnyCase(words))?,
-                None => return self.fail(BindingProblem::Cases),
-            },
-            Binding::OtherThan(text) => Ready::OtherThan(json::quote(text).into_bytes().into()),
-            Binding::Not(texts) => self.not(texts)?,
-            Binding::OtherThanSaid { rule } => Ready::OtherThanSaid(self.slot(rule)?.1),
-            Binding::By { rule, each } => self.by(rule, each)?,
-        })
-    }
-
-    fn text(&self, text: &Arc<str>) -> Result<Arc<str>, CompileError> {
-        self.at_most("bytes of text", text.len(), MAX_TEXT)?;
-        Ok(Arc::clone(text))
-    }
-
-    fn names(&self, names: &[String]) -> Result<Ready, CompileError> {
-        self.at_most("names", names.len(), MAX_NAMES)?;
-        if names.is_empty() {
-            return self.fail(BindingProblem::Empty);
-        }
-        let numbers = self.numbers.get(&self.rule);
-        let number = |name: &str| numbers.and_then(|numbers| numbers.get(name)).copied();
-        let quoted = names.iter().map(|name| (json::quote(name), number(name).unwrap_or(0)));
-        let mut quoted: Vec<(String, u32)> = quoted.collect();
-        quoted.sort_unstable();
-        quoted.dedup();
-        Ok(Ready::Names(quoted))
-    }
-
-    fn without(&self, words: Words) -> Result<Ready, CompileError> {
-        let all = words.all();
-        self.at_most("bytes of words", all.iter().map(Vec::len).sum(), MAX_WORDS)?;
-        if all.is_empty() || all.iter().any(Vec::is_empty) {
-            return self.fail(BindingProblem::Empty);
-        }
-        Ok(Ready::Without(words))
-    }
-
-    fn not(&self, texts: &[Vec<u8>]) -> Result<Ready, CompileError> {
-        self.at_most("bytes of texts", texts.iter().map(Vec::len).sum(), MAX_TEXT)?;
-        if order::reaching(&order::callers(self.grammar), self.rule).contains(&self.rule) {
-            return self.fail(BindingProblem::InsideItself);
-        }
-        let mut texts: Vec<Box<[u8]>> = texts.iter().map(|text| text.as_slice().into()).collect();
-        texts.sort_unstable();
-        texts.dedup();
-        Ok(Ready::Not(texts))
-    }
-
-    fn by(&self, rule: &str, each: &[(String, Binding)]) -> Result<Ready, CompileError> {
-        let (earlier, slot) = self.slot(rule)?;
-        let Some(numbers) = self.numbers.get(&earlier) else {
-            return self.fail(BindingProblem::Unsayable(rule.to_owned()));
-        };
-        let mut seen = HashSet::new();
-        if let Some((twice, _)) = each.iter().find(|(name, _)| !seen.insert(name)) {
-            return self.fail(BindingProblem::Twice(twice.clone()));
-        }
-        if let Some(missing) = numbers.keys().find(|name| !seen.contains(&(**name).to_owned())) {
-            return self.fail(BindingProblem::NoBranch((*missing).to_owned()));
-        }
-        let mut branches = Vec::with_capacity(each.len());
-        for (name, binding) in each {
-            if let Binding::Not(_) = binding {
-                return self.fail(BindingProblem::NotInside);
-            }
-            // What no name leads to is never said.
-            if let Some(number) = numbers.get(name.as_str()) {
-                branches.push((*number, self.ready(binding)?));
-            }
-        }
-        Ok(Ready::By(slot, branches))
-    }
-
-    fn slot(&self, rule: &str) -> Result<(usize, Slot), CompileError> {
-        let earlier = self.grammar.place(rule);
-        let slot = earlier.and_then(|rule| Some((rule, *self.given.slots.get(&rule)?)));
-        slot.map_or_else(|| self.fail(BindingProblem::NoRule(rule.to_owned())), Ok)
-    }
-
-    fn at_most(&self, what: &'static str, found: usize, limit: usize) -> Result<(), CompileError> {
-        if found > limit {
-            return self.fail(BindingProblem::TooLarge { what, found, limit });
-        }
-        Ok(())
-    }
-
-    fn fail<T>(&self, problem: BindingProblem) -> Result<T, CompileError> {
-        Err(failed(self.grammar, self.rule, problem))
     }
 }
 
@@ -319,13 +230,31 @@ fn needed(binding: &Binding) -> Vec<&str> {
     rules
 }
 
+/// Returns the first name that is not allowed from `start` on.
+fn wider_name(
+    states: &mut States,
+    start: Cursor,
+    names: &[(String, u32)],
+) -> Result<Option<String>, MatchError> {
+    for (name, _) in names {
+        if !states.allows(start, name.as_bytes())? {
+            return Ok(Some(name.clone()));
+        }
+    }
+    Ok(None)
+}
+
 /// Returns whether what a binding says can be kept for later rules.
 fn can_be_kept(binding: &Binding) -> bool {
-    match binding {
-        Binding::OneOf(_) | Binding::Piece(_) | Binding::PieceOrEmpty(_) => true,
-        Binding::By { each, .. } => each.iter().all(|(_, binding)| match binding {
-            Binding::Piece(_) | Binding::PieceOrEmpty(_) => true,
-            Binding::OneOf(_)
+    match binding.spelt().0 {
+        Binding::OneOf(_)
+        | Binding::Piece(_)
+        | Binding::PieceOrEmpty(_)
+        | Binding::PieceIn { .. } => true,
+        Binding::By { each, .. } => each.iter().all(|(_, binding)| match binding.spelt().0 {
+            Binding::Piece(_) | Binding::PieceOrEmpty(_) | Binding::PieceIn { .. } => true,
+            Binding::Raw { .. }
+            | Binding::OneOf(_)
             | Binding::By { .. }
             | Binding::Without(_)
             | Binding::WithoutInAnyCase(_)
@@ -333,7 +262,8 @@ fn can_be_kept(binding: &Binding) -> bool {
             | Binding::Not(_)
             | Binding::OtherThanSaid { .. } => false,
         }),
-        Binding::Without(_)
+        Binding::Raw { .. }
+        | Binding::Without(_)
         | Binding::WithoutInAnyCase(_)
         | Binding::OtherThan(_)
         | Binding::Not(_)
@@ -341,7 +271,7 @@ fn can_be_kept(binding: &Binding) -> bool {
     }
 }
 
-fn failed(grammar: &Grammar, rule: usize, problem: BindingProblem) -> CompileError {
+pub(super) fn failed(grammar: &Grammar, rule: usize, problem: BindingProblem) -> CompileError {
     let name = grammar.rules[rule].bound.as_ref().map(|bound| bound.name().to_owned());
     CompileError::Binding {
         place: place_of(grammar, rule),

@@ -23,8 +23,8 @@ pub(super) enum Bind {
     Forget(Slot),
     /// From here on, none of the texts of a list may come out.
     Watch(u32, u32),
-    /// From here on, what was kept may not come out.
-    WatchSaid(u32, Slot),
+    /// From here on, what was kept may not come out with this end.
+    WatchSaid(u32, Slot, u32),
     /// Up to here.
     Leave(u32),
 }
@@ -74,11 +74,12 @@ impl Bound {
             Bind::Said(slot, name) => next(contexts.said(place.context, slot, Value::Name(name))),
             Bind::Forget(slot) => next(contexts.forget(place.context, slot)),
             Bind::Watch(key, list) => next(contexts.watch(place.context, key, list)),
-            Bind::WatchSaid(key, slot) => match contexts.value(place.context, slot) {
+            Bind::WatchSaid(key, slot, end) => match contexts.value(place.context, slot) {
                 None => None,
                 Some(value) => {
                     let natives = &self.natives;
-                    let list = contexts.list_of(value, || quoted(program, natives, value));
+                    let spell = || spelt(program, natives, value, end);
+                    let list = contexts.list_of((value, end), spell);
                     next(contexts.watch(place.context, key, list))
                 }
             },
@@ -115,12 +116,14 @@ impl Bound {
     }
 }
 
-/// Returns a value as the JSON string that said it.
-fn quoted(program: &Program, natives: &Natives, value: Value) -> Vec<u8> {
-    match value {
-        Value::Name(name) => program.names[name as usize].to_vec(),
-        Value::Piece(native, end, spelt) => {
-            crate::json::quote(natives.value(native, end, spelt)).into_bytes()
-        }
+/// Returns a value as a text says it that ends so.
+fn spelt(program: &Program, natives: &Natives, value: Value, end: u32) -> Vec<u8> {
+    let value = match value {
+        Value::Name(name) => &program.names[name as usize],
+        Value::Piece(native, end, spelt) => natives.value(native, end, spelt),
+    };
+    match &*program.ends[end as usize] {
+        [] => crate::json::quote(value).into_bytes(),
+        end => [value.as_bytes(), end].concat(),
     }
 }

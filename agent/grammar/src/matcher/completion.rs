@@ -133,10 +133,7 @@ impl Landing {
         token: TokenId,
         left: usize,
     ) -> Result<Option<TokenId>, MatchError> {
-        if left > 0
-            && let Some(next) = constraint.advance(state, token)?
-            && self.is_near(constraint, next, left - 1)?
-        {
+        if self.takes(constraint, state, token, left)? {
             return Ok(Some(token));
         }
         let mut rest = match self.plan.take() {
@@ -151,6 +148,25 @@ impl Landing {
         let Some(token) = rest.pop() else { return Ok(None) };
         self.plan = constraint.advance(state, token)?.map(|next| (next, rest));
         Ok(Some(token))
+    }
+
+    /// Returns whether `token` may be said in `state` as it is, where `left` tokens may still be said, this one
+    /// included. If so it must be said; if not, nothing is changed by having asked.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Constraint::advance_byte`].
+    pub fn takes(
+        &mut self,
+        constraint: &mut Constraint,
+        state: State,
+        token: TokenId,
+        left: usize,
+    ) -> Result<bool, MatchError> {
+        match constraint.advance(state, token)?.filter(|_| left > 0) {
+            Some(next) => self.is_near(constraint, next, left - 1),
+            None => Ok(false),
+        }
     }
 
     /// Returns whether the end can be reached from `state`, and if so, keeps the way.

@@ -44,8 +44,8 @@ pub(super) struct Contexts {
     known: HashMap<Box<[Fact]>, ContextId, Mixing>,
     /// Sorted texts that must not come out as they are.
     lists: Vec<Vec<Box<[u8]>>>,
-    /// The lists of values that were said.
-    list_of: HashMap<Value, u32, Mixing>,
+    /// The lists of values that were said, by the number of their ends too.
+    list_of: HashMap<(Value, u32), u32, Mixing>,
     bytes: usize,
 }
 
@@ -185,7 +185,7 @@ impl Contexts {
     }
 
     /// Returns the list of one text for a value, which is made by `spell` if it is not there.
-    pub(super) fn list_of(&mut self, value: Value, spell: impl FnOnce() -> Vec<u8>) -> u32 {
+    pub(super) fn list_of(&mut self, value: (Value, u32), spell: impl FnOnce() -> Vec<u8>) -> u32 {
         if let Some(list) = self.list_of.get(&value) {
             return *list;
         }

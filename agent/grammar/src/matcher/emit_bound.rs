@@ -1,5 +1,7 @@
 //! Bindings as steps of a program.
 
+use std::sync::Arc;
+
 use super::bind::Ready;
 use super::bound::{Bind, Branches};
 use super::choice::Alternative;
@@ -23,9 +25,9 @@ impl<'g> Emitter<'g> {
                     Ready::Not(_) => RuleId::try_from(rule).unwrap_or(RuleId::MAX),
                     Ready::Piece(..)
                     | Ready::Without(_)
-                    | Ready::Names(_)
+                    | Ready::Names(..)
                     | Ready::OtherThan(_)
-                    | Ready::OtherThanSaid(_)
+                    | Ready::OtherThanSaid(..)
                     | Ready::By(..) => self.defer(Part::Body(body)),
                 };
                 self.bodies.push((rule, checked));
@@ -42,12 +44,17 @@ impl<'g> Emitter<'g> {
         body: &'g Expr,
     ) -> Result<(), CompileError> {
         match ready {
-            Ready::Piece(text, or_empty) => {
-                self.push(Op::Byte(b'"'))?;
+            Ready::Piece(pieces, end) => {
+                if end.is_empty() {
+                    self.push(Op::Byte(b'"'))?;
+                }
                 if let Some(slot) = slot {
                     self.bind(Bind::Saying(slot))?;
                 }
-                self.native(Recipe::Piece(text.clone(), *or_empty))
+                self.native(match &**end {
+                    [] => Recipe::Piece(Arc::clone(pieces)),
+                    end => Recipe::Raw(Arc::clone(pieces), end.into()),
+                })
             }
             Ready::Without(words) => {
                 self.push(Op::Byte(b'"'))?;
@@ -61,7 +68,7 @@ impl<'g> Emitter<'g> {
                 self.land(&[jump]);
                 Ok(())
             }
-            Ready::Names(names) => self.names(names, slot),
+            Ready::Names(names, _) => self.names(names, slot),
             Ready::Not(texts) => {
                 let (key, list) = self.list(texts.clone());
                 self.bind(Bind::Watch(key, list))?;
@@ -74,10 +81,12 @@ impl<'g> Emitter<'g> {
                 self.expr(self.string(), 0)?;
                 self.bind(Bind::Leave(key))
             }
-            Ready::OtherThanSaid(said) => {
+            Ready::OtherThanSaid(said, end) => {
                 let key = self.key();
-                self.bind(Bind::WatchSaid(key, *said))?;
-                self.expr(self.string(), 0)?;
+                self.program.ends.push(end.clone());
+                let number = position(self.program.ends.len() - 1);
+                self.bind(Bind::WatchSaid(key, *said, number))?;
+                self.expr(if end.is_empty() { self.string() } else { body }, 0)?;
                 self.bind(Bind::Leave(key))
             }
             Ready::By(said, each) => {

@@ -130,6 +130,12 @@ pub enum BindingProblem {
     /// It excludes texts for one name.
     #[error("in which `Not` stands behind a name: bind the rule itself")]
     NotInside,
+    /// A value would be ended by its own text.
+    #[error("in which a text could end before its end {0:?}")]
+    EndsEarly(String),
+    /// Its values cannot stand as they are.
+    #[error("which is of a kind that stands in JSON strings only")]
+    NotRaw,
     /// It needs a rule that is not there.
     #[error("which needs what `{0}` says, and there is no such rule")]
     NoRule(String),
@@ -145,6 +151,14 @@ pub enum BindingProblem {
         of: String,
         /// The rule that must come first.
         needs: String,
+    },
+    /// Its parts are none of its text.
+    #[error("of which {from} to {to} is no part of whole characters behind the one before it")]
+    Part {
+        /// The first byte.
+        from: usize,
+        /// The byte behind the last one.
+        to: usize,
     },
     /// It has nothing for a name.
     #[error("which has nothing for the name {0:?}")]

@@ -1,7 +1,7 @@
 //! The walk through a native automaton, which makes no state until a token ends in it or leaves it.
 
 use super::error::MatchError;
-use super::native::{After, Automaton, Next, Piece, Without};
+use super::native::{After, Automaton, Next, Piece, Raw, Without};
 use super::places::Place;
 use super::program::Op;
 use super::states::{Cursor, StateId, States};
@@ -46,6 +46,7 @@ impl Walk {
         self.inside.push((node, place.at - made.first, 0));
         match made.automaton {
             Automaton::Piece(piece) => self.piece(states, trie, &piece, &mut way),
+            Automaton::Raw(raw) => self.raw(states, trie, &raw, &mut way),
             Automaton::Without(without) => self.without(states, trie, &without, &mut way),
         }
     }
@@ -116,6 +117,26 @@ impl Walk {
                 Some(_) => {}
             }
         }
+    }
+
+    fn raw(
+        &mut self,
+        states: &mut States,
+        trie: &Trie,
+        raw: &Raw,
+        way: &mut Way,
+    ) -> Result<(), MatchError> {
+        while let Some((node, local, depth)) = self.inside.pop() {
+            let (first, labels) = trie.children(node);
+            for (child, byte) in (first..).zip(labels) {
+                match raw.next(local, *byte) {
+                    None => {}
+                    Some(Next::At(to)) => self.go(trie, child, to, depth),
+                    Some(Next::Exit(end)) => self.leave(states, trie, child, way, end, depth)?,
+                }
+            }
+        }
+        Ok(())
     }
 
     fn without(

@@ -4,6 +4,7 @@ use super::constraint::Constraint;
 use super::error::MatchError;
 use super::mask::Mask;
 use super::states::StateId;
+use super::walk::Ends;
 use crate::vocabulary::TokenId;
 
 /// A mask, and the state that it was made for.
@@ -11,8 +12,16 @@ use crate::vocabulary::TokenId;
 pub(super) struct Kept {
     pub(super) mask: Mask,
     pub(super) state: StateId,
+    /// Where the text is whole inside tokens, if nothing else can follow there.
+    pub(super) ends: Option<Ends>,
     /// Set when it is asked for: what is not asked for is forgotten first.
     pub(super) epoch: u32,
+}
+
+impl Kept {
+    fn bytes(&self) -> usize {
+        self.mask.bytes() + self.ends.as_ref().map_or(0, |ends| size_of_val(&*ends.nodes))
+    }
 }
 
 impl Constraint {
@@ -34,14 +43,20 @@ impl Constraint {
             }
             near => near,
         };
-        let mask = match near {
-            Some((base, denied)) => self.masks[base].mask.except(denied, self.vocabulary.len()),
-            None => self.walk.mask(&mut self.states, &self.vocabulary, state)?,
+        let alone = if near.is_none() { self.alone(state)? } else { None };
+        self.walk.ends = None;
+        let mask = match (near, alone) {
+            (Some((base, denied)), _) => {
+                self.masks[base].mask.except(denied, self.vocabulary.len())
+            }
+            (None, Some((base, also))) => self.masks[base].mask.with(&also, self.vocabulary.len()),
+            (None, None) => self.walk.mask(&mut self.states, &self.vocabulary, state)?,
         };
-        self.states.kept_outside += mask.bytes();
+        let kept = Kept { mask, state, ends: self.walk.ends.take(), epoch: self.epoch };
+        self.states.kept_outside += kept.bytes();
         self.states.check_memory()?;
         let at = self.masks.len();
-        self.masks.push(Kept { mask, state, epoch: self.epoch });
+        self.masks.push(kept);
         self.states.facts[state as usize].mask = u32::try_from(at).ok();
         Ok(at)
     }
@@ -89,7 +104,7 @@ impl Constraint {
         // Some states share the mask of another one.
         self.states.facts.iter_mut().for_each(|facts| facts.mask = None);
         self.masks.retain(keep);
-        self.states.kept_outside = self.masks.iter().map(|kept| kept.mask.bytes()).sum();
+        self.states.kept_outside = self.masks.iter().map(Kept::bytes).sum();
         for (at, kept) in (0..).zip(&self.masks) {
             self.states.facts[kept.state as usize].mask = Some(at);
         }

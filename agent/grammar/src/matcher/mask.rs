@@ -82,6 +82,28 @@ impl Mask {
         }
     }
 
+    /// Returns the mask that allows the same and these, in ascending order, of which it allows none.
+    pub(super) fn with(&self, also: &[TokenId], tokens: usize) -> Self {
+        match self {
+            Self::Allow(allowed) => Self::of(&[allowed, also].concat(), tokens),
+            Self::Deny(denied) => {
+                let (mut left, mut rest) = (Vec::with_capacity(denied.len()), &**denied);
+                for token in also {
+                    let at = rest.partition_point(|other| other < token);
+                    left.extend_from_slice(&rest[..at]);
+                    rest = rest[at..].strip_prefix(&[*token]).unwrap_or(&rest[at..]);
+                }
+                left.extend_from_slice(rest);
+                Self::Deny(left.into())
+            }
+            Self::Bits(bits) => {
+                let mut bits = bits.to_vec();
+                also.iter().for_each(|token| set(&mut bits, *token));
+                Self::of_bits(bits, tokens)
+            }
+        }
+    }
+
     /// Returns the mask of these bits.
     pub(super) fn of_bits(bits: Vec<u64>, tokens: usize) -> Self {
         let allowed: usize = bits.iter().map(|word| word.count_ones() as usize).sum();

@@ -4,6 +4,7 @@
 //! are named.
 
 mod piece;
+mod raw;
 mod spelling;
 mod suffix;
 mod without;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use super::program::Position;
 pub(super) use piece::{After, Piece};
+pub(super) use raw::Raw;
 pub(super) use spelling::{PLAIN, Spelt, step as spelt};
 pub(super) use without::Without;
 
@@ -21,10 +23,22 @@ const FIRST: Position = 1 << 31;
 /// What a native automaton is made of.
 #[derive(Debug)]
 pub(super) enum Recipe {
-    /// A piece of a text, and whether it may be empty.
-    Piece(Arc<str>, bool),
+    /// A piece of a text.
+    Piece(Arc<Pieces>),
+    /// The same as it is, with this text behind it.
+    Raw(Arc<Pieces>, Box<[u8]>),
     /// No word of these, and where any string goes on in the program.
     Without(Words, Position),
+}
+
+/// A text of which a piece is said.
+#[derive(Debug)]
+pub(super) struct Pieces {
+    pub(super) text: Arc<str>,
+    /// Whether the piece may be empty.
+    pub(super) or_empty: bool,
+    /// The parts of the text, from one byte to another, in which it lies; nothing where that does not matter.
+    pub(super) parts: Option<Vec<(usize, usize)>>,
 }
 
 /// Words that must not be said.
@@ -64,6 +78,7 @@ pub(super) enum Next {
 #[derive(Clone, Debug)]
 pub(super) enum Automaton {
     Piece(Arc<Piece>),
+    Raw(Arc<Raw>),
     Without(Arc<Without>),
 }
 
@@ -123,8 +138,11 @@ impl Natives {
     pub(super) fn least_distances(&self) -> Vec<u32> {
         let least = |(recipe, _): &(Recipe, Position)| match recipe {
             // A character and the quote.
-            Recipe::Piece(_, false) => 2,
-            Recipe::Piece(_, true) | Recipe::Without(..) => 1,
+            Recipe::Piece(pieces) => 2 - u32::from(pieces.or_empty),
+            Recipe::Raw(pieces, end) => {
+                u32::try_from(end.len() + usize::from(!pieces.or_empty)).unwrap_or(u32::MAX)
+            }
+            Recipe::Without(..) => 1,
         };
         self.recipes.iter().map(least).collect()
     }
@@ -134,6 +152,7 @@ impl Natives {
         let first = self.firsts[native as usize].unwrap_or(FIRST);
         match &self.at(first).automaton {
             Automaton::Piece(piece) => piece.value(end, spelt),
+            Automaton::Raw(raw) => raw.value(end, spelt),
             Automaton::Without(_) => "",
         }
     }
@@ -149,6 +168,7 @@ impl Made {
     pub(super) fn distance(&self, at: Position) -> u32 {
         match &self.automaton {
             Automaton::Piece(piece) => piece.distance(at - self.first),
+            Automaton::Raw(raw) => raw.distance(at - self.first),
             Automaton::Without(without) => without.distance(at - self.first),
         }
     }
@@ -157,6 +177,7 @@ impl Made {
     pub(super) fn next(&self, at: Position, byte: u8) -> Option<Next> {
         let next = match &self.automaton {
             Automaton::Piece(piece) => piece.next(at - self.first, byte)?,
+            Automaton::Raw(raw) => raw.next(at - self.first, byte)?,
             Automaton::Without(without) => without.next(at - self.first, byte)?,
         };
         Some(match next {
@@ -169,7 +190,8 @@ impl Made {
 impl Automaton {
     fn new(recipe: &Recipe) -> Self {
         match recipe {
-            Recipe::Piece(text, or_empty) => Self::Piece(Arc::new(Piece::new(text, *or_empty))),
+            Recipe::Piece(pieces) => Self::Piece(Arc::new(Piece::new(pieces))),
+            Recipe::Raw(pieces, end) => Self::Raw(Arc::new(Raw::new(pieces, end))),
             Recipe::Without(words, inside) => Self::Without(Arc::new(Without::new(words, *inside))),
         }
     }
@@ -177,6 +199,7 @@ impl Automaton {
     fn states(&self) -> u32 {
         match self {
             Self::Piece(piece) => piece.states(),
+            Self::Raw(raw) => raw.states(),
             Self::Without(without) => without.states(),
         }
     }
@@ -184,6 +207,7 @@ impl Automaton {
     fn bytes(&self) -> usize {
         match self {
             Self::Piece(piece) => piece.bytes(),
+            Self::Raw(raw) => raw.bytes(),
             Self::Without(without) => without.bytes(),
         }
     }

@@ -1,5 +1,6 @@
 //! A grammar as a list of byte-level steps: what the matcher runs.
 
+use super::bind::End;
 use super::bound::{Bind, Branches};
 use super::native::Recipe;
 use crate::vocabulary::TokenId;
@@ -81,8 +82,10 @@ pub(super) struct Program {
     pub(super) recipes: Vec<(Recipe, Position)>,
     /// Texts that must not come out, sorted.
     pub(super) lists: Vec<Vec<Box<[u8]>>>,
-    /// Names that later rules depend on, as JSON strings.
-    pub(super) names: Vec<Box<[u8]>>,
+    /// Names that later rules depend on.
+    pub(super) names: Vec<Box<str>>,
+    /// What ends texts that may not be what was said; empty for JSON strings.
+    pub(super) ends: Vec<End>,
     pub(super) branches: Vec<Branches>,
 }
 

@@ -6,7 +6,7 @@
 use super::error::MatchError;
 use super::mask::{self, Mask};
 use super::states::{Cursor, NOWHERE, Row, Safe, StateId, States};
-use super::walk::Walk;
+use super::walk::{Ends, Tree, Walk};
 use crate::vocabulary::{MULTIBYTE, Slice, TokenId, Vocabulary, is_safe_byte};
 
 /// Where a state goes with safe characters.
@@ -30,6 +30,7 @@ impl Walk {
         let Some(run) = run(states, slice, state)? else { return Ok(None) };
         self.found.clear();
         if let ([only], None) = (run.states.as_slice(), run.limit) {
+            self.ends = Some(Ends { tree: Tree::Rest, nodes: Vec::new() });
             self.run(states, slice.rest(), Cursor::State(*only))?;
         } else {
             let limit = run.limit.unwrap_or(usize::MAX);

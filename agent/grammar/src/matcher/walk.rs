@@ -9,11 +9,30 @@ use super::program::{Op, TokenSet};
 use super::states::{Cursor, NOWHERE, Row, Safe, StateId, States};
 use crate::vocabulary::{NodeId, TokenId, Trie, Vocabulary};
 
+/// Where the text was whole inside tokens.
+#[derive(Debug)]
+pub(super) struct Ends {
+    /// In which tree.
+    pub(super) tree: Tree,
+    pub(super) nodes: Vec<NodeId>,
+}
+
+/// The tree that a walk goes through.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Tree {
+    /// That of all tokens.
+    All,
+    /// That of what follows the safe characters of a string.
+    Rest,
+}
+
 /// Room for one walk, used again for the next.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
     pub(super) found: Vec<TokenId>,
     pub(super) open: Vec<(NodeId, Cursor)>,
+    /// Where the text was whole inside tokens and nothing else could follow; not known where something could.
+    pub(super) ends: Option<Ends>,
     /// Room for the walk through a native automaton.
     pub(super) inside: Vec<(NodeId, u32, usize)>,
     /// Tokens with a whole word in them that must not be said, by the number of the native automaton.
@@ -36,6 +55,7 @@ impl Walk {
             return Ok(mask);
         }
         self.found.clear();
+        self.ends = Some(Ends { tree: Tree::All, nodes: Vec::new() });
         self.run(states, vocabulary.trie(), states.cursor(state))?;
         if facts.accepting {
             self.found.extend(vocabulary.ends());
@@ -88,6 +108,7 @@ impl Walk {
         self.found.extend(trie.tokens(node));
         self.open.push((node, start));
         while let Some((node, cursor)) = self.open.pop() {
+            self.note_end(states, node, cursor);
             match cursor {
                 Cursor::One(place) if states.is_watched(place) => {
                     self.each(states, trie, node, cursor)?;
@@ -147,6 +168,15 @@ impl Walk {
             }
         }
         Ok(())
+    }
+
+    /// Takes note of a text that is whole at a node.
+    fn note_end(&mut self, states: &States, node: NodeId, cursor: Cursor) {
+        let Cursor::State(state) = cursor else { return };
+        if states.facts[state as usize].accepting {
+            self.ends.take_if(|_| states.sets.get(state) != [WHOLE]);
+            self.ends.iter_mut().for_each(|ends| ends.nodes.push(node));
+        }
     }
 
     /// Enters the children of a node one by one.

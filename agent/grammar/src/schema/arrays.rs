@@ -32,7 +32,7 @@ struct Keys {
 
 /// `prefixItems` and `items` since 2020-12; before, `items` as a list and `additionalItems`.
 fn keys(compiler: &Compiler<'_>, at: SchemaId) -> Result<Keys, SchemaError> {
-    let is_new = compiler.document.draft == Draft::Draft2020;
+    let is_new = compiler.document.draft() == Draft::Draft2020;
     let has = |key| compiler.document.get(at, key).is_some();
     if is_new && has("prefixItems") {
         let count = compiler.list(at, "prefixItems")?.len();
@@ -127,7 +127,7 @@ pub(super) fn contains(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted
     let item = compiler.below(at, &["contains"], Wanted::Holds);
     let not_item = compiler.below(at, &["contains"], Wanted::Fails);
     let mut count = Range::from(1);
-    if compiler.document.draft == Draft::Draft2020 {
+    if compiler.document.draft() == Draft::Draft2020 {
         if compiler.document.get(at, "minContains").is_some() {
             count.min = compiler.natural(at, "minContains")?;
         }

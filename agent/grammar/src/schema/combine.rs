@@ -6,6 +6,7 @@ use super::compiler::{Choices, Compiler, Wanted};
 use super::distinct::Distinct;
 use super::document::SchemaId;
 use super::error::SchemaError;
+use super::keywords;
 use super::objects::{with, without};
 use super::shape::{Kinds, Shape};
 
@@ -16,12 +17,6 @@ pub(super) fn reference(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wante
 }
 
 pub(super) fn dynamic_reference(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -> Read {
-    let text = compiler.text(at, "$dynamicRef")?;
-    let (_, anchor) = super::uri::split(text);
-    if !compiler.document.is_static(anchor) {
-        let hint = format!("the anchor `{anchor}` is there more than once; use `$ref`");
-        return Err(compiler.unsupported(at, "$dynamicRef", hint));
-    }
     follow(compiler, at, "$dynamicRef", wanted)
 }
 
@@ -30,10 +25,6 @@ pub(super) fn recursive_reference(
     at: SchemaId,
     wanted: Wanted,
 ) -> Read {
-    if compiler.document.has_recursive_anchor() {
-        let hint = "with `$recursiveAnchor` it has no fixed target; use `$ref`";
-        return Err(compiler.unsupported(at, "$recursiveRef", hint));
-    }
     follow(compiler, at, "$recursiveRef", wanted)
 }
 
@@ -119,12 +110,14 @@ pub(super) fn one_of(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) 
     }
 }
 
-/// Returns each branch without what the others allow too. Branches that contradict each other stay as they are.
+/// Returns each branch without what the others allow too. Branches that contradict each other, or what stands beside
+/// `oneOf`, stay as they are.
 fn exactly_one(compiler: &mut Compiler<'_>, at: SchemaId, branches: &[SchemaId]) -> Read {
+    let beside = keywords::beside(compiler, at)?;
     let mut overlaps = vec![Vec::new(); branches.len()];
     for (place, first) in branches.iter().enumerate() {
         for (other, second) in branches.iter().enumerate().skip(place + 1) {
-            if !contradict(compiler, at, *first, *second)? {
+            if !contradict(compiler, at, &beside, [*first, *second])? {
                 overlaps[place].push(other);
                 overlaps[other].push(place);
             }
@@ -150,15 +143,21 @@ fn exactly_one(compiler: &mut Compiler<'_>, at: SchemaId, branches: &[SchemaId])
     Ok(all.into_shapes())
 }
 
-/// Returns whether no value satisfies both parts.
+/// Returns whether no value satisfies both parts and what stands beside them.
 fn contradict(
     compiler: &mut Compiler<'_>,
     at: SchemaId,
-    first: SchemaId,
-    second: SchemaId,
+    beside: &[Shape],
+    parts: [SchemaId; 2],
 ) -> Result<bool, SchemaError> {
-    let both = every(compiler, at, "oneOf", &[first, second], Wanted::Holds)?;
-    Ok(compiler.possible(both).is_empty())
+    let both = every(compiler, at, "oneOf", &parts, Wanted::Holds)?;
+    let both = compiler.possible(both);
+    if both.is_empty() {
+        return Ok(true);
+    }
+    let all = compiler.both(&both, beside);
+    let all = all.map_err(|error| compiler.exceeded(at, "oneOf", error))?;
+    Ok(compiler.possible(all).is_empty())
 }
 
 pub(super) fn not(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -> Read {

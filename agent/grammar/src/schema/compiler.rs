@@ -3,7 +3,7 @@
 //! Every "or" of a schema (`anyOf`, `oneOf`, `not`, `if`, ...) is multiplied out here, so that what comes after
 //! only knows alternatives without one. References are followed, and a part of the schema is read once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -60,10 +60,14 @@ pub(super) struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    /// Returns a compiler of `root`.
-    pub(super) fn new(root: &'a Value, options: Options) -> Result<Self, SchemaError> {
+    /// Returns a compiler of `root`, which may refer to `others` by their URI.
+    pub(super) fn new(
+        root: &'a Value,
+        others: &'a BTreeMap<String, Value>,
+        options: Options,
+    ) -> Result<Self, SchemaError> {
         Ok(Self {
-            document: Document::new(root, options.draft)?,
+            document: Document::new(root, others, options.draft)?,
             nodes: Nodes::default(),
             budget: Rc::new(Budget::new(&options.limits)),
             options,
@@ -78,7 +82,7 @@ impl<'a> Compiler<'a> {
 
     /// Returns the node of the whole schema.
     pub(super) fn root(&mut self) -> NodeId {
-        let root = self.document.part("").expect("BUG: the whole document is a part of it");
+        let root = self.document.whole();
         self.nodes.node([Term::Holds(root)])
     }
 
@@ -125,12 +129,22 @@ impl<'a> Compiler<'a> {
             Term::Fails(at) => keywords::read(self, at, Wanted::Fails),
             Term::Equals(value) => super::values::equals(self, &[self.nodes.value(value)], ""),
             Term::Differs(value) => super::values::differs(self, &[self.nodes.value(value)], ""),
+            Term::Either(list) => self.either(list),
             Term::Never => Ok(Vec::new()),
         };
         self.open.remove(&term);
         let choices = Rc::new(choices?);
         self.terms.insert(term, choices.clone());
         Ok(choices)
+    }
+
+    fn either(&mut self, list: usize) -> Result<Choices, SchemaError> {
+        let mut all = Distinct::default();
+        for term in self.nodes.one_of(list).to_vec() {
+            let found = self.term(term)?;
+            found.iter().for_each(|shape| all.add(shape.clone()));
+        }
+        Ok(all.into_shapes())
     }
 
     /// Returns the alternatives of the part `at`.
@@ -222,7 +236,7 @@ impl<'a> Compiler<'a> {
     fn schema_of(&self, term: Term) -> Option<SchemaId> {
         match term {
             Term::Holds(at) | Term::Fails(at) => Some(at),
-            Term::Equals(_) | Term::Differs(_) | Term::Never => None,
+            Term::Equals(_) | Term::Differs(_) | Term::Either(_) | Term::Never => None,
         }
     }
 

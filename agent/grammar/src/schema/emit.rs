@@ -256,15 +256,16 @@ impl<'a> Emitter<'a> {
 
     fn number(&mut self, dfa: &Dfa, hint: &str) -> Result<Expr, Exceeded> {
         let budget = self.compiler.budget.clone();
-        let has_fractions = !dfa.minus(&number::integers(), &budget)?.is_empty();
+        let plain = dfa.and(&number::any(), &budget)?;
+        let has_fractions = !plain.minus(&number::integers(), &budget)?.is_empty();
         let keeps_fractions = has_fractions || self.compiler.options.numbers == Numbers::Fractions;
         if keeps_fractions {
             return Ok(text::write(&mut self.rules, dfa, hint, Alphabet::Plain, ""));
         }
-        if *dfa == number::integers().minimal(&budget) {
+        if plain.minimal(&budget) == number::integers().minimal(&budget) {
             return Ok(self.shared("integer"));
         }
-        let digits = dfa.and(&number::plain_integers(), &budget)?.minimal(&budget);
+        let digits = plain.and(&number::plain_integers(), &budget)?.minimal(&budget);
         Ok(text::write(&mut self.rules, &digits, hint, Alphabet::Plain, ""))
     }
 

@@ -1,8 +1,9 @@
-//! Objects as rules: the members that have a name in their declared order, then all others.
+//! Objects as rules: the declared members in their order, then all others.
 //!
-//! A member that may be left out is left out in place. The order is a limit on texts, not on values.
+//! A member that may be left out is left out in place. The order is a limit on texts, not on values. Names that are
+//! required and not declared have no order; a few of them may stand anywhere among the others.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::gbnf::Expr;
 use crate::json;
@@ -15,32 +16,38 @@ use super::options::Objects;
 use super::rules::{any, seq};
 use super::shape::{Exists, Object};
 
-/// A member with a name of its own.
-struct Entry {
+/// A member with a place of its own.
+pub(super) struct Entry {
     /// The name, the colon and the value, for each set of members that must exist which it can stand for: the empty
     /// set first.
-    texts: Vec<(Set, Expr)>,
-    required: bool,
+    pub(super) texts: Vec<(Set, Expr)>,
+    pub(super) required: bool,
 }
 
 /// Some of the members that must exist, as bits.
-type Set = u32;
+pub(super) type Set = u32;
 
-/// The members of one object, in order.
-struct Plan {
-    entries: Vec<Entry>,
-    /// The rule of any other member, for each set of members that must exist which it can stand for.
-    others: Vec<(Set, Expr)>,
-    /// All members that must exist.
-    must: Set,
-    min: usize,
-    max: Option<usize>,
-    comma: Expr,
-    hint: String,
+/// The members of one object.
+pub(super) struct Plan {
+    /// Those in order.
+    pub(super) entries: Vec<Entry>,
+    /// Any member after them, for each set of members that must exist which it can stand for.
+    pub(super) others: Vec<(Set, Expr)>,
+    /// All members that must exist and have no place: those without a name, then those that are only required.
+    pub(super) must: Set,
+    /// How many of `must` have no name.
+    pub(super) unnamed: usize,
+    pub(super) min: usize,
+    pub(super) max: Option<usize>,
+    pub(super) comma: Expr,
+    pub(super) hint: String,
 }
 
 /// The most members that must exist without a name.
 const MAX_MUST: usize = 4;
+
+/// The most members without a place of their own that may stand in any order.
+pub(super) const MAX_LOOSE: usize = 5;
 
 /// What a member costs to write, in steps.
 const MEMBER: usize = 60;
@@ -60,33 +67,36 @@ impl Emitter<'_> {
             return Err(self.too_large(node, "members that must exist without a name", MAX_MUST));
         }
         let Some(plan) = self.plan(node, object, hint)? else { return Ok(any([])) };
-        let inner = self.sequence(node, &plan)?;
+        let inner = self.sequence(node, plan)?;
         Ok(self.enclosed("{", inner, "}"))
     }
 
-    /// Returns the members in order, or nothing when one that is required is impossible.
+    /// Returns the members, or nothing when one that is required is impossible.
     fn plan(
         &mut self,
         node: NodeId,
         object: &Object,
         hint: &str,
     ) -> Result<Option<Plan>, SchemaError> {
-        let names = names_of(object);
+        let (names, declared) = names_of(object);
         let all_required: HashSet<&String> = object.required.iter().collect();
         let mut allowed = Vec::new();
         for node in &object.names {
             allowed.push(names::allowed(&mut self.compiler, *node)?);
         }
-        let mut entries = Vec::new();
-        for name in &names {
+        let (mut entries, mut loose) = (Vec::new(), Vec::new());
+        for (place, name) in names.iter().enumerate() {
             let required = all_required.contains(name);
             let is_allowed =
                 !object.forbidden.contains(name) && allowed.iter().all(|dfa| dfa.accepts(name));
             let texts = if is_allowed { self.member(node, object, name)? } else { Vec::new() };
-            if !texts.is_empty() {
-                entries.push(Entry { texts, required });
-            } else if required {
+            if texts.is_empty() && required {
                 return Ok(None);
+            }
+            if place >= declared {
+                loose.push(texts);
+            } else if !texts.is_empty() {
+                entries.push(Entry { texts, required });
             }
         }
         let place = self.compiler.place(node);
@@ -102,14 +112,19 @@ impl Emitter<'_> {
             let chosen = self.narrowed(node, &found, object, set)?;
             others.extend(self.others(chosen, hint)?.map(|rule| (set, rule)));
         }
+        let unnamed = object.exists.len();
+        for (place, texts) in loose.iter().enumerate() {
+            let bit = 1 << (unnamed + place);
+            others.extend(texts.iter().map(|(set, text)| (set | bit, text.clone())));
+        }
+        let must = (1 << (unnamed + loose.len())) - 1;
         let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
         let (min, max) = (count(object.count.min), object.count.max.map(count));
         let (comma, hint) = (self.mark(","), hint.to_owned());
-        let must = (1 << object.exists.len()) - 1;
-        Ok(Some(Plan { entries, others, must, min, max, comma, hint }))
+        Ok(Some(Plan { entries, others, must, unnamed, min, max, comma, hint }))
     }
 
-    /// Returns the texts of a member with a name of its own; none where its value is impossible.
+    /// Returns the texts of a member whose name is known; none where its value is impossible.
     fn member(
         &mut self,
         node: NodeId,
@@ -181,34 +196,37 @@ impl Emitter<'_> {
     }
 
     /// Returns the members between the braces.
-    fn sequence(&mut self, node: NodeId, plan: &Plan) -> Result<Expr, SchemaError> {
-        let required = plan.entries.iter().filter(|entry| entry.required).count();
-        let most = plan.others.is_empty().then_some(plan.entries.len());
-        let max_matters = plan.max.is_some_and(|max| most.is_none_or(|most| most > max));
-        if plan.must == 0 && plan.min <= required && !max_matters {
-            return Ok(self.uncounted(plan));
+    fn sequence(&mut self, node: NodeId, mut plan: Plan) -> Result<Expr, SchemaError> {
+        let loose = plan.must.count_ones() as usize - plan.unnamed;
+        let required = loose + plan.entries.iter().filter(|entry| entry.required).count();
+        let has_others = plan.others.first().is_some_and(|(set, _)| *set == 0);
+        let most = plan.entries.len() + loose;
+        let max_matters = plan.max.is_some_and(|max| has_others || most > max);
+        if plan.unnamed == 0 && plan.min <= required && !max_matters {
+            (plan.min, plan.max) = (0, None);
+            return Ok(self.uncounted(&plan));
         }
         // A rule for each place, each count that matters, and each set of those that must exist.
         let counts = plan.max.unwrap_or(plan.min);
-        let sets = plan.must as usize + 1;
-        let ends = if sets > 1 { counts } else { 0 };
-        let size = (plan.entries.len().saturating_mul(counts.min(plan.entries.len()) + 1))
-            .saturating_add(ends)
-            .saturating_mul(sets);
+        let within = plan.entries.len().saturating_mul(counts.min(plan.entries.len()) + 1);
+        let beyond = if plan.must == 0 { 0 } else { counts };
+        let size = within
+            .saturating_mul(1 << plan.unnamed)
+            .saturating_add(beyond.saturating_mul(1 << plan.must.count_ones()));
         if size > MAX_COUNTED {
             return Err(self.too_large(node, "members that are counted", MAX_COUNTED));
         }
-        Ok(self.counted(plan))
+        Ok(self.counted(&plan))
     }
 
-    /// Returns the members where neither their number matters nor which of the others exist.
+    /// Returns the members where neither their number matters nor which of those without a name exist.
     fn uncounted(&mut self, plan: &Plan) -> Expr {
-        let end = other_members(plan);
+        let (after, alone) = self.ends(plan);
         let first_required = plan.entries.iter().position(|entry| entry.required);
         let starts = first_required.map_or(plan.entries.len(), |at| at + 1);
         // What follows after each member that may be the first one.
-        let after = plan.entries[starts..].iter().map(|entry| following(plan, entry));
-        let mut rest = seq(after.chain([end]));
+        let rest = plan.entries[starts..].iter().map(|entry| following(plan, entry));
+        let mut rest = seq(rest.chain([after]));
         let mut choices = Vec::new();
         for (at, entry) in plan.entries[..starts].iter().enumerate().rev() {
             if at + 1 < starts && !matches!(&rest, Expr::Rule(_)) {
@@ -218,118 +236,27 @@ impl Emitter<'_> {
             rest = seq([following(plan, entry), rest]);
         }
         choices.reverse();
-        if first_required.is_some() {
-            return any(choices);
-        }
-        choices.extend(
-            plan.others.first().map(|(_, other)| seq([other.clone(), other_members(plan)])),
-        );
-        if choices.is_empty() {
-            return Expr::Seq(choices);
-        }
-        Expr::Optional(Box::new(any(choices)))
-    }
-
-    /// Returns the members, counted: a rule for each state. The states wait in a list, as there are thousands.
-    fn counted(&mut self, plan: &Plan) -> Expr {
-        let others = plan.others.first().filter(|(set, _)| *set == 0);
-        let more = others.map(|(_, other)| {
-            let name = self.rules.name(&format!("{}-more", plan.hint));
-            self.rules.set(&name, seq([plan.comma.clone(), other.clone()]));
-            (other, name)
-        });
-        let mut counting = Counting { plan, more, known: HashMap::new(), open: Vec::new() };
-        let start = self.counted_from(&mut counting, State::default());
-        while let Some((state, name)) = counting.open.pop() {
-            let (texts, step, required) = match plan.entries.get(state.at) {
-                Some(entry) => (&entry.texts, 1, entry.required),
-                None => (&plan.others, 0, true),
-            };
-            let mut choices = Vec::new();
-            for (set, text) in texts {
-                if let Some(next) = state.after(plan, *set) {
-                    let next = State { at: state.at + step, ..next };
-                    let rest = self.counted_from(&mut counting, next);
-                    choices.push(seq(state.comma(plan).into_iter().chain([text.clone(), rest])));
-                }
+        if first_required.is_none() {
+            choices.extend(alone);
+            if choices.is_empty() {
+                return Expr::Seq(choices);
             }
-            if !required {
-                let next = State { at: state.at + 1, ..state };
-                choices.push(self.counted_from(&mut counting, next));
+            if plan.must == 0 {
+                return Expr::Optional(Box::new(any(choices)));
             }
-            self.rules.set(&name, any(choices));
         }
-        start
+        any(choices)
     }
 
-    /// Returns the members from a state on: its rule, or nothing but others where all that must exist does.
-    fn counted_from(&mut self, counting: &mut Counting<'_>, state: State) -> Expr {
-        if let Some(known) = counting.known.get(&state) {
-            return known.clone();
+    /// Returns the members without a place: after at least one member, and where there is no other.
+    fn ends(&mut self, plan: &Plan) -> (Expr, Option<Expr>) {
+        if plan.must != 0 {
+            let (after, alone) = self.counted_ends(plan);
+            return (after, Some(alone));
         }
-        let plan = counting.plan;
-        let expr = if state.at == plan.entries.len() && state.found == plan.must {
-            self.repeated_others(counting, state.count)
-        } else {
-            let name = self.rules.name(&format!("{}-rest", plan.hint));
-            counting.open.push((state, name.clone()));
-            Expr::rule(name)
-        };
-        counting.known.insert(state, expr.clone());
-        expr
-    }
-
-    /// Returns any members without a name of their own, after `count` members.
-    fn repeated_others(&mut self, counting: &Counting<'_>, count: usize) -> Expr {
-        let Counting { plan, more, .. } = counting;
-        let min = plan.min.saturating_sub(count) as u64;
-        let max = plan.max.map(|max| max.saturating_sub(count) as u64);
-        let Some((other, more)) = more.as_ref().filter(|_| max != Some(0)) else {
-            return if min == 0 { Expr::Seq(Vec::new()) } else { any([]) };
-        };
-        if count > 0 {
-            return self.rules.repeat(more, min, max);
-        }
-        let rest = self.rules.repeat(more, min.saturating_sub(1), max.map(|max| max - 1));
-        let some = seq([(*other).clone(), rest]);
-        if min == 0 { Expr::Optional(Box::new(some)) } else { some }
-    }
-}
-
-/// What stays known while counted members are written.
-struct Counting<'a> {
-    plan: &'a Plan,
-    /// Any other member, and the rule for a comma and one more of them.
-    more: Option<(&'a Expr, String)>,
-    known: HashMap<State, Expr>,
-    /// The states whose rule has no body yet.
-    open: Vec<(State, String)>,
-}
-
-/// How far the members of an object have been written.
-#[derive(Clone, Copy, Default, Eq, Hash, PartialEq)]
-struct State {
-    at: usize,
-    /// How many members there are, as far as that matters.
-    count: usize,
-    /// Which of the members that must exist there are.
-    found: Set,
-}
-
-impl State {
-    /// Returns the state after a member that stands for `set`, if one more may be there.
-    fn after(self, plan: &Plan, set: Set) -> Option<Self> {
-        if plan.max.is_some_and(|max| self.count >= max) || self.found & set != 0 {
-            return None;
-        }
-        // Without an upper bound, more than enough is enough.
-        let count =
-            if plan.max.is_none() { (self.count + 1).min(plan.min.max(1)) } else { self.count + 1 };
-        Some(Self { at: self.at, count, found: self.found | set })
-    }
-
-    fn comma(self, plan: &Plan) -> Option<Expr> {
-        (self.count > 0).then(|| plan.comma.clone())
+        let Some((_, other)) = plan.others.first() else { return (Expr::Seq(Vec::new()), None) };
+        let more = Expr::Many(Box::new(seq([plan.comma.clone(), other.clone()])));
+        (more.clone(), Some(seq([other.clone(), more])))
     }
 }
 
@@ -348,28 +275,21 @@ fn text_of(entry: &Entry) -> Expr {
     entry.texts.first().map_or(any([]), |(_, text)| text.clone())
 }
 
-/// Returns the members without a name of their own, after at least one member.
-fn other_members(plan: &Plan) -> Expr {
-    let more =
-        |(_, other): &(Set, Expr)| Expr::Many(Box::new(seq([plan.comma.clone(), other.clone()])));
-    plan.others.first().map_or(Expr::Seq(Vec::new()), more)
-}
-
 /// Returns a member after another one.
 fn following(plan: &Plan, entry: &Entry) -> Expr {
     let text = seq([plan.comma.clone(), text_of(entry)]);
     if entry.required { text } else { Expr::Optional(Box::new(text)) }
 }
 
-/// Returns the names that an object knows one by one, in declared order; those only required stand last.
-fn names_of(object: &Object) -> Vec<String> {
+/// Returns the names that an object knows one by one, and how many of them have a place: those that are declared, in
+/// their order. Those only required have none, as long as they are few.
+fn names_of(object: &Object) -> (Vec<String>, usize) {
     let mut names: Vec<String> = Vec::new();
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     let declared = object.layers.iter().flat_map(|layer| layer.named.iter().map(|(name, _)| name));
-    for name in declared.chain(&object.required) {
-        if seen.insert(name) {
-            names.push(name.clone());
-        }
-    }
-    names
+    names.extend(declared.filter(|name| seen.insert(*name)).cloned());
+    let declared = names.len();
+    names.extend(object.required.iter().filter(|name| seen.insert(*name)).cloned());
+    let loose = names.len() - declared;
+    (names, if loose > MAX_LOOSE { declared + loose } else { declared })
 }

@@ -113,7 +113,7 @@ pub(super) fn read(
             return Err(SchemaError::Malformed { pointer, keyword, hint });
         }
     };
-    let draft = compiler.document.draft;
+    let draft = compiler.document.draft();
     let hides_others = draft < Draft2020 && members.contains_key("$ref");
     let is_read = |name: &str| members.contains_key(name) && (!hides_others || name == "$ref");
     for name in members.keys().filter(|name| is_read(name)) {
@@ -140,9 +140,24 @@ pub(super) fn read(
     Ok(all)
 }
 
+/// Returns what those keywords of the part `at` say that combine no schemas.
+pub(super) fn beside(compiler: &mut Compiler<'_>, at: SchemaId) -> Result<Choices, SchemaError> {
+    let draft = compiler.document.draft();
+    let mut all = vec![Shape::any()];
+    let plain = KEYWORDS.iter().take_while(|keyword| keyword.names != ["dependencies"]);
+    for keyword in plain.filter(|keyword| keyword.since <= draft) {
+        if keyword.names.iter().any(|name| compiler.document.get(at, name).is_some()) {
+            let found = (keyword.read)(compiler, at, Wanted::Holds)?;
+            let both = compiler.both(&all, &found);
+            all = both.map_err(|error| compiler.exceeded(at, keyword.names[0], error))?;
+        }
+    }
+    Ok(all)
+}
+
 /// Refuses a flag that is none, and a keyword that nobody knows where the user wants that.
 fn check_name(compiler: &Compiler<'_>, at: SchemaId, name: &str) -> Result<(), SchemaError> {
-    let draft = compiler.document.draft;
+    let draft = compiler.document.draft();
     let is_keyword = |keyword: &&Keyword| keyword.since <= draft && keyword.names.contains(&name);
     let flags = ["exclusiveMinimum", "exclusiveMaximum"];
     let value = compiler.document.get(at, name);

@@ -21,6 +21,8 @@ pub(super) enum Term {
     Equals(usize),
     /// The value is not equal to it.
     Differs(usize),
+    /// The value satisfies one demand of the list with this number.
+    Either(usize),
     /// No value satisfies it.
     Never,
 }
@@ -31,6 +33,7 @@ pub(super) struct Nodes<'a> {
     terms: Vec<Vec<Term>>,
     known: HashMap<Vec<Term>, NodeId>,
     values: Vec<&'a Value>,
+    eithers: Vec<Vec<Term>>,
     /// The number of each value, by where it stands in memory.
     numbers: HashMap<*const Value, usize>,
 }
@@ -61,6 +64,26 @@ impl<'a> Nodes<'a> {
     /// Returns the demands of a node.
     pub(super) fn terms(&self, node: NodeId) -> &[Term] {
         &self.terms[node.0]
+    }
+
+    /// Returns the demand that one of these holds.
+    pub(super) fn either(&mut self, terms: impl IntoIterator<Item = Term>) -> Term {
+        let mut terms: Vec<Term> = terms.into_iter().collect();
+        terms.sort_unstable();
+        terms.dedup();
+        if let [only] = terms.as_slice() {
+            return *only;
+        }
+        let known = self.eithers.iter().position(|known| *known == terms);
+        Term::Either(known.unwrap_or_else(|| {
+            self.eithers.push(terms);
+            self.eithers.len() - 1
+        }))
+    }
+
+    /// Returns the demands of a list of which one holds.
+    pub(super) fn one_of(&self, list: usize) -> &[Term] {
+        &self.eithers[list]
     }
 
     /// Returns the number of `value`.

@@ -114,7 +114,7 @@ impl Default for Limits {
             rules: 50_000,
             text_bytes: 4 << 20,
             depth: 100,
-            work: 2_000_000,
+            work: 4_000_000,
         }
     }
 }

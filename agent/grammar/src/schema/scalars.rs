@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
+use super::bounds;
 use super::budget::Exceeded;
 use super::compiler::{Choices, Compiler, Wanted};
 use super::decimal::Decimal;
@@ -111,7 +112,7 @@ pub(super) fn exclusive_maximum(compiler: &mut Compiler<'_>, at: SchemaId, wante
 /// Reads what makes a bound exclusive in draft 4.
 fn flag(compiler: &Compiler<'_>, at: SchemaId, key: &str) -> bool {
     match compiler.document.get(at, key) {
-        Some(Value::Bool(flag)) if compiler.document.draft == Draft::Draft4 => *flag,
+        Some(Value::Bool(flag)) if compiler.document.draft() == Draft::Draft4 => *flag,
         Some(_) | None => false,
     }
 }
@@ -125,7 +126,7 @@ fn bound(
 ) -> Read {
     let bound = compiler.decimal(at, key)?;
     let holds = wanted == Wanted::Holds;
-    let found = number::compared(&bound, |order| keep(order) == holds, &compiler.budget);
+    let found = bounds::compared(&bound, |order| keep(order) == holds, &compiler.budget);
     found.map(|dfa| numbers(wanted, dfa)).map_err(|error| compiler.exceeded(at, key, error))
 }
 
@@ -261,8 +262,8 @@ fn within(
 ) -> Result<Choices, Exceeded> {
     let bound = |text| Decimal::parse(text).expect("BUG: a bound of a format is a number");
     let budget = &compiler.budget;
-    let low = number::compared(&bound(min), Ordering::is_ge, budget)?;
-    let both = low.and(&number::compared(&bound(max), Ordering::is_le, budget)?, budget)?;
+    let low = bounds::compared(&bound(min), Ordering::is_ge, budget)?;
+    let both = low.and(&bounds::compared(&bound(max), Ordering::is_le, budget)?, budget)?;
     let numbers_in = match wanted {
         Wanted::Holds => both,
         Wanted::Fails => number::any().minus(&both, budget)?,

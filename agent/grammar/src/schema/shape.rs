@@ -1,5 +1,6 @@
 //! One alternative of a schema: what is demanded of a value, kind by kind, without any "or".
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
@@ -175,7 +176,8 @@ impl FromIterator<(String, NodeId)> for Named {
     fn from_iter<I: IntoIterator<Item = (String, NodeId)>>(members: I) -> Self {
         let mut named = Self::default();
         for (name, node) in members {
-            if named.places.insert(name.clone(), named.order.len()).is_none() {
+            if let Entry::Vacant(place) = named.places.entry(name.clone()) {
+                place.insert(named.order.len());
                 named.order.push((name, node));
             }
         }

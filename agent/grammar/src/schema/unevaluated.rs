@@ -1,121 +1,141 @@
-//! `unevaluatedProperties` and `unevaluatedItems` (JSON Schema Core 11), where what is evaluated is known beforehand.
+//! `unevaluatedProperties` and `unevaluatedItems` (JSON Schema Core 11): what no other keyword has evaluated.
 //!
-//! That is so where a schema combines others with `$ref` and `allOf` only. With an "or" in between, what is
-//! evaluated depends on the value, and the keyword is refused.
+//! More that is evaluated means less that is demanded. So a value satisfies the keyword if it does in one of the ways
+//! that [`evaluated`](super::evaluated) finds.
 
 use std::rc::Rc;
 
 use serde_json::Value;
 
+use super::budget::Exceeded;
 use super::compiler::{Choices, Compiler, Wanted};
+use super::dfa::Dfa;
+use super::distinct::Distinct;
 use super::document::SchemaId;
 use super::error::SchemaError;
-use super::scalars::automaton;
-use super::shape::{Array, Items, Members, Object, Shape};
+use super::evaluated::{Claims, Evaluated, Search, Way};
+use super::nodes::{NodeId, Term};
+use super::objects::{with, without};
+use super::shape::{Array, Contains, Exists, Items, Kinds, Members, Object, Range, Shape};
 
 type Read = Result<Choices, SchemaError>;
 
-/// Keywords under which a schema may or may not hold for the same value.
-const CONDITIONAL: [&str; 8] = [
-    "anyOf",
-    "oneOf",
-    "if",
-    "dependentSchemas",
-    "dependencies",
-    "$dynamicRef",
-    "$recursiveRef",
-    "contains",
-];
-
 pub(super) fn properties(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -> Read {
-    const KEY: &str = "unevaluatedProperties";
-    let Some(parts) = applied(compiler, at, KEY, wanted)? else { return Ok(vec![Shape::any()]) };
-    let anything = compiler.anything();
-    let rest = Some(compiler.below(at, &[KEY], Wanted::Holds));
-    let mut layer = Members { rest, ..Members::default() };
-    let mut names: Vec<&String> = Vec::new();
-    for part in parts {
-        let others = ["additionalProperties", KEY];
-        let covers =
-            |key: &&str| compiler.document.get(part, key).is_some() && (part != at || *key != KEY);
-        if others.iter().any(covers) {
-            return Ok(vec![Shape::any()]);
-        }
-        names.extend(compiler.members(part, "properties")?);
-        for pattern in compiler.members(part, "patternProperties")? {
-            let dfa = automaton(compiler, part, "patternProperties", pattern)?;
-            layer.patterns.push((Rc::new(dfa), anything));
-        }
-    }
-    layer.named = names.into_iter().map(|name| (name.clone(), anything)).collect();
-    let mut shape = Shape::any();
-    shape.object = Object { layers: vec![Rc::new(layer)], ..Object::default() };
-    Ok(vec![shape])
+    in_some_way(compiler, at, "unevaluatedProperties", wanted, |compiler, evaluated| match wanted {
+        Wanted::Holds => Ok(evaluated_members(compiler, at, evaluated)),
+        Wanted::Fails => other_member(compiler, at, evaluated),
+    })
 }
 
 pub(super) fn items(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -> Read {
-    const KEY: &str = "unevaluatedItems";
-    let Some(parts) = applied(compiler, at, KEY, wanted)? else { return Ok(vec![Shape::any()]) };
-    let mut first = 0;
-    for part in parts {
-        let get = |key| compiler.document.get(part, key);
-        let covers = |key| get(key).is_some_and(|value| !value.is_array());
-        // `additionalItems` says nothing beside one schema for all items, or none.
-        let is_list = get("items").is_some_and(Value::is_array);
-        let covers_rest = is_list && get("additionalItems").is_some();
-        if covers("items") || covers_rest || (part != at && get(KEY).is_some()) {
-            return Ok(vec![Shape::any()]);
-        }
-        for key in ["prefixItems", "items"] {
-            first = first.max(get(key).and_then(Value::as_array).map_or(0, Vec::len));
-        }
-    }
-    let rest = Some(compiler.below(at, &[KEY], Wanted::Holds));
-    let layer = Items { first: vec![compiler.anything(); first], rest };
-    let mut shape = Shape::any();
-    shape.array = Array { layers: vec![Rc::new(layer)], ..Array::default() };
-    Ok(vec![shape])
+    in_some_way(compiler, at, "unevaluatedItems", wanted, |compiler, evaluated| {
+        Ok(match wanted {
+            Wanted::Holds => evaluated_items(compiler, at, evaluated),
+            Wanted::Fails => other_item(compiler, at, evaluated),
+        })
+    })
 }
 
-/// Returns the parts that hold for the same value as `at`, itself included, or nothing where that does not matter.
-fn applied(
+/// Returns what `read` says of what is evaluated, under the conditions of each way.
+fn in_some_way<'a>(
+    compiler: &mut Compiler<'a>,
+    at: SchemaId,
+    key: &'static str,
+    wanted: Wanted,
+    read: impl Fn(&mut Compiler<'a>, Evaluated) -> Result<Shape, Exceeded>,
+) -> Read {
+    if compiler.document.get(at, key) == Some(&Value::Bool(true)) {
+        return Ok(match wanted {
+            Wanted::Holds => vec![Shape::any()],
+            Wanted::Fails => Vec::new(),
+        });
+    }
+    let claims = match wanted {
+        Wanted::Holds => Claims::Needed,
+        Wanted::Fails => Claims::All,
+    };
+    let ways = Search::new(compiler, at, key, claims).ways(at)?;
+    let mut all = Distinct::default();
+    for way in ways {
+        let Way { terms, present, absent, evaluated } = way;
+        let mut shapes = match (evaluated.everything, wanted) {
+            (true, Wanted::Holds) => vec![Shape::any()],
+            (true, Wanted::Fails) => continue,
+            (false, _) => {
+                let shape = read(compiler, evaluated);
+                vec![shape.map_err(|error| compiler.exceeded(at, key, error))?]
+            }
+        };
+        let mut conditions: Vec<Choices> = absent.into_iter().map(not_there).collect();
+        conditions.extend((!present.is_empty()).then(|| with(present).into_iter().collect()));
+        for term in terms {
+            conditions.push(compiler.term(term)?.to_vec());
+        }
+        for condition in conditions {
+            let both = compiler.both(&shapes, &condition);
+            shapes = both.map_err(|error| compiler.exceeded(at, key, error))?;
+        }
+        shapes.into_iter().for_each(|shape| all.add(shape));
+    }
+    Ok(all.into_shapes())
+}
+
+fn not_there(name: String) -> Choices {
+    let mut shape = without(name).unwrap_or_else(Shape::any);
+    shape.kinds = Kinds::ALL;
+    vec![shape]
+}
+
+/// Returns the objects whose other members satisfy the keyword.
+fn evaluated_members(compiler: &mut Compiler<'_>, at: SchemaId, evaluated: Evaluated) -> Shape {
+    let anything = compiler.anything();
+    let rest = Some(compiler.below(at, &["unevaluatedProperties"], Wanted::Holds));
+    let named = evaluated.names.into_iter().map(|name| (name, anything)).collect();
+    let patterns = evaluated.patterns.into_iter().map(|dfa| (dfa, anything)).collect();
+    let layers = vec![Rc::new(Members { named, patterns, rest })];
+    Shape { object: Object { layers, ..Object::default() }, ..Shape::any() }
+}
+
+/// Returns the objects that have another member which does not satisfy the keyword.
+fn other_member(
     compiler: &mut Compiler<'_>,
     at: SchemaId,
-    key: &str,
-    wanted: Wanted,
-) -> Result<Option<Vec<SchemaId>>, SchemaError> {
-    if compiler.document.get(at, key) == Some(&Value::Bool(true)) && wanted == Wanted::Holds {
-        return Ok(None);
+    evaluated: Evaluated,
+) -> Result<Shape, Exceeded> {
+    let mut names = Dfa::words(evaluated.names.iter().map(String::as_str)).not();
+    for pattern in &evaluated.patterns {
+        names = names.minus(pattern, &compiler.budget)?;
     }
-    if wanted == Wanted::Fails {
-        return Err(compiler.unsupported(at, key, "its opposite is not supported"));
-    }
-    let mut parts = vec![at];
-    let mut next = 0;
-    while let Some(part) = parts.get(next).copied() {
-        next += 1;
-        if let Some(other) =
-            CONDITIONAL.iter().find(|key| compiler.document.get(part, key).is_some())
-        {
-            let hint = format!(
-                "beside `{other}` what is evaluated depends on the value; use `additionalProperties` or `items` in each branch"
-            );
-            return Err(compiler.unsupported(at, key, hint));
-        }
-        let mut found = Vec::new();
-        if let Some(Value::String(text)) = compiler.document.get(part, "$ref") {
-            found.push(compiler.document.target(part, "$ref", text)?);
-        }
-        if let Some(Value::Array(branches)) = compiler.document.get(part, "allOf") {
-            for place in 0..branches.len() {
-                found.push(compiler.document.below(part, &["allOf", &place.to_string()]));
-            }
-        }
-        for part in found {
-            if !parts.contains(&part) {
-                parts.push(part);
-            }
-        }
-    }
-    Ok(Some(parts))
+    let value = compiler.below(at, &["unevaluatedProperties"], Wanted::Fails);
+    let exists = vec![Exists { names: names.shared(&compiler.budget), value }];
+    Ok(Shape { object: Object { exists, ..Object::default() }, ..Shape::of(Kinds::OBJECT) })
+}
+
+/// Returns the arrays whose other items satisfy the keyword.
+fn evaluated_items(compiler: &mut Compiler<'_>, at: SchemaId, evaluated: Evaluated) -> Shape {
+    let (_, allowed) = item_nodes(compiler, at, &evaluated);
+    let first = vec![compiler.anything(); evaluated.first];
+    let layers = vec![Rc::new(Items { first, rest: Some(allowed) })];
+    Shape { array: Array { layers, ..Array::default() }, ..Shape::any() }
+}
+
+/// Returns the arrays that have another item which does not satisfy the keyword.
+fn other_item(compiler: &mut Compiler<'_>, at: SchemaId, evaluated: Evaluated) -> Shape {
+    let (item, not_item) = item_nodes(compiler, at, &evaluated);
+    let contains =
+        vec![Contains { item, not_item, count: Range::from(1), from: evaluated.first as u64 }];
+    Shape { array: Array { contains, ..Array::default() }, ..Shape::of(Kinds::ARRAY) }
+}
+
+/// Returns what an item that is not among the first ones must not be, and what it may be.
+fn item_nodes(
+    compiler: &mut Compiler<'_>,
+    at: SchemaId,
+    evaluated: &Evaluated,
+) -> (NodeId, NodeId) {
+    let own = compiler.document.below(at, &["unevaluatedItems"]);
+    let parts: Vec<SchemaId> = evaluated.contains.iter().copied().chain([own]).collect();
+    let wrong = compiler.nodes.node(parts.iter().map(|part| Term::Fails(*part)));
+    let either = compiler.nodes.either(parts.into_iter().map(Term::Holds));
+    (wrong, compiler.nodes.node([either]))
 }

@@ -6,15 +6,16 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
+use super::bounds;
 use super::budget::Exceeded;
 use super::compiler::{Choices, Compiler, Wanted};
 use super::decimal::Decimal;
 use super::dfa::Dfa;
 use super::document::SchemaId;
+use super::emit_object::MAX_LOOSE;
 use super::error::SchemaError;
 use super::lang::Lang;
 use super::nodes::Term;
-use super::number;
 use super::shape::{Items, Kinds, Members, Range, Shape};
 
 pub(super) fn constant(
@@ -120,10 +121,19 @@ fn large<'a>(compiler: &mut Compiler<'a>, value: &'a Value) -> Shape {
             shape
         }
         Value::Object(members) => {
-            let named = members.iter().map(|(name, value)| (name.clone(), node(value))).collect();
-            let rest = Some(compiler.never());
+            let mut layer = Members::default();
+            if members.len() > MAX_LOOSE {
+                let named = members.iter().map(|(name, value)| (name.clone(), node(value)));
+                layer.named = named.collect();
+            } else {
+                // What is not declared has no order.
+                let exactly = |name: &String| Rc::new(Dfa::words([name.as_str()]));
+                let patterns = members.iter().map(|(name, value)| (exactly(name), node(value)));
+                layer.patterns = patterns.collect();
+            }
+            layer.rest = Some(compiler.never());
             let mut shape = Shape::of(Kinds::OBJECT);
-            shape.object.layers = vec![Rc::new(Members { named, patterns: Vec::new(), rest })];
+            shape.object.layers = vec![Rc::new(layer)];
             shape.object.required = members.keys().cloned().collect();
             shape
         }
@@ -151,7 +161,7 @@ pub(super) fn differs<'a>(
         shape.string = Lang::dfa(words.not().shared(&budget));
     }
     for value in &sorted.numbers {
-        let others = number::compared(value, Ordering::is_ne, &budget).map_err(large)?;
+        let others = bounds::compared(value, Ordering::is_ne, &budget).map_err(large)?;
         shape.number = shape.number.and(&Lang::dfa(Rc::new(others)), &budget).map_err(large)?;
     }
     let mut all: Choices = shape.settled().into_iter().collect();

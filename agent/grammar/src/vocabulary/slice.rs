@@ -70,8 +70,20 @@ impl Slice {
             by_prefix[*characters].push((*rest, place(*token)));
         }
         let rest_after = by_prefix.into_iter().map(Trie::new).collect();
-        let inside = inside.into_iter().map(|(_, token)| token).collect();
+        let inside = inside.iter().map(|(_, token)| *token).collect();
         Self { inside, inside_up_to, outside, rest, rest_after }
+    }
+
+    /// Returns the bytes of memory that it takes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        (self.inside.capacity() + self.outside.capacity()) * size_of::<TokenId>()
+            + self.inside_up_to.capacity() * size_of::<usize>()
+            + self.rest.memory_bytes()
+            + self
+                .rest_after
+                .iter()
+                .map(|trie| size_of::<Trie>() + trie.memory_bytes())
+                .sum::<usize>()
     }
 
     /// Returns the tokens of safe characters only, at most so many of them.

@@ -68,7 +68,17 @@ impl Trie {
             open[opened..].reverse();
         }
         trie.sum_up(&depths, safe_from);
+        trie.nodes.shrink_to_fit();
+        trie.labels.shrink_to_fit();
+        trie.tokens.shrink_to_fit();
         trie
+    }
+
+    /// Returns the bytes of memory that it takes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.nodes.capacity() * size_of::<Node>()
+            + self.labels.capacity()
+            + self.tokens.capacity() * size_of::<TokenId>()
     }
 
     /// Finds out for each node what is below it. Children have higher numbers than their parents.

@@ -158,8 +158,9 @@ fn identifiers_are_those_of_schemas() {
     check(&pointers, &["[null]"], &["[1]"]);
     let mixed = json!({"$defs": {"a": {"$id": "x:y", "$schema": "http://json-schema.org/draft-07/schema#"}}});
     refused(&mixed, "/$defs/a/$schema");
-    let dynamic = json!({"$defs": {"default": {"$id": "x:a", "$dynamicAnchor": "n"}, "b": {"$id": "x:b", "$dynamicAnchor": "n", "$dynamicRef": "#n"}}, "items": {"$ref": "x:b"}});
-    refused(&dynamic, "/$defs/b/$dynamicRef");
+    let unknown = json!({"$defs": {"a": {"$id": "x:y", "$schema": "https://example.org/mine"}}});
+    refused(&unknown, "/$defs/a/$schema");
+    refused(&json!({"$schema": "https://example.org/mine"}), "/$schema");
 }
 
 #[test]

@@ -1,131 +1,11 @@
-//! Random schemas and random instances: the grammar accepts what a tiny validator, written for this, finds valid.
+//! Random schemas and random instances: the grammar accepts what a tiny validator finds valid.
 
-use chargehand_grammar::schema::{Options, SchemaError, compile};
+use chargehand_grammar::schema::{Numbers, Options, SchemaError, compile};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use crate::schema_match::matches;
-
-/// Returns whether `value` satisfies `schema`, which uses only the keywords below.
-fn valid(root: &Value, schema: &Value, value: &Value) -> bool {
-    let Value::Object(keywords) = schema else { return schema == &Value::Bool(true) };
-    keywords.iter().all(|(key, wanted)| holds(root, schema, key, wanted, value))
-}
-
-fn holds(root: &Value, schema: &Value, key: &str, wanted: &Value, value: &Value) -> bool {
-    let inner = |schema: &Value| valid(root, schema, value);
-    let list = |list: &Value| list.as_array().cloned().unwrap_or_default();
-    match key {
-        "$defs" | "then" | "else" => true,
-        "$ref" => inner(&root["$defs"]["x"]),
-        "type" => is_kind(wanted.as_str().unwrap_or_default(), value),
-        "const" => value == wanted,
-        "enum" => list(wanted).contains(value),
-        "allOf" => list(wanted).iter().all(inner),
-        "anyOf" => list(wanted).iter().any(inner),
-        "oneOf" => list(wanted).iter().filter(|schema| inner(schema)).count() == 1,
-        "not" => !inner(wanted),
-        "if" => {
-            let branch = if inner(wanted) { "then" } else { "else" };
-            schema.get(branch).is_none_or(inner)
-        }
-        key => match value {
-            Value::Number(number) => number_holds(key, wanted, number.as_f64().unwrap_or_default()),
-            Value::String(text) => string_holds(key, wanted, text),
-            Value::Array(items) => array_holds(root, schema, key, wanted, items),
-            Value::Object(members) => object_holds(root, schema, key, wanted, members),
-            Value::Null | Value::Bool(_) => true,
-        },
-    }
-}
-
-fn is_kind(kind: &str, value: &Value) -> bool {
-    match kind {
-        "null" => value.is_null(),
-        "boolean" => value.is_boolean(),
-        "number" => value.is_number(),
-        "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
-        "string" => value.is_string(),
-        "array" => value.is_array(),
-        _ => value.is_object(),
-    }
-}
-
-fn number_holds(key: &str, wanted: &Value, number: f64) -> bool {
-    let wanted = wanted.as_f64().unwrap_or_default();
-    match key {
-        "minimum" => number >= wanted,
-        "maximum" => number <= wanted,
-        "exclusiveMinimum" => number > wanted,
-        "multipleOf" => (number / wanted).fract() == 0.0,
-        _ => true,
-    }
-}
-
-fn string_holds(key: &str, wanted: &Value, text: &str) -> bool {
-    let count = text.chars().count() as u64;
-    match key {
-        "minLength" => Some(count) >= wanted.as_u64(),
-        "maxLength" => Some(count) <= wanted.as_u64(),
-        "pattern" => found(wanted.as_str().unwrap_or_default(), text),
-        _ => true,
-    }
-}
-
-/// The patterns are a text with `^` before or `$` after it.
-fn found(pattern: &str, text: &str) -> bool {
-    match (pattern.strip_prefix('^'), pattern.strip_suffix('$')) {
-        (Some(start), _) => text.starts_with(start),
-        (None, Some(end)) => text.ends_with(end),
-        (None, None) => text.contains(pattern),
-    }
-}
-
-fn array_holds(root: &Value, schema: &Value, key: &str, wanted: &Value, items: &[Value]) -> bool {
-    let first = schema.get("prefixItems").and_then(Value::as_array).cloned().unwrap_or_default();
-    match key {
-        "minItems" => Some(items.len() as u64) >= wanted.as_u64(),
-        "maxItems" => Some(items.len() as u64) <= wanted.as_u64(),
-        "prefixItems" => first.iter().zip(items).all(|(schema, item)| valid(root, schema, item)),
-        "items" => items.iter().skip(first.len()).all(|item| valid(root, wanted, item)),
-        "contains" => items.iter().any(|item| valid(root, wanted, item)),
-        _ => true,
-    }
-}
-
-fn object_holds(
-    root: &Value,
-    schema: &Value,
-    key: &str,
-    wanted: &Value,
-    members: &Map<String, Value>,
-) -> bool {
-    let empty = Map::new();
-    let part = |key| schema.get(key).and_then(Value::as_object).unwrap_or(&empty);
-    let (named, patterns) = (part("properties"), part("patternProperties"));
-    match key {
-        "minProperties" => Some(members.len() as u64) >= wanted.as_u64(),
-        "maxProperties" => Some(members.len() as u64) <= wanted.as_u64(),
-        "required" => wanted.as_array().is_some_and(|names| {
-            names.iter().all(|n| members.contains_key(n.as_str().unwrap_or_default()))
-        }),
-        "properties" => named
-            .iter()
-            .all(|(name, schema)| members.get(name).is_none_or(|value| valid(root, schema, value))),
-        "patternProperties" => members.iter().all(|(name, value)| {
-            patterns
-                .iter()
-                .all(|(pattern, schema)| !found(pattern, name) || valid(root, schema, value))
-        }),
-        "additionalProperties" => members.iter().all(|(name, value)| {
-            named.contains_key(name)
-                || patterns.keys().any(|pattern| found(pattern, name))
-                || valid(root, wanted, value)
-        }),
-        "propertyNames" => members.keys().all(|name| valid(root, wanted, &json!(name))),
-        _ => true,
-    }
-}
+use crate::schema_valid::valid;
 
 /// Returns every order of the members of `value`, of the objects inside too.
 fn orders(value: &Value) -> Vec<Value> {
@@ -187,6 +67,32 @@ fn instance() -> impl Strategy<Value = Value> {
     })
 }
 
+/// Returns schemas whose parts may or may not hold, of members and items.
+fn evaluating(
+    inner: impl Strategy<Value = Value> + Clone + 'static,
+) -> impl Strategy<Value = Value> {
+    let members = prop::collection::btree_map("[ab]{0,2}", inner.clone(), 1..3)
+        .prop_map(|named| json!({"properties": named, "required": named.keys().next()}));
+    let members = members.prop_map(|mut part| {
+        part["required"] = json!([part["required"]]);
+        part
+    });
+    let items = prop::collection::vec(inner.clone(), 1..3)
+        .prop_map(|first| json!({"prefixItems": first, "minItems": 1}));
+    let contains = inner.prop_map(|item| json!({"contains": item}));
+    let part = prop_oneof![members, items, contains].boxed();
+    let parts = prop::collection::vec(part.clone(), 1..4);
+    prop_oneof![
+        (prop::sample::select(vec!["allOf", "anyOf", "oneOf"]), parts).prop_map(|(key, parts)| {
+            Value::Object(Map::from_iter([(key.to_owned(), json!(parts))]))
+        }),
+        (part.clone(), part.clone(), part.clone())
+            .prop_map(|(a, b, c)| json!({"if": a, "then": b, "else": c})),
+        part.clone().prop_map(|part| json!({"dependentSchemas": {"a": part}})),
+        part,
+    ]
+}
+
 fn schema() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         any::<bool>().prop_map(|flag| json!(flag)),
@@ -234,6 +140,25 @@ fn schema() -> impl Strategy<Value = Value> {
             (list(), inner.clone()).prop_map(|(first, rest)| json!({"prefixItems": first, "items": rest})),
             inner.clone().prop_map(|item| json!({"type": "array", "items": item})),
             inner.clone().prop_map(|item| json!({"contains": item})),
+            (inner.clone(), 0..3, 0..3).prop_map(
+                |(item, min, max)| json!({"contains": item, "minContains": min, "maxContains": max})
+            ),
+            prop::collection::vec(scalar(), 1..4)
+                .prop_map(|values| json!({"items": {"enum": values}, "uniqueItems": true})),
+            named().prop_map(|parts| json!({"dependentSchemas": parts})),
+            prop::collection::btree_map("[ab]{0,2}", prop::collection::vec("[ab]{0,2}", 0..3), 0..2)
+                .prop_map(|names| json!({"dependentRequired": names})),
+            (evaluating(inner.clone()), named(), inner.clone()).prop_map(|(part, named, rest)| {
+                let mut part = part;
+                part["properties"] = json!(named);
+                part["unevaluatedProperties"] = rest;
+                part
+            }),
+            (evaluating(inner.clone()), inner.clone()).prop_map(|(part, rest)| {
+                let mut part = part;
+                part["unevaluatedItems"] = rest;
+                part
+            }),
         ]
     })
 }
@@ -280,6 +205,19 @@ fn plain(thousandths: i64, zeros: usize) -> String {
     format!("{sign}{whole}{point}{digits}")
 }
 
+/// Returns a number of thousandths with an exponent, unless it is zero.
+fn scientific(thousandths: i64, zeros: usize) -> Option<String> {
+    let digits = thousandths.abs().to_string();
+    let exponent = i64::try_from(digits.len()).ok()? - 4;
+    let (first, rest) = digits.split_at(1);
+    let rest = format!("{}{}", rest.trim_end_matches('0'), "0".repeat(zeros));
+    let sign = if thousandths < 0 { "-" } else { "" };
+    let point = if rest.is_empty() { "" } else { "." };
+    let mark = ["e", "E+", "e0"][zeros % 3];
+    let mark = if exponent < 0 { "e" } else { mark };
+    (thousandths != 0).then(|| format!("{sign}{first}{point}{rest}{mark}{exponent}"))
+}
+
 fn thousandths() -> impl Strategy<Value = i64> {
     prop_oneof![-25_i64..26, -12_000_i64..12_001, (-12_i64..13).prop_map(|whole| whole * 1000)]
 }
@@ -302,11 +240,19 @@ proptest! {
                 None => value >= low && value <= high,
             };
             let inner = if is_opposite { json!({"not": schema}) } else { schema.clone() };
-            let grammar = compile(&json!({"type": "number", "allOf": [inner]}), &Options::default());
+            // Where only integers are left, `1.0` is none of them by default.
+            let options = Options { numbers: Numbers::Fractions, ..Options::default() };
+            let grammar = compile(&json!({"type": "number", "allOf": [inner]}), &options);
             for (value, zeros) in values.iter().copied().chain([(low, 0), (high, 1), (by, 2), (-by, 0)]) {
                 let text = plain(value, zeros);
                 let accepted = grammar.as_ref().is_ok_and(|grammar| matches(grammar, &text));
                 prop_assert_eq!(accepted, holds(value) != is_opposite, "{} under {}", text, schema);
+                // Multiples have no exponent.
+                let with_exponent = scientific(value, zeros).filter(|_| schema.get("multipleOf").is_none());
+                if let Some(text) = with_exponent {
+                    let accepted = grammar.as_ref().is_ok_and(|grammar| matches(grammar, &text));
+                    prop_assert_eq!(accepted, holds(value) != is_opposite, "{} under {}", text, schema);
+                }
             }
         }
     }

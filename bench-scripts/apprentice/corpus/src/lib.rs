@@ -65,8 +65,8 @@ impl Trajectory {
         let mut calls = 0..;
         for message in &self.messages {
             match message {
-                // The instructions never vary, so this model is not told them.
-                Message::System(_) => {}
+                // The instructions never vary, so this model is not told them; and it does not reason.
+                Message::System(_) | Message::Reasoned(_) => {}
                 Message::User(text) => turn(&mut all, "user", text, Kind::Data),
                 Message::Call(call) => {
                     let call = format!(

@@ -57,7 +57,8 @@ fn with_script(task: &mut Task) -> Option<()> {
     );
     let old_name = task.contract.checks.first()?.name.clone();
     let run = ["sh", CHECK].map(str::to_owned).to_vec();
-    task.contract.checks = vec![Check { name: old_name, run, timeout: Duration::from_secs(60) }];
+    let timeout = Duration::from_secs(60);
+    task.contract.checks = vec![Check { timeout, ..Check::new(&old_name, run) }];
     let files = [Some(&mut task.files), Some(&mut task.expect), task.complaint.wanted.as_mut()];
     for files in files.into_iter().flatten() {
         files.insert(CHECK.to_owned(), script.clone());

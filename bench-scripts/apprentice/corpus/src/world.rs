@@ -69,6 +69,7 @@ impl Environment for MapWorkspace {
         Ok(CheckRun {
             name: check.name.clone(),
             end,
+            passed: passes,
             millis: 0,
             output: output.clone(),
             output_bytes,
@@ -113,10 +114,15 @@ impl Task {
     pub fn play(&self) -> Option<Vec<Message>> {
         let contract = Contract::from_file(self.contract.clone()).ok()?;
         let mut env = MapWorkspace { files: self.files.clone(), complaint: self.complaint.clone() };
-        let mut state = State::new(&contract, env.files().ok()?);
-        let mut messages = prompt::opening(&contract, &state.files, None);
+        let files = env.files().ok()?;
+        let mut messages = prompt::opening(&contract, &files, None);
+        let mut state = State::new(&contract, files, &[]);
         for (at, (tool, arguments)) in self.calls.iter().enumerate() {
             let call = call(tool, arguments);
+            // A glob does not cover a file that runs later.
+            if is_outside(&contract, &call) {
+                return None;
+            }
             assert_on_menu(&state, &call);
             match tools::run(&call, &mut state, &mut env, &mut Blind) {
                 Outcome::Observed(observation) => {
@@ -142,6 +148,16 @@ fn call(tool: &str, arguments: &[(&'static str, String)]) -> ToolCall {
     ToolCall::new(tool, &written).expect("an object was written")
 }
 
+fn is_outside(contract: &Contract, call: &ToolCall) -> bool {
+    let path = call.arguments.get("path").and_then(Value::as_str).unwrap_or_default();
+    let scope = &contract.scope;
+    match call.name.as_str() {
+        "write_file" => !scope.may_create(path),
+        "edit_file" => !scope.may_write(path),
+        _ => false,
+    }
+}
+
 /// What the oracle does must be sayable under the grammar of that turn.
 fn assert_on_menu(state: &State<'_>, call: &ToolCall) {
     let menu = tools::menu(state);
@@ -151,7 +167,8 @@ fn assert_on_menu(state: &State<'_>, call: &ToolCall) {
             said.map_or(argument.optional, |said| match &argument.values {
                 Values::OneOf(choices) => choices.iter().any(|choice| choice == said),
                 Values::PieceOf(text) => said.is_empty() || text.matches(said).count() == 1,
-                Values::Text | Values::Natural | Values::OtherThan(_) => true,
+                Values::PieceIn(parts) => said.is_empty() || parts.shows(said),
+                Values::Text | Values::Natural | Values::Within(_) | Values::OtherThan(_) => true,
             })
         })
     });

@@ -31,7 +31,7 @@ pub(super) fn read(
     if let Some(unknown) = families.iter().find(|family| !known.contains(family)) {
         let message = format!("no task is of the family `{unknown}`");
         return Err(
-            Error::new(Kind::Usage, message).hint(&format!("there are: {}", known.join(", ")))
+            Error::new(Kind::Usage, message).hint(format!("there are: {}", known.join(", ")))
         );
     }
     suite.tasks.retain(|task| families.is_empty() || families.contains(&task.family));

@@ -19,13 +19,10 @@ Example:
 #[command(after_help = EXAMPLE)]
 pub(super) struct Args {
     #[command(flatten)]
-    trial: TrialArgs,
+    pub(super) trial: TrialArgs,
     /// Prints each mask as a line of CSV
     #[arg(long, conflicts_with = "json")]
     csv: bool,
-    /// Prints the table as JSON
-    #[arg(long)]
-    pub(super) json: bool,
 }
 
 /// What an engine took, in microseconds.
@@ -54,7 +51,7 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
         Summary::of("llama.cpp", &timed.llama_compile_us, llama),
     ];
     let tokens = timed.steps.len().saturating_sub(texts);
-    if args.json {
+    if args.trial.common.json {
         let engines: Vec<Value> = rows.iter().map(Summary::json).collect();
         return out::json(&json!({
             "type": "timed", "texts": texts, "tokens": tokens, "vocabulary": timed.tokens,

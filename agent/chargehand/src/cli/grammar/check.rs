@@ -7,9 +7,9 @@ use chargehand_grammar::matcher::CompileError;
 use chargehand_grammar::{Constraint, Grammar, Limits, Vocabulary};
 use serde_json::{Value, json};
 
+use super::common::Common;
 use super::notes::{self, Note};
-use super::source::{GrammarArg, Source};
-use super::vocab::TokensArg;
+use super::source::Source;
 use crate::cli::out;
 use crate::error::{Error, Kind};
 use crate::report::{visible, words};
@@ -23,18 +23,13 @@ Example:
 #[command(after_help = EXAMPLE)]
 pub(super) struct Args {
     #[command(flatten)]
-    source: GrammarArg,
-    #[command(flatten)]
-    tokens: TokensArg,
-    /// Prints the findings as JSON
-    #[arg(long)]
-    pub(super) json: bool,
+    pub(super) common: Common,
 }
 
 /// Checks. A text that is no grammar, or one that cannot be enforced, ends with 1.
 pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
-    let source = Source::read(&args.source.grammar)?;
-    let vocabulary = args.tokens.vocabulary()?;
+    let source = args.common.source()?;
+    let vocabulary = args.common.vocabulary()?;
     match compile(&source.text, vocabulary) {
         Ok((grammar, constraint)) => {
             show(args, &source, &grammar, &constraint)?;
@@ -59,7 +54,7 @@ fn show(
     let rules = grammar.rules().count();
     let (positions, text_bytes) = (constraint.positions(), source.text.len());
     let notes = notes::of(grammar);
-    if args.json {
+    if args.common.json {
         let notes: Vec<Value> = notes.iter().map(Note::json).collect();
         return out::json(&json!({
             "type": "checked", "source": source.name, "valid": true, "rules": rules,
@@ -76,7 +71,7 @@ fn show(
 /// The place comes first, as editors read it.
 fn refuse(args: &Args, source: &Source, err: &CompileError) -> Result<ExitCode, Error> {
     let (line, column) = place(err);
-    if args.json {
+    if args.common.json {
         out::json(&json!({
             "type": "checked", "source": source.name, "valid": false, "line": line,
             "column": column, "message": err.to_string(),

@@ -21,10 +21,7 @@ Example:
 #[command(after_help = EXAMPLE)]
 pub(super) struct Args {
     #[command(flatten)]
-    trial: TrialArgs,
-    /// Prints one JSON object a text
-    #[arg(long)]
-    pub(super) json: bool,
+    pub(super) trial: TrialArgs,
 }
 
 /// Compares. A difference, or a text that both refuse, ends with 1; where the time was up, with 4.
@@ -33,7 +30,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let texts = trial.texts.clone();
     let compared = lab::compare(&model, trial)?;
     for (text, found) in texts.iter().zip(&compared) {
-        if args.json {
+        if args.trial.common.json {
             out::json(&json!({
                 "type": "compared", "text": text, "tokens": found.tokens, "equal_masks": found.equal,
                 "difference": found.difference, "refused_at": found.refused_at, "cut": found.is_cut,
@@ -47,7 +44,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let differ = compared.iter().any(|found| found.difference.is_some());
     let refused = compared.iter().any(|found| found.refused_at.is_some());
     let is_cut = compared.iter().any(|found| found.is_cut);
-    if !args.json {
+    if !args.trial.common.json {
         let masks = words::plural(u64::try_from(masks).unwrap_or(u64::MAX), "equal mask");
         out::line(&format!("{masks} in {} texts", compared.len()))?;
     }

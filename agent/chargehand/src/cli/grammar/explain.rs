@@ -7,9 +7,8 @@ use std::process::ExitCode;
 use chargehand_grammar::matcher::{Expectation, Explanation, What};
 use serde_json::{Value, json};
 
+use super::common::Common;
 use super::matching::{self, Verdict};
-use super::source::{GrammarArg, Source};
-use super::vocab::TokensArg;
 use crate::cli::out;
 use crate::error::{Error, Kind};
 use crate::report::visible;
@@ -23,28 +22,23 @@ Example:
 #[command(after_help = EXAMPLE)]
 pub(super) struct Args {
     #[command(flatten)]
-    source: GrammarArg,
-    #[command(flatten)]
-    tokens: TokensArg,
+    pub(super) common: Common,
     /// The beginning of a text
     #[arg(value_name = "PREFIX", default_value = "")]
     prefix: OsString,
-    /// Prints the explanation as JSON
-    #[arg(long)]
-    pub(super) json: bool,
 }
 
 /// Explains. A beginning that the grammar does not allow is shown with its first wrong byte, and ends with 1.
 pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
-    let source = Source::read(&args.source.grammar)?;
-    let mut constraint = source.constraint(&args.tokens.vocabulary()?)?;
+    let source = args.common.source()?;
+    let mut constraint = source.constraint(&args.common.vocabulary()?)?;
     let prefix = args.prefix.as_bytes();
     let verdict = matching::hold(&mut constraint, prefix)?;
     let (explanation, refused) = match &verdict {
         Verdict::Matched(state) | Verdict::Unfinished(state) => (constraint.explain(*state), None),
         Verdict::Refused(at) => (constraint.explain(at.state), Some(at)),
     };
-    if args.json {
+    if args.common.json {
         out::json(&json!({
             "type": "explanation", "prefix": String::from_utf8_lossy(prefix),
             "refused_at": refused.map(matching::At::json), "allowed": to_json(&explanation),

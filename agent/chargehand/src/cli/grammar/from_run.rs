@@ -1,5 +1,5 @@
-//! The grammar of a turn of a recorded run. The log holds what was called and not what could have been: the run is
-//! played again on its base up to that turn, and the grammar is made of the state it has then.
+//! The grammar of a turn of a recorded run. The log holds its text and its digests, and not what its rules are bound
+//! to: the run is played again on its base up to that turn, and all is made of the state it has then.
 
 use std::path::Path;
 use std::vec::IntoIter;
@@ -9,9 +9,10 @@ use chargehand_core::contract::{Contract, Limits};
 use chargehand_core::event::Event;
 use chargehand_core::ports::{Answer, Model, ModelError, Reply, Request, Stop, Usage, Watch};
 use chargehand_core::tool::Envelope;
+use chargehand_grammar::Bindings;
 use serde::Deserialize;
 
-use crate::audit::{self, Line};
+use crate::audit::{self, Held, Line};
 use crate::cli::worker::{self, WorkerSpec};
 use crate::cli::{drive, record};
 use crate::config::Places;
@@ -21,9 +22,18 @@ use crate::env::workspace::Workspace;
 use crate::error::{Error, Kind};
 use crate::signal::Interrupt;
 
-/// Returns the name of the run and the grammar of the turn `turn`, counted from 1 over all of it. What its rules are
-/// bound to is no part of that text.
-pub(super) fn gbnf(run: &str, turn: u32) -> Result<(String, String), Error> {
+/// What the call of a turn was held to.
+pub(super) struct Found {
+    /// The run.
+    pub(super) run: String,
+    /// The text of the grammar.
+    pub(super) gbnf: String,
+    /// What its rules are bound to.
+    pub(super) bindings: Bindings,
+}
+
+/// Returns what the turn `turn`, counted from 1 over all of the run, was held to.
+pub(super) fn find(run: &str, turn: u32) -> Result<Found, Error> {
     let interrupt = drive::listen()?;
     let places = Places::find()?;
     let dir = RunDir::open(&places.state, run)?;
@@ -38,9 +48,17 @@ pub(super) fn gbnf(run: &str, turn: u32) -> Result<(String, String), Error> {
     let contract = record::contract(&dir)?;
     let played = play(&dir, &contract, sittings, turn, &interrupt);
     let removed = Workspace::remove_replica(&dir);
-    let gbnf = played?;
+    let (gbnf, bindings) = played?;
     removed?;
-    Ok((id, gbnf))
+    let logged = lines.iter().filter_map(Line::grammar).find(|held| held.turn == turn);
+    let again = Held::of(turn, &gbnf, &bindings);
+    if logged.is_some_and(|then| Held { text: None, ..then } != again) {
+        let message = format!(
+            "turn {turn} of run {id} was held to another grammar than this program makes for it"
+        );
+        return Err(Error::new(Kind::Refused, message));
+    }
+    Ok(Found { run: id, gbnf, bindings })
 }
 
 /// What one process did on the run.
@@ -73,6 +91,7 @@ fn sittings(lines: &[Line]) -> Vec<Sitting> {
             Some(Event::Observed { observation, .. }) => last.outcomes.push(observation.ok),
             Some(
                 Event::Tokens { .. }
+                | Event::Reasoned { .. }
                 | Event::Checked { .. }
                 | Event::WorkerRestarted { .. }
                 | Event::Stopped { .. },
@@ -89,7 +108,7 @@ fn play(
     sittings: Vec<Sitting>,
     turn: u32,
     interrupt: &Interrupt,
-) -> Result<String, Error> {
+) -> Result<(String, Bindings), Error> {
     let limits = Limits { turns: u32::MAX, ..contract.limits.clone() };
     let contract = Contract { limits, ..contract.clone() };
     let sandbox = drive::sandbox_for(&contract)?;
@@ -104,7 +123,7 @@ fn play(
         let is_last = left <= turns;
         let envelope = if is_last { envelope(spec.as_ref())? } else { Envelope::plain() };
         let stop_at = is_last.then_some(left);
-        let mut player = Player { answers: answers.into_iter(), stop_at, envelope, gbnf: None };
+        let mut player = Player { answers: answers.into_iter(), stop_at, envelope, held: None };
         let mut witness =
             Witness { interrupt, expected: outcomes.into_iter(), differs: None, turn: 0 };
         let changes = workspace.measure()?.0.list;
@@ -120,8 +139,8 @@ fn play(
             );
             return Err(Error::new(Kind::Refused, message));
         }
-        if let Some(gbnf) = player.gbnf {
-            return Ok(gbnf);
+        if let Some(held) = player.held {
+            return Ok(held);
         }
         left = left.saturating_sub(turns);
     }
@@ -153,14 +172,14 @@ struct Player {
     /// The turn of this sitting whose grammar is wanted.
     stop_at: Option<u32>,
     envelope: Envelope,
-    gbnf: Option<String>,
+    held: Option<(String, Bindings)>,
 }
 
 impl Model for Player {
     fn next_call(&mut self, request: &Request<'_>, _: &mut dyn Watch) -> Result<Reply, ModelError> {
         let answer = match &mut self.stop_at {
             Some(1) => {
-                self.gbnf = Some(request.menu.grammar(&self.envelope).0);
+                self.held = Some(request.menu.grammar(&self.envelope));
                 Answer::Nothing
             }
             Some(left) => {
@@ -169,7 +188,7 @@ impl Model for Player {
             }
             None => self.answers.next().unwrap_or(Answer::Nothing),
         };
-        Ok(Reply { answer, usage: Usage::default() })
+        Ok(Reply { reasoning: None, answer, usage: Usage::default() })
     }
 }
 
@@ -191,6 +210,7 @@ impl Watch for Witness<'_> {
                 self.differs = self.differs.or((!is_same).then_some(self.turn));
             }
             Event::Tokens { .. }
+            | Event::Reasoned { .. }
             | Event::Called { .. }
             | Event::Malformed { .. }
             | Event::Checked { .. }

@@ -1,15 +1,16 @@
 //! `chargehand grammar from-schema`: the GBNF of a JSON Schema, or of a turn of a run.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use chargehand_grammar::Grammar;
 use chargehand_grammar::schema::{
     self, Draft, Formats, Numbers, Objects, Options, SchemaError, Space, Unknown,
 };
+use chargehand_grammar::{Bindings, Grammar};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::from_run;
+use super::from_run::{self, Found};
 use super::source::Source;
 use crate::cli::out;
 use crate::error::{Error, Kind};
@@ -36,6 +37,9 @@ pub(super) struct Args {
     /// Leaves out what rules of a turn are bound to beside the text: what llama.cpp reads, which allows more
     #[arg(long, requires = "run")]
     unbound: bool,
+    /// Writes out what rules of a turn are bound to, as far as rules can say it: long, and llama.cpp reads it
+    #[arg(long, requires = "run", conflicts_with = "unbound")]
+    expand: bool,
     /// Where white space stands
     #[arg(long, value_enum, default_value_t = SpaceArg::Compact)]
     space: SpaceArg,
@@ -85,12 +89,13 @@ enum DraftArg {
 /// Prints the grammar.
 pub(super) fn run(args: &Args) -> Result<(), Error> {
     if let (Some(run), Some(turn)) = (&args.run, args.turn) {
-        let (id, gbnf) = from_run::gbnf(run, turn)?;
-        let gbnf = if args.unbound { unbound(&gbnf)? } else { gbnf };
+        let Found { run, gbnf, bindings } = from_run::find(run, turn)?;
+        let gbnf = args.written(gbnf, &bindings)?;
         if args.json {
             return out::json(&json!({
-                "type": "grammar", "source": id, "turn": turn, "rules": gbnf.lines().count(),
+                "type": "grammar", "source": run, "turn": turn, "rules": gbnf.lines().count(),
                 "text_bytes": gbnf.len(), "gbnf": gbnf,
+                "bindings": bindings.digests().collect::<BTreeMap<_, _>>(),
             }));
         }
         return out::raw(&gbnf);
@@ -111,12 +116,17 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     out::raw(&gbnf)
 }
 
-fn unbound(gbnf: &str) -> Result<String, Error> {
-    let grammar = Grammar::parse(gbnf).map_err(|err| Error::from_source(Kind::Bug, &err))?;
-    Ok(grammar.unbound().to_string())
-}
-
 impl Args {
+    /// Returns the grammar of a turn as it is asked for.
+    fn written(&self, gbnf: String, bindings: &Bindings) -> Result<String, Error> {
+        if !self.unbound && !self.expand {
+            return Ok(gbnf);
+        }
+        let grammar = Grammar::parse(&gbnf).map_err(|err| Error::from_source(Kind::Bug, &err))?;
+        let open = if self.expand { bindings.written_out(&grammar) } else { grammar.unbound() };
+        Ok(open.to_string())
+    }
+
     fn options(&self) -> Options {
         Options {
             draft: match self.draft {

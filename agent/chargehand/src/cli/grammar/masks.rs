@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use chargehand_grammar::{Constraint, Mask, State, TokenId, Vocabulary};
 use serde_json::{Value, json};
 
-use super::source::{self, GrammarArg, Source};
+use super::common::{Common, Spelt};
+use super::source;
 use super::table::{Column, table};
-use super::vocab::{ModelArg, Spelt};
 use crate::cli::out;
 use crate::error::{Error, Kind};
 use crate::report::visible;
@@ -24,18 +24,13 @@ const SHOWN: usize = 40;
 #[command(after_help = EXAMPLE)]
 pub(super) struct Args {
     #[command(flatten)]
-    source: GrammarArg,
-    #[command(flatten)]
-    model: ModelArg,
+    pub(super) common: Common,
     /// The beginning of a text
     #[arg(value_name = "PREFIX", default_value = "")]
     prefix: String,
     /// Lists the tokens that may come next
     #[arg(long)]
     list: bool,
-    /// Prints one JSON object a mask
-    #[arg(long)]
-    pub(super) json: bool,
 }
 
 /// The mask before a token.
@@ -50,14 +45,14 @@ struct Row {
 
 /// Steps through the masks. A text that is refused ends with 1.
 pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
-    let source = Source::read(&args.source.grammar)?;
+    let source = args.common.source()?;
     // What is wrong with the grammar alone is told before a model is looked at.
     source.grammar()?;
-    let Spelt { vocabulary, tokens } = args.model.spell(&args.prefix)?;
+    let Spelt { vocabulary, tokens } = args.common.spell(&args.prefix)?;
     let mut constraint = source.constraint(&vocabulary)?;
     let rows = rows(&mut constraint, &tokens)?;
     let is_allowed = rows.iter().all(|row| row.is_allowed);
-    if args.json {
+    if args.common.json {
         rows.iter().enumerate().try_for_each(|(at, row)| {
             out::json(&to_json(row, at, &vocabulary, args.list && at + 1 == rows.len()))
         })?;

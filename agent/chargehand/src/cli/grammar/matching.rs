@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use chargehand_grammar::{Constraint, State};
 use serde_json::{Value, json};
 
+use super::common::Common;
 use super::explain;
-use super::source::{self, GrammarArg, Source, Texts};
-use super::vocab::TokensArg;
+use super::source::{self, Texts};
 use crate::cli::out;
 use crate::error::{Error, Kind};
 use crate::report::visible;
@@ -26,18 +26,13 @@ const SHOWN: usize = 60;
 #[command(after_help = EXAMPLE)]
 pub(super) struct Args {
     #[command(flatten)]
-    source: GrammarArg,
-    #[command(flatten)]
-    tokens: TokensArg,
+    pub(super) common: Common,
     /// The texts, or `-` for the lines of stdin, which are read where none is given
     #[arg(value_name = "TEXT")]
     texts: Vec<OsString>,
     /// Texts on stdin end with a NUL character instead of a line end
     #[arg(short = '0', long)]
     null: bool,
-    /// Prints one JSON object a text
-    #[arg(long)]
-    pub(super) json: bool,
 }
 
 /// What became of a text.
@@ -62,16 +57,17 @@ pub(super) struct At {
 
 /// Matches. Ends with 0 only where all texts match.
 pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
-    let source = Source::read(&args.source.grammar)?;
+    let Common { grammar, json, .. } = &args.common;
+    let source = args.common.source()?;
     let separator = if args.null { 0 } else { b'\n' };
-    let texts = Texts { given: &args.texts, grammar: &args.source.grammar, separator };
+    let texts = Texts { given: &args.texts, grammar, separator };
     let texts = texts.read_or_stdin()?;
-    let mut constraint = source.constraint(&args.tokens.vocabulary()?)?;
+    let mut constraint = source.constraint(&args.common.vocabulary()?)?;
     let mut all = true;
     for text in &texts {
         let verdict = hold(&mut constraint, text)?;
         all &= matches!(verdict, Verdict::Matched(_));
-        if args.json {
+        if *json {
             out::json(&to_json(&constraint, &verdict, text))?;
         } else {
             show(&constraint, &verdict, text)?;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod common;
 mod diff;
 mod explain;
 mod from_run;
@@ -14,7 +15,6 @@ mod source;
 mod table;
 mod trial;
 mod trial_args;
-mod vocab;
 
 use std::process::ExitCode;
 
@@ -71,13 +71,13 @@ impl Args {
     pub(super) fn wants_json(&self) -> bool {
         match &self.command {
             Command::FromSchema(args) => args.json,
-            Command::Check(args) => args.json,
-            Command::Match(args) => args.json,
-            Command::Explain(args) => args.json,
-            Command::Sample(args) => args.json,
-            Command::Mask(args) => args.json,
-            Command::Bench(args) => args.json,
-            Command::Diff(args) => args.json,
+            Command::Check(args) => args.common.json,
+            Command::Match(args) => args.common.json,
+            Command::Explain(args) => args.common.json,
+            Command::Sample(args) => args.common.json,
+            Command::Mask(args) => args.common.json,
+            Command::Bench(args) => args.trial.common.json,
+            Command::Diff(args) => args.trial.common.json,
             Command::Trial(args) => args.json,
         }
     }

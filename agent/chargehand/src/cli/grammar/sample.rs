@@ -3,8 +3,7 @@
 use chargehand_grammar::sample::{Random, SampleError, Sampler};
 use serde_json::json;
 
-use super::source::{GrammarArg, Source};
-use super::vocab::TokensArg;
+use super::common::Common;
 use crate::cli::out;
 use crate::error::{Error, Kind};
 use crate::report::visible;
@@ -25,17 +24,12 @@ const MOST_TOGETHER: usize = 16 << 20;
 #[command(after_help = EXAMPLE)]
 pub(super) struct Args {
     #[command(flatten)]
-    source: GrammarArg,
-    #[command(flatten)]
-    tokens: TokensArg,
+    pub(super) common: Common,
     #[command(flatten)]
     pub(super) chance: Chance,
     /// Ends each text with a NUL character instead of a line end, and prints it as it is
     #[arg(short = '0', long, conflicts_with = "json")]
     null: bool,
-    /// Prints one JSON object a text
-    #[arg(long)]
-    pub(super) json: bool,
 }
 
 /// Which random texts, and how many.
@@ -54,14 +48,14 @@ pub(super) struct Chance {
 
 /// Prints random texts.
 pub(super) fn run(args: &Args) -> Result<(), Error> {
-    let source = Source::read(&args.source.grammar)?;
+    let source = args.common.source()?;
     let grammar = source.grammar()?;
-    let sampler = Sampler::new(&grammar, &args.tokens.vocabulary()?)
+    let sampler = Sampler::new(&grammar, &args.common.vocabulary()?)
         .map_err(|err| source.refused(Kind::Usage, &err))?;
     args.chance.each(&sampler).try_for_each(|text| {
         let text = text?;
         let text = String::from_utf8_lossy(&text);
-        if args.json {
+        if args.common.json {
             return out::json(&json!({ "type": "text", "text": text, "bytes": text.len() }));
         }
         match args.null {

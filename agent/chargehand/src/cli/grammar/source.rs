@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use chargehand_grammar::matcher::{CompileError, MatchError};
@@ -14,14 +14,6 @@ use crate::error::{Error, Kind};
 
 /// More than this is read from no file: a grammar may have half of it.
 const MAX_BYTES: u64 = 16 << 20;
-
-/// How a grammar is named on the command line.
-#[derive(Clone, Debug, clap::Args)]
-pub(super) struct GrammarArg {
-    /// The file with the grammar, or `-` for stdin
-    #[arg(value_name = "GRAMMAR")]
-    pub(super) grammar: PathBuf,
-}
 
 /// A text and the name of where it comes from.
 #[derive(Clone, Debug)]

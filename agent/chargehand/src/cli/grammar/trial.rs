@@ -11,10 +11,11 @@ use chargehand_engine::wire::{Answer, Ask, Chat};
 use chargehand_grammar::{Bindings, Constraint};
 use serde_json::json;
 
+use super::common;
 use super::matching::{self, Verdict};
 use super::source::Source;
 use super::table::{Column, csv, table};
-use super::vocab;
+use crate::cli::held::Held;
 use crate::cli::model::{self, ModelArgs};
 use crate::cli::{bounds, drive, out};
 use crate::config::{Places, UserConfig};
@@ -92,7 +93,7 @@ impl Watch for Attention {
 /// Asks the model for each prompt twice, and shows each answer as it comes.
 pub(super) fn run(args: &Args) -> Result<(), Error> {
     let source = Source::read(&args.grammar)?;
-    let mut constraint = source.constraint(&vocab::bytes()).map_err(|err| {
+    let mut constraint = source.constraint(&common::bytes()).map_err(|err| {
         Error::new(err.kind, format!("{err}; what is judged is text, which has no tokens"))
     })?;
     let prompts = Source::read(&args.prompts)?;
@@ -143,10 +144,11 @@ impl<'a> Trial<'a> {
         let places = Places::find()?;
         let config = UserConfig::read(places.config.as_deref(), &args.model.config)?;
         bounds::check(&config)?;
-        let plan = model::plan(&args.model.choose(&config, &places)?)?;
+        let choice = args.model.choose(&config, &places)?;
+        let held = Held::of(model::known(&choice, &config)?, &config, &places)?;
         let sampling = args.model.sampling(&config);
         let patience = config.silence.unwrap_or(PATIENCE);
-        let worker = ModelWorker::start(&plan, sampling, patience, &|| interrupt.is_set())?;
+        let worker = held.start(sampling, patience, &|| interrupt.is_set())?;
         Ok(Self { args, gbnf, worker, watch: Attention(interrupt), sampling })
     }
 

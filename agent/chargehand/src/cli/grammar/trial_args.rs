@@ -7,21 +7,19 @@ use std::time::Duration;
 use chargehand_engine::lab::Trial;
 use chargehand_grammar::sample::Sampler;
 
+use super::common::Common;
 use super::sample::Chance;
-use super::source::{GrammarArg, Source, Texts};
-use super::vocab::ModelArg;
+use super::source::Texts;
 use crate::error::{Error, Kind};
 
 /// Flags of `bench` and `diff`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct TrialArgs {
     #[command(flatten)]
-    source: GrammarArg,
+    pub(super) common: Common,
     /// The texts, or `-` for the lines of stdin; without, some are made by chance
     #[arg(value_name = "TEXT")]
     texts: Vec<OsString>,
-    #[command(flatten)]
-    model: ModelArg,
     #[command(flatten)]
     chance: Chance,
     /// llama.cpp gets so much time
@@ -40,13 +38,13 @@ pub(super) struct Ready {
 impl TrialArgs {
     /// Reads everything that the trial needs.
     pub(super) fn ready(&self) -> Result<Ready, Error> {
-        let source = Source::read(&self.source.grammar)?;
+        let source = self.common.source()?;
         let grammar = source.grammar()?;
-        let given = Texts { given: &self.texts, grammar: &self.source.grammar, separator: b'\n' };
+        let given = Texts { given: &self.texts, grammar: &self.common.grammar, separator: b'\n' };
         let mut texts = given.read()?;
-        let model = self.model.path()?;
+        let model = self.common.model()?;
         if self.texts.is_empty() {
-            let vocabulary = self.model.spell("")?.vocabulary;
+            let vocabulary = self.common.spell("")?.vocabulary;
             let sampler = Sampler::new(&grammar, &vocabulary)
                 .map_err(|err| source.refused(Kind::Usage, &err))?;
             texts = self.chance.texts(&sampler)?;

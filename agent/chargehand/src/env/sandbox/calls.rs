@@ -117,6 +117,9 @@ const NETWORK: &[i64] = &[
 const IPC: &[i64] =
     &[libc::SYS_shmget, libc::SYS_shmat, libc::SYS_semget, libc::SYS_msgget, libc::SYS_mq_open];
 
+/// Another program in the place of this one.
+const START: &[i64] = &[libc::SYS_execve, libc::SYS_execveat];
+
 /// New kinds of namespaces in the flags of `clone`.
 const CLONE_NEW: &[i32] = &[
     libc::CLONE_NEWNS,
@@ -150,6 +153,22 @@ type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 pub(crate) fn restrict(spec: &Spec) -> Result<(), seccompiler::Error> {
     apply_filter(&program(spec)?)?;
     apply_filter(&unknown())
+}
+
+/// Refuses these calls to a process that holds a model: it reaches nobody and starts nothing.
+///
+/// # Errors
+///
+/// As [`restrict`].
+pub(crate) fn restrict_model() -> Result<(), seccompiler::Error> {
+    let arch = std::env::consts::ARCH.try_into().map_err(seccompiler::Error::Backend)?;
+    let groups = REFUSED.iter().map(|(_, calls)| *calls).chain([NETWORK, IPC, START]);
+    let rules = groups.flatten().map(|call| (*call, vec![])).collect();
+    let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch);
+    let program: BpfProgram =
+        filter.and_then(TryInto::try_into).map_err(seccompiler::Error::Backend)?;
+    apply_filter(&program)
 }
 
 fn program(spec: &Spec) -> Result<BpfProgram, seccompiler::BackendError> {
@@ -266,11 +285,13 @@ fn unknown() -> BpfProgram {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::env::sandbox::spec::Limits;
 
     #[track_caller]
     fn check(tier: Tier, tasks: i32) {
         let protect = (1000..1000 + tasks).collect();
-        let spec = Spec { tier, max_tasks: 1, protect, read: vec![], write: vec![] };
+        let limits = Limits { tasks: 1, memory: 1, disk_left: 1 };
+        let spec = Spec { tier, max_tasks: 1, limits, protect, read: vec![], write: vec![] };
         let steps = program(&spec).unwrap().len();
         assert!(steps <= 4096, "{tier:?}: {steps} steps for {tasks} tasks");
     }

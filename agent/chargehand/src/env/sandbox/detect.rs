@@ -58,7 +58,7 @@ impl Sandbox {
             let value = machine.variables.get(&OsString::from(name));
             value.filter(|value| !value.is_empty()).cloned()
         });
-        Self { tier, machine, view, layers: vec![] }
+        Self { tier, machine, view, layers: vec![], limits: None }
     }
 
     fn with_layers(self, layers: Vec<String>) -> Self {
@@ -120,14 +120,11 @@ fn namespace_layers(version: &str, landlock: i32) -> Vec<String> {
     });
     layers.push(format!("seccomp: {} system calls refused", calls::REFUSED_COUNT));
     layers.push(LIMITS.to_owned());
-    if getuid().is_root() {
-        layers.push(ROOT_LIMIT.to_owned());
-    }
     layers
 }
 
-const LIMITS: &str = "clean environment, limits on file size, open files and processes";
-const ROOT_LIMIT: &str = "not stopped: started by root, a command may have any number of threads";
+const LIMITS: &str =
+    "clean environment, limits on tasks, memory, room on the disk, file size and open files";
 
 fn landlock_layers(bubblewrap: &str, landlock: i32) -> Vec<String> {
     let mut layers = vec![
@@ -147,7 +144,6 @@ fn landlock_layers(bubblewrap: &str, landlock: i32) -> Vec<String> {
         layers.push(
             "not stopped: started by root, a command may change the mode of any file".to_owned(),
         );
-        layers.push(ROOT_LIMIT.to_owned());
     }
     layers
 }

@@ -11,13 +11,15 @@ mod detect;
 mod files;
 mod folders;
 pub mod inside;
+pub mod model;
 mod spec;
 mod supervise;
 mod tasks;
+mod usage;
 mod view;
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -27,6 +29,8 @@ use std::time::Duration;
 use chargehand_core::contract::Check;
 use chargehand_core::evidence::{CheckEnd, CheckRun};
 use thiserror::Error;
+
+pub use self::spec::Limits;
 
 use self::folders::Folders;
 use self::spec::{Spec, Tier};
@@ -68,6 +72,7 @@ pub struct Sandbox {
     machine: Machine,
     view: View,
     layers: Vec<String>,
+    limits: Option<Limits>,
 }
 
 /// Why there is no sandbox. Without one no command runs.
@@ -132,6 +137,12 @@ impl Sandbox {
         self.layers.clone()
     }
 
+    /// Lets commands take so much, instead of what the machine can spare when each of them begins.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits: Some(limits), ..self }
+    }
+
     /// Runs `check` in the workspace `work`, until it ends, its time is up or `stop` says so. Its whole output, up
     /// to 16 MiB, goes to `log`.
     pub fn run(
@@ -143,17 +154,30 @@ impl Sandbox {
     ) -> CheckRun {
         let watch = Watch { timeout: check.timeout, stop, log };
         let command: Vec<OsString> = check.run.iter().map(OsString::from).collect();
-        let (end, ended) = match self.execute(&command, work, &watch) {
+        let (end, ended) = match self.with_variables(check).execute(&command, work, &watch) {
             Ok(ended) => check_end(ended),
             Err(err) => (CheckEnd::NotStarted(err.to_string()), Ended::nothing()),
         };
         CheckRun {
             name: check.name.clone(),
+            passed: end.satisfies(check),
             end,
             millis: u64::try_from(ended.time.as_millis()).unwrap_or(u64::MAX),
             output: ended.output,
             output_bytes: ended.bytes,
         }
+    }
+
+    /// Returns the same sandbox with the variables that `check` sees besides those of every command.
+    fn with_variables(&self, check: &Check) -> Self {
+        let mut own = self.clone();
+        let passed = check.pass_env.iter().filter_map(|name| {
+            let value = self.machine.variables.get(OsStr::new(name))?;
+            Some((OsString::from(name), value.clone()))
+        });
+        let set = check.env.iter().map(|(name, value)| (name.into(), value.into()));
+        own.view.env.extend(passed.chain(set));
+        own
     }
 
     fn execute(&self, command: &[OsString], work: &Path, watch: &Watch<'_>) -> io::Result<Ended> {
@@ -207,8 +231,10 @@ impl Sandbox {
                 (read, vec![work, folders.home.clone(), folders.temporary.clone()])
             }
         };
+        let limits = self.limits.unwrap_or_else(|| usage::spare(folders.work));
+        let max_tasks = tasks::allowed(limits.tasks);
         // The supervisor adds itself and, in the tier where it can be seen, whoever started it.
-        Spec { tier: self.tier, max_tasks: tasks::allowed(), protect: vec![], read, write }
+        Spec { tier: self.tier, max_tasks, limits, protect: vec![], read, write }
     }
 }
 

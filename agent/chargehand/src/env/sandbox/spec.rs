@@ -14,6 +14,17 @@ pub(crate) enum Tier {
     Landlock,
 }
 
+/// What a command and all that it starts may take together. It is ended when it takes more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// Processes and threads at a time.
+    pub tasks: u64,
+    /// Bytes of memory that are not a file's.
+    pub memory: u64,
+    /// Bytes that stay free on the disk of the workspace.
+    pub disk_left: u64,
+}
+
 /// What holds inside a sandbox.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Spec {
@@ -21,6 +32,8 @@ pub(crate) struct Spec {
     pub(crate) tier: Tier,
     /// The user may have so many tasks while it runs.
     pub(crate) max_tasks: u64,
+    /// What it may take.
+    pub(crate) limits: Limits,
     /// Processes and threads that get no signal from it.
     pub(crate) protect: Vec<i32>,
     /// What may be read and executed.
@@ -38,7 +51,10 @@ impl Spec {
             Tier::Namespaces => "namespaces",
             Tier::Landlock => "landlock",
         };
-        let mut args = vec![OsString::from(tier), self.max_tasks.to_string().into()];
+        let Limits { tasks, memory, disk_left } = self.limits;
+        let numbers = [self.max_tasks, tasks, memory, disk_left];
+        let mut args = vec![OsString::from(tier)];
+        args.extend(numbers.map(|number| OsString::from(number.to_string())));
         let mut add =
             |key: &str, value: &OsStr| args.extend([OsString::from(key), value.to_owned()]);
         for pid in &self.protect {
@@ -61,11 +77,13 @@ impl Spec {
             "landlock" => Tier::Landlock,
             _ => return None,
         };
-        let max_tasks = args.next()?.to_str()?.parse().ok()?;
+        let mut number = || args.next()?.to_str()?.parse().ok();
+        let max_tasks = number()?;
+        let limits = Limits { tasks: number()?, memory: number()?, disk_left: number()? };
         let (mut protect, mut read, mut write) = (vec![], vec![], vec![]);
         loop {
             match args.next()?.to_str()? {
-                END => return Some(Self { tier, max_tasks, protect, read, write }),
+                END => return Some(Self { tier, max_tasks, limits, protect, read, write }),
                 "protect" => protect.push(args.next()?.to_str()?.parse().ok()?),
                 "read" => read.push(args.next()?.into()),
                 "write" => write.push(args.next()?.into()),
@@ -87,6 +105,7 @@ mod tests {
         let spec = Spec {
             tier: Tier::Landlock,
             max_tasks: 7,
+            limits: Limits { tasks: 1, memory: 2, disk_left: u64::MAX },
             protect: vec![1, 20],
             read: vec!["/usr".into(), "--".into(), odd.clone()],
             write: vec![odd],

@@ -3,7 +3,7 @@
 //! It stands inside the namespaces but has kept its rights, so that a command can neither end it nor speak in its
 //! name: what it writes on stdout is what counts. Its stdin is held open by whoever wants it to go on.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Write};
@@ -23,11 +23,12 @@ use serde::{Deserialize, Serialize};
 
 use super::inside;
 use super::spec::Spec;
+use super::usage::{Usage, descendants};
 
-/// A command that has more processes than this at a time is a fork bomb; a large parallel build has hundreds.
-const MAX_PROCESSES: usize = 2048;
-/// How often the processes are counted.
-const COUNT_EVERY: u16 = 250;
+/// How often is counted what a command uses, in milliseconds: a fork bomb makes some hundred processes meanwhile.
+const COUNT_EVERY: u128 = 50;
+/// Counting takes at most such a part of the time.
+const COUNT_SHARE: u128 = 20;
 /// Processes that cannot be ended within this time are left to the kernel.
 const LAST_GRACE: Duration = Duration::from_secs(2);
 
@@ -96,7 +97,7 @@ fn close_inherited() -> io::Result<()> {
 fn run(mut spec: Spec, command: &[OsString]) -> io::Result<Told> {
     let family = Arc::new(Family::default());
     // First, so that this thread is protected as well.
-    watch(&family);
+    watch(&family, &spec);
     let processes = [getpid(), getppid()].map(Pid::as_raw).into_iter().filter(|pid| *pid > 1);
     spec.protect.extend(processes.flat_map(tasks));
     let (mut report, report_writer) = io::pipe()?;
@@ -169,18 +170,20 @@ impl Family {
     }
 }
 
-/// Ends the family when stdin is closed or when it grows beyond all bounds.
-fn watch(family: &Arc<Family>) {
-    let family = Arc::clone(family);
+/// Ends the family when stdin is closed or when it takes more than its limits. This binds root too, whom the limits
+/// of the kernel do not.
+fn watch(family: &Arc<Family>, spec: &Spec) {
+    let (family, limits, tier) = (Arc::clone(family), spec.limits, spec.tier);
     std::thread::spawn(move || {
+        let mut pause = COUNT_EVERY;
         while !family.is_over.load(Ordering::Acquire) {
-            let reason = if is_closed(io::stdin().as_fd()) {
+            let reason = if is_closed(io::stdin().as_fd(), pause) {
                 Some("its time was up".to_owned())
             } else {
-                let count = descendants().len();
-                (count > MAX_PROCESSES).then(|| {
-                    format!("it had {count} processes, {MAX_PROCESSES} at most are allowed")
-                })
+                let begin = Instant::now();
+                let excess = Usage::now(tier).excess(&limits);
+                pause = COUNT_EVERY.max(begin.elapsed().as_millis() * COUNT_SHARE);
+                excess
             };
             if let Some(reason) = reason {
                 family.ended_for.get_or_init(|| reason);
@@ -190,10 +193,11 @@ fn watch(family: &Arc<Family>) {
     });
 }
 
-/// Waits for a while and returns whether the other end of `pipe` is gone.
-fn is_closed(pipe: BorrowedFd<'_>) -> bool {
+/// Waits for `millis` and returns whether the other end of `pipe` is gone.
+fn is_closed(pipe: BorrowedFd<'_>, millis: u128) -> bool {
     let mut fds = [PollFd::new(pipe, PollFlags::POLLIN)];
-    match poll(&mut fds, PollTimeout::from(COUNT_EVERY)) {
+    let millis = u16::try_from(millis).unwrap_or(u16::MAX);
+    match poll(&mut fds, PollTimeout::from(millis)) {
         // Nobody ever writes into it: if it is ready, it is at its end.
         Ok(ready) => ready > 0,
         Err(Errno::EINTR) => false,
@@ -211,45 +215,13 @@ fn kill_all() {
     }
 }
 
-/// Returns every process that descends from us.
-fn descendants() -> Vec<i32> {
-    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
-        if let Some(parent) = parent(&stat) {
-            children.entry(parent).or_default().push(pid);
-        }
-    }
-    let mut found = Vec::new();
-    let mut seen = HashSet::new();
-    let mut open = vec![getpid().as_raw()];
-    while let Some(pid) = open.pop() {
-        for child in children.get(&pid).into_iter().flatten() {
-            if seen.insert(*child) {
-                found.push(*child);
-                open.push(*child);
-            }
-        }
-    }
-    found
-}
-
-/// Returns the parent out of a line of `/proc/PID/stat`. The name before it may hold anything, a `)` too.
-fn parent(stat: &str) -> Option<i32> {
-    let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(1)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::channel;
 
     use nix::unistd::{getpid, gettid};
 
-    use super::{parent, tasks};
+    use super::tasks;
 
     #[test]
     fn a_thread_is_a_task_of_its_process() {
@@ -264,19 +236,5 @@ mod tests {
         drop(goes_on);
         thread.join().unwrap();
         assert_eq!(tasks(i32::MAX), [i32::MAX].into());
-    }
-
-    #[track_caller]
-    fn check(stat: &str, expect: Option<i32>) {
-        assert_eq!(parent(stat), expect, "{stat}");
-    }
-
-    #[test]
-    fn a_parent_is_found_behind_any_name() {
-        check("12 (sh) S 7 12 12 0", Some(7));
-        check("12 (a) S 1 (b) R 9 1", Some(9));
-        check("12 (a b) Z 0", Some(0));
-        check("12 (sh", None);
-        check("12 (sh) S", None);
     }
 }

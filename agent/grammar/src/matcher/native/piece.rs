@@ -1,10 +1,8 @@
 //! The inside of a JSON string whose value occurs in a text exactly once.
 
-use std::sync::Arc;
-
-use super::Next;
 use super::spelling::{self, ESCAPE, HIGH, LOW, PLAIN, Spelt, UNICODE_00};
 use super::suffix::{StateId, Suffixes};
+use super::{Next, Pieces};
 
 /// Stages of the spelling that a piece can be at: those of whole bytes are stages of the automaton itself.
 const STAGES: u32 = 8;
@@ -32,15 +30,16 @@ pub(in crate::matcher) enum After<'p> {
 }
 
 impl Piece {
-    pub(super) fn new(text: &Arc<str>, or_empty: bool) -> Self {
-        let suffixes = Suffixes::new(text);
+    pub(super) fn new(pieces: &Pieces) -> Self {
+        let suffixes = Suffixes::new(&pieces.text, pieces.parts.as_deref());
         let several = (0..).take_while(|state| suffixes.end(*state).is_none());
         let mut escapes = vec![0; several.clone().count().div_ceil(64)];
         for state in several {
             let any = suffixes.edges(state).0.iter().any(|raw| spelling::is_escaped(*raw));
             escapes[state as usize / 64] |= u64::from(any) << (state % 64);
         }
-        let mut piece = Self { suffixes, or_empty, escapes, distances: Vec::new() };
+        let mut piece =
+            Self { suffixes, or_empty: pieces.or_empty, escapes, distances: Vec::new() };
         piece.distances = piece.all_distances();
         piece
     }
@@ -133,7 +132,7 @@ impl Piece {
     /// Returns what a state between two bytes of the value goes on with.
     pub(in crate::matcher) fn after(&self, state: StateId) -> After<'_> {
         match self.suffixes.end(state) {
-            Some(end) => match self.suffixes.text().as_bytes().get(end) {
+            Some(_) => match self.suffixes.bytes_after(state).first() {
                 Some(raw) if !spelling::is_escaped(*raw) => After::One(*raw, state + 1),
                 Some(_) | None => After::Nothing,
             },

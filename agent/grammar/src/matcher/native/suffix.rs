@@ -20,16 +20,23 @@ pub(super) struct Suffixes {
     starts: Vec<u32>,
     labels: Vec<u8>,
     targets: Vec<StateId>,
+    /// Where the parts end in which pieces lie.
+    ends: Vec<usize>,
 }
 
 impl Suffixes {
     /// The state of the empty piece.
     pub(super) const START: StateId = 0;
 
-    pub(super) fn new(text: &Arc<str>) -> Self {
-        let mut builder = Builder::new(text.len());
+    /// Returns the pieces of a text, all or those that lie in its `parts`.
+    pub(super) fn new(text: &Arc<str>, parts: Option<&[(usize, usize)]>) -> Self {
+        let mut builder = Builder::new(text.len(), parts.is_none());
         text.bytes().for_each(|byte| builder.extend(byte));
-        builder.finish(Arc::clone(text))
+        for (from, to) in parts.into_iter().flatten() {
+            builder.mark(&text.as_bytes()[*from..*to]);
+        }
+        let ends = parts.into_iter().flatten().map(|(_, to)| *to).collect();
+        builder.finish(Arc::clone(text), ends)
     }
 
     pub(super) fn text(&self) -> &str {
@@ -51,7 +58,7 @@ impl Suffixes {
     /// Returns the state of the piece with one more byte.
     pub(super) fn next(&self, state: StateId, byte: u8) -> Option<StateId> {
         if let Some(end) = self.end(state) {
-            return (self.text.as_bytes().get(end) == Some(&byte)).then_some(state + 1);
+            return (self.after(end) == [byte]).then_some(state + 1);
         }
         let (labels, targets) = self.edges(state);
         // A state has one edge or two, but for the first few.
@@ -66,8 +73,16 @@ impl Suffixes {
     /// Returns the bytes with which the piece can go on.
     pub(super) fn bytes_after(&self, state: StateId) -> &[u8] {
         match self.end(state) {
-            Some(end) => &self.text.as_bytes()[end..(end + 1).min(self.text.len())],
+            Some(end) => self.after(end),
             None => self.edges(state).0,
+        }
+    }
+
+    /// Returns the byte of the text behind a piece that occurs once, if it lies in the same part.
+    fn after(&self, end: usize) -> &[u8] {
+        match self.ends.binary_search(&end) {
+            Ok(_) => &[],
+            Err(_) => &self.text.as_bytes()[end..(end + 1).min(self.text.len())],
         }
     }
 
@@ -96,6 +111,8 @@ struct Builder {
     /// The edges of the start, which is asked most often.
     first: [u32; 256],
     last: u32,
+    /// Whether a piece matters wherever it lies.
+    is_free: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -109,20 +126,43 @@ struct Node {
     end: u32,
     /// How often the pieces occur, as far as it is known.
     count: u32,
+    /// Whether they occur in a part that matters.
+    inside: bool,
 }
 
 impl Builder {
-    fn new(bytes: usize) -> Self {
+    fn new(bytes: usize, is_free: bool) -> Self {
         let mut nodes = Vec::with_capacity(2 * bytes + 1);
-        nodes.push(Node { longest: 0, link: NONE, edges: NONE, end: 0, count: 0 });
-        Self { nodes, edges: Vec::with_capacity(3 * bytes), first: [NONE; 256], last: 0 }
+        nodes.push(Node { longest: 0, link: NONE, edges: NONE, end: 0, count: 0, inside: false });
+        let edges = Vec::with_capacity(3 * bytes);
+        Self { nodes, edges, first: [NONE; 256], last: 0, is_free }
+    }
+
+    /// Takes note that a part of the text matters: pieces that begin before it are told apart from their ends.
+    fn mark(&mut self, part: &[u8]) {
+        self.last = 0;
+        for byte in part {
+            // A part of the text is a piece of it, so there is always a way on.
+            let Some(target) = self.target(self.last, *byte) else { return };
+            let length = self.nodes[self.last as usize].longest + 1;
+            let is_next = self.nodes[target as usize].longest == length;
+            self.last = if is_next { target } else { self.split(self.last, *byte, target) };
+            self.nodes[self.last as usize].inside = true;
+        }
     }
 
     /// Appends a byte to the text.
     fn extend(&mut self, byte: u8) {
         let new = number(self.nodes.len());
         let longest = self.nodes[self.last as usize].longest + 1;
-        self.nodes.push(Node { longest, link: 0, edges: NONE, end: longest, count: 1 });
+        self.nodes.push(Node {
+            longest,
+            link: 0,
+            edges: NONE,
+            end: longest,
+            count: 1,
+            inside: false,
+        });
         let mut at = self.last;
         self.last = new;
         let target = loop {
@@ -206,12 +246,13 @@ impl Builder {
         is_old
     }
 
-    fn finish(mut self, text: Arc<str>) -> Suffixes {
+    fn finish(mut self, text: Arc<str>, ends: Vec<usize>) -> Suffixes {
         let order = self.count();
+        let kept = self.kept(&order);
         // The start is a state even of a text that has only pieces that occur once.
         let mut several = 0;
         let mut names = vec![0; self.nodes.len()];
-        let is_several = |at: usize| at == 0 || self.nodes[at].count > 1;
+        let is_several = |at: usize| at == 0 || kept[at] && self.nodes[at].count > 1;
         for at in order.iter().copied().filter(|at| is_several(*at)) {
             names[at] = several;
             several += 1;
@@ -221,15 +262,34 @@ impl Builder {
                 *name = several + node.end;
             }
         }
-        let mut laid = Suffixes { text, starts: vec![0], labels: Vec::new(), targets: Vec::new() };
+        let (labels, targets) = (Vec::new(), Vec::new());
+        let mut laid = Suffixes { text, starts: vec![0], labels, targets, ends };
         let mut edges = Vec::new();
         for at in order.iter().copied().filter(|at| is_several(*at)) {
             self.edges_of(at, &mut edges);
+            edges.retain(|(_, to)| kept[*to as usize]);
             laid.labels.extend(edges.iter().map(|(byte, _)| byte));
             laid.targets.extend(edges.iter().map(|(_, to)| names[*to as usize]));
             laid.starts.push(number(laid.labels.len()));
         }
         laid
+    }
+
+    /// Returns which states lead to a piece that occurs once, in a part that matters.
+    fn kept(&self, order: &[usize]) -> Vec<bool> {
+        let mut kept = vec![self.is_free; self.nodes.len()];
+        if self.is_free {
+            return kept;
+        }
+        let mut edges = Vec::new();
+        // An edge leads to longer pieces.
+        for at in order.iter().rev() {
+            let Node { inside, count, .. } = self.nodes[*at];
+            self.edges_of(*at, &mut edges);
+            let leads_on = || edges.iter().any(|(_, to)| kept[*to as usize]);
+            kept[*at] = inside && (count <= 1 || leads_on());
+        }
+        kept
     }
 
     fn edges_of(&self, state: usize, edges: &mut Vec<(u8, u32)>) {
@@ -267,9 +327,11 @@ impl Builder {
             *place += 1;
         }
         for at in order.iter().rev() {
-            let Node { link, count, .. } = self.nodes[*at];
+            let Node { link, count, inside, .. } = self.nodes[*at];
             if link != NONE {
-                self.nodes[link as usize].count += count;
+                let shorter = &mut self.nodes[link as usize];
+                shorter.count += count;
+                shorter.inside |= inside;
             }
         }
         order

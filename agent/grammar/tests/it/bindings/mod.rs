@@ -2,6 +2,7 @@
 
 mod late;
 mod random;
+mod raw;
 mod refusals;
 mod strings;
 

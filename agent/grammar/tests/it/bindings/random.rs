@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chargehand_grammar::matcher::Landing;
 use chargehand_grammar::vocabulary::{Kind, Vocabulary};
-use chargehand_grammar::{Binding, Bindings, Constraint, Grammar, json};
+use chargehand_grammar::{Binding, Bindings, Constraint, Expr, Grammar, json};
 use proptest::prelude::*;
 
 use super::{checked_mask, compiled, with_strings};
@@ -67,13 +67,6 @@ fn same(
 
 const RULES: &str = "root ::= x (\",\" x)? \"!\"?\nx ::= json-string #! bind x";
 
-/// Returns the grammar in which the binding is written out.
-fn expanded(bindings: &Bindings) -> Grammar {
-    let bound = bindings.expand("x").unwrap().to_string();
-    let bound = bound.replace("root ::= bound\n", "");
-    Grammar::parse(&format!("root ::= bound (\",\" bound)? \"!\"?\n{bound}")).unwrap()
-}
-
 fn check_expansion(
     binding: Binding,
     texts: &[String],
@@ -83,8 +76,35 @@ fn check_expansion(
     let bindings = Bindings::new().with("x", binding);
     let vocabulary = vocabulary(texts, cuts);
     let mut native = compiled(&with_strings(RULES), &bindings, Arc::clone(&vocabulary)).unwrap();
-    let mut plain = Constraint::new(&expanded(&bindings), vocabulary).unwrap();
+    let mut plain =
+        Constraint::new(&bindings.written_out(&with_strings(RULES)), vocabulary).unwrap();
     same(&mut native, &mut plain, choices)
+}
+
+/// Returns the parts of `text` whose characters were seen.
+fn parts(text: &str, seen: &[bool]) -> Vec<(usize, usize)> {
+    let mut parts: Vec<(usize, usize)> = Vec::new();
+    for ((from, c), _) in text.char_indices().zip(seen).filter(|(_, seen)| **seen) {
+        match parts.last_mut() {
+            Some((_, to)) if *to == from => *to += c.len_utf8(),
+            Some(_) | None => parts.push((from, from + c.len_utf8())),
+        }
+    }
+    parts
+}
+
+/// Returns the pieces that lie in one of the parts and occur once, overlapping ones counted, and the empty one.
+fn pieces(text: &str, parts: &[(usize, usize)]) -> Vec<String> {
+    let begins = |at: usize, piece: &str| text.as_bytes()[at..].starts_with(piece.as_bytes());
+    let count = |piece: &str| (0..text.len()).filter(|at| begins(*at, piece)).count();
+    let mut pieces = vec![String::new()];
+    for (from, to) in parts {
+        for start in *from..*to {
+            let ends = (start + 1..=*to).filter_map(|end| text.get(start..end));
+            pieces.extend(ends.filter(|piece| count(piece) == 1).map(str::to_owned));
+        }
+    }
+    pieces
 }
 
 /// Returns a grammar with all sorts of bindings.
@@ -102,10 +122,15 @@ fn edits(
              new ::= json-string #! bind new\n\
              why ::= json-string #! bind why",
     );
-    let each = names
-        .iter()
-        .enumerate()
-        .map(|(at, name)| (name.as_str(), Binding::piece_or_empty(texts[at % 3].as_str())));
+    let each = names.iter().enumerate().map(|(at, name)| {
+        let text = texts[at % 3].as_str();
+        let half = text.floor_char_boundary(text.len() / 2);
+        let binding = match at % 2 {
+            1 if half > 0 => Binding::piece_in(text, [(0, half)]),
+            _ => Binding::piece_or_empty(text),
+        };
+        (name.as_str(), binding)
+    });
     let mut seen = std::collections::BTreeSet::new();
     let each: Vec<_> = each.filter(|(name, _)| seen.insert(*name)).collect();
     let first = format!("{},{},{}", json::quote(&names[0]), json::quote(""), json::quote(failed));
@@ -126,6 +151,23 @@ proptest! {
         prop_assume!(!text.is_empty());
         check_expansion(Binding::piece(text.as_str()), std::slice::from_ref(&text), &cuts, &choices)?;
         check_expansion(Binding::piece_or_empty(text.as_str()), &[text], &cuts, &choices)?;
+    }
+
+    #[test]
+    fn a_piece_in_a_part_is_one_of_all_there_are(
+        text in text(24),
+        seen in prop::collection::vec(prop::bool::weighted(0.7), 24),
+        cuts in cuts(),
+        choices in prop::collection::vec(any::<u16>(), 14),
+    ) {
+        let parts = parts(&text, &seen);
+        let quoted: Vec<String> = pieces(&text, &parts).iter().map(|piece| json::quote(piece)).collect();
+        let all = Grammar::new(Expr::one_of(quoted.iter().map(String::as_str)));
+        let bindings = Bindings::new().with("x", Binding::piece_in(text.as_str(), parts));
+        let vocabulary = vocabulary(&[text], &cuts);
+        let rules = with_strings("root ::= x\nx ::= json-string #! bind x");
+        let mut native = compiled(&rules, &bindings, Arc::clone(&vocabulary)).unwrap();
+        same(&mut native, &mut Constraint::new(&all, vocabulary).unwrap(), &choices)?;
     }
 
     #[test]

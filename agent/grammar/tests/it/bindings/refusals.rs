@@ -209,3 +209,22 @@ fn a_mark_survives() {
     assert_eq!(read.unbound().bound("x"), None);
     assert!(Bound::to("a b").is_none() && Bound::to("").is_none());
 }
+
+#[test]
+fn parts_are_parts_of_the_text() {
+    let expect = |(from, to): (usize, usize)| {
+        format!(
+            "line 2: rule `x` is bound to `x`, of which {from} to {to} is no part of whole characters behind the one \
+             before it"
+        )
+    };
+    for (parts, wrong) in [
+        (vec![(0, 2)], (0, 2)),
+        (vec![(0, 5)], (0, 5)),
+        (vec![(1, 1)], (1, 1)),
+        (vec![(0, 1), (1, 3)], (1, 3)),
+        (vec![(3, 4), (0, 1)], (0, 1)),
+    ] {
+        refused(X, &x(Binding::piece_in("aéb", parts)), &expect(wrong));
+    }
+}

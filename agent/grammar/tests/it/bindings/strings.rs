@@ -29,6 +29,22 @@ fn a_piece_ends_where_it_is_the_only_one() {
 }
 
 #[test]
+fn a_piece_lies_in_a_part() {
+    let text = "one two three two one";
+    let yes = [r#""""#, r#""three""#, r#""two t""#, r#""two three""#];
+    let no = [r#""two""#, r#"" t""#, r#""three two""#, r#""one two""#, r#"" one""#];
+    check(Binding::piece_in(text, [(4, 13)]), &yes, &no);
+    let two = Binding::piece_in(text, [(0, 4), (14, 21)]);
+    check(two, &[r#""o one""#, r#"" one""#], &[r#""three""#, r#""two""#, r#""one t""#]);
+    check(Binding::piece_in(text, [(0, 21)]), &[r#""one two""#, r#""three two""#], &[r#""one""#]);
+    check(Binding::piece_in(text, []), &[r#""""#], &[r#""three""#]);
+    // What occurs elsewhere too is not begun where it leads to nothing.
+    let rules = "root ::= x\nx ::= json-string #! bind x";
+    let bindings = Bindings::new().with("x", Binding::piece_in(text, [(0, 3)]));
+    assert!(after(&mut bound(rules, &bindings), "\"o").is_none());
+}
+
+#[test]
 fn a_piece_is_spelt_as_a_writer_would() {
     let text = "a\"b\\c\nd\te\rf\u{8}g\u{c}h\u{1}i\u{1f}j\u{7f}k/l\u{b}m\u{10}é漢🦀";
     let whole = chargehand_grammar::json::quote(text);

@@ -127,7 +127,15 @@ proptest! {
                 is_whole = true;
                 break;
             }
-            let token = landing.steer(&mut constraint, state, wanted.unwrap(), left).unwrap();
+            // To be asked and to refuse changes nothing.
+            let other = allowed[(wish / 7) % allowed.len()];
+            let is_other = wish.is_multiple_of(3)
+                && !ends(other)
+                && landing.takes(&mut constraint, state, other, left).unwrap();
+            let token = match is_other {
+                true => Some(other),
+                false => landing.steer(&mut constraint, state, wanted.unwrap(), left).unwrap(),
+            };
             let Some(token) = token else { break };
             prop_assert!(constraint.mask(state).unwrap().allows(token));
             state = constraint.advance(state, token).unwrap().expect("it is allowed");

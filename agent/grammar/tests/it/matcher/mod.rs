@@ -1,5 +1,6 @@
 //! The matcher: what it allows, what it refuses, what it costs.
 
+mod alone;
 mod landing;
 mod masks;
 mod random;

@@ -1,7 +1,5 @@
 //! What tasks are put together from: files around the file, checks, pieces of a text, the way to the end.
 
-use std::time::Duration;
-
 use chargehand_core::contract::{Check, ContractFile, ScopeFile};
 
 use crate::content;
@@ -139,7 +137,7 @@ pub(super) fn some_checks(words: &mut Words) -> (Vec<Check>, Complaint) {
 
 pub(super) fn check(name: &str, command: &str) -> Check {
     let run = command.split(' ').map(str::to_owned).collect();
-    Check { name: name.to_owned(), run, timeout: Duration::from_secs(600) }
+    Check::new(name, run)
 }
 
 pub(super) fn a_file(words: &mut Words) -> (String, String) {

@@ -1,12 +1,8 @@
-//! Tokens that need no evaluation of their own: those that a grammar forces, and guesses from what was said before.
+//! Guesses that a text goes on as it did before. Whether they are right, a model and a grammar say.
 
 use std::collections::HashMap;
 
-use chargehand_grammar::vocabulary::TokenId;
 use llama_cpp_2::token::LlamaToken;
-use llama_cpp_2::vocab::LlamaVocab;
-
-use crate::vocab::Vocab;
 
 /// So many tokens must be the same as before for what followed them to be a guess.
 const SAME: usize = 3;
@@ -18,11 +14,20 @@ const FIRST: usize = 4;
 /// after the next such guess, up to the larger number. A batch costs time, also where the model is small.
 const PAUSES: (usize, usize) = (4, 128);
 
+/// Returns the most bytes that the guesses for a text of so many tokens take.
+pub(crate) fn guess_bytes(tokens: usize) -> usize {
+    // Lists and tables grow by doubling; a table is at most seven eighths full, has a byte more for each place, and
+    // is there twice while it grows.
+    let list = 2 * size_of::<LlamaToken>();
+    let entry = size_of::<([LlamaToken; SAME], usize)>() + 1;
+    tokens.saturating_mul(list + entry * 4)
+}
+
 /// Guesses that a text goes on as it did where it last read the same.
 ///
 /// Copying is what an agent's model does most: of a file into an edit, of a path into a call.
 #[derive(Debug)]
-pub(super) struct Guess {
+pub(crate) struct Guess {
     history: Vec<LlamaToken>,
     /// Where the tokens behind each three tokens begin; the last place wins.
     places: HashMap<[LlamaToken; SAME], usize>,
@@ -33,7 +38,7 @@ pub(super) struct Guess {
 
 impl Guess {
     /// Returns a guesser for what follows `prompt`.
-    pub(super) fn new(prompt: &[LlamaToken]) -> Self {
+    pub(crate) fn new(prompt: &[LlamaToken]) -> Self {
         let mut guess = Self {
             history: Vec::new(),
             places: HashMap::new(),
@@ -46,7 +51,7 @@ impl Guess {
     }
 
     /// Takes note that `token` was said.
-    pub(super) fn push(&mut self, token: LlamaToken) {
+    pub(crate) fn push(&mut self, token: LlamaToken) {
         // What stands before the last token now has a token behind it.
         if let Some(key) = self.key() {
             self.places.insert(key, self.history.len());
@@ -56,14 +61,14 @@ impl Guess {
     }
 
     /// Returns the tokens that may follow. What repeats with a short period goes on so, as in LZ77.
-    pub(super) fn next(&self) -> Vec<LlamaToken> {
+    pub(crate) fn next(&self) -> Vec<LlamaToken> {
         let place = self.key().and_then(|key| self.places.get(&key));
         let Some(from) = place.filter(|_| self.pause == 0) else { return Vec::new() };
         self.history[*from..].iter().cycle().take(self.length).copied().collect()
     }
 
     /// Learns that of `guessed` tokens the first `right` were said.
-    pub(super) fn learn(&mut self, guessed: usize, right: usize) {
+    pub(crate) fn learn(&mut self, guessed: usize, right: usize) {
         if right == 0 {
             self.length = FIRST;
             self.pause = self.next_pause;
@@ -81,50 +86,11 @@ impl Guess {
     }
 }
 
-/// Returns the tokens of `forced`, the bytes that must follow `last`, as a tokenizer cuts them. What the text that
-/// follows could still change is left out.
-pub(super) fn forced(
-    vocab: &Vocab,
-    tokenizer: &LlamaVocab<'_>,
-    last: &[u8],
-    forced: &[u8],
-) -> Vec<TokenId> {
-    let tokens = match cut(vocab, tokenizer, &[last, forced].concat()) {
-        // The token before stays as it was sampled.
-        Some(tokens)
-            if tokens
-                .first()
-                .is_some_and(|token| !last.is_empty() && vocab.piece(*token) == last) =>
-        {
-            tokens[1..].to_vec()
-        }
-        Some(_) | None => cut(vocab, tokenizer, forced).unwrap_or_default(),
-    };
-    let mut rest = forced;
-    for (at, token) in tokens.iter().enumerate() {
-        if vocab.vocabulary.continues(rest) {
-            return tokens[..at].to_vec();
-        }
-        rest = rest.get(vocab.piece(*token).len()..).unwrap_or_default();
-    }
-    tokens
-}
-
-/// Returns the tokens of `text`, if they spell it: some tokenizers put a space before it or exchange characters.
-fn cut(vocab: &Vocab, tokenizer: &LlamaVocab<'_>, text: &[u8]) -> Option<Vec<TokenId>> {
-    let mut tokens = Vec::with_capacity(text.len() + 1);
-    tokenizer.tokenize_into(text, &mut tokens, false, false);
-    let ids = tokens.iter().map(|token| TokenId::try_from(token.0).ok());
-    let ids = ids.collect::<Option<Vec<TokenId>>>()?;
-    let spelt = ids.iter().flat_map(|token| vocab.piece(*token)).copied();
-    spelt.eq(text.iter().copied()).then_some(ids)
-}
-
 #[cfg(test)]
 mod tests {
     use llama_cpp_2::token::LlamaToken;
 
-    use super::{FIRST, Guess, MOST, PAUSES};
+    use super::{FIRST, Guess, MOST, PAUSES, guess_bytes};
 
     fn tokens(ids: &[i32]) -> Vec<LlamaToken> {
         ids.iter().map(|id| LlamaToken(*id)).collect()
@@ -144,6 +110,18 @@ mod tests {
         check(&[], &[]);
         // A row of the same.
         check(&[7, 7, 7, 7], &[7, 7, 7, 7]);
+    }
+
+    #[test]
+    fn a_guess_takes_no_more_than_is_planned() {
+        for count in [1_000_usize, 1_800, 10_000] {
+            let ids: Vec<i32> = (0..).take(count).collect();
+            let guess = Guess::new(&tokens(&ids));
+            let places = (guess.places.capacity() * 8 / 7).next_power_of_two();
+            // The old table of half the size is there while the new one is filled.
+            let taken = places * 25 * 3 / 2 + guess.history.capacity() * 4;
+            assert!(taken <= guess_bytes(count), "{count}: {taken} of {}", guess_bytes(count));
+        }
     }
 
     #[test]

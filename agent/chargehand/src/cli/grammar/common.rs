@@ -1,4 +1,5 @@
-//! Whose tokens: those of a model's file, read in a process of its own, or single bytes where no model is named.
+//! What most commands of `chargehand grammar` begin with: a grammar, and whose tokens are meant. Those of a model's
+//! file are read in a process of its own.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,25 +8,25 @@ use chargehand_engine::lab::Tokens;
 use chargehand_grammar::Vocabulary;
 use chargehand_grammar::vocabulary::{Kind as TokenKind, TokenId};
 
+use super::source::Source;
 use crate::cli::embedded;
 use crate::config::Places;
 use crate::env::lab;
 use crate::error::{Error, Kind};
 
-/// The model whose tokens are meant; without one, the built-in model.
+/// Flags of most commands.
 #[derive(Clone, Debug, clap::Args)]
-pub(super) struct ModelArg {
-    /// The GGUF file whose vocabulary is meant, with or without weights; without, the built-in model
+pub(super) struct Common {
+    /// The file with the grammar, or `-` for stdin
+    #[arg(value_name = "GRAMMAR")]
+    pub(super) grammar: PathBuf,
+    /// The GGUF file whose tokens are meant, with or without weights; without, the built-in model where tokens are
+    /// counted, and single bytes elsewhere
     #[arg(short, long, value_name = "MODEL.gguf")]
     model: Option<PathBuf>,
-}
-
-/// The model whose tokens a grammar names, if it names any.
-#[derive(Clone, Debug, clap::Args)]
-pub(super) struct TokensArg {
-    /// The GGUF file whose tokens the grammar names; needed only where it names some
-    #[arg(short, long, value_name = "MODEL.gguf")]
-    model: Option<PathBuf>,
+    /// Prints JSON, an object a line
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// A vocabulary and a text in its tokens.
@@ -36,32 +37,32 @@ pub(super) struct Spelt {
     pub(super) tokens: Vec<TokenId>,
 }
 
-impl ModelArg {
-    /// Returns the file.
-    pub(super) fn path(&self) -> Result<PathBuf, Error> {
+impl Common {
+    /// Reads the grammar.
+    pub(super) fn source(&self) -> Result<Source, Error> {
+        Source::read(&self.grammar)
+    }
+
+    /// Returns the model's file, that of the built-in model where none is named.
+    pub(super) fn model(&self) -> Result<PathBuf, Error> {
         match &self.model {
             Some(path) if path.as_os_str() != embedded::NAME => Ok(path.clone()),
             Some(_) | None => embedded::unpack(&Places::find()?.state),
         }
     }
 
-    /// Returns the vocabulary, and `text` in its tokens.
+    /// Returns the vocabulary of the model, and `text` in its tokens.
     pub(super) fn spell(&self, text: &str) -> Result<Spelt, Error> {
-        let mut said = lab::read(&self.path()?, vec![text.to_owned()])?;
+        let mut said = lab::read(&self.model()?, vec![text.to_owned()])?;
         let tokens = said.texts.pop().unwrap_or_default();
         Ok(Spelt { vocabulary: vocabulary(said)?, tokens })
     }
-}
 
-impl TokensArg {
     /// Returns the vocabulary of the model, or one of all bytes where none is named.
     pub(super) fn vocabulary(&self) -> Result<Arc<Vocabulary>, Error> {
         match &self.model {
             None => Ok(bytes()),
-            Some(_) => {
-                let path = ModelArg { model: self.model.clone() }.path()?;
-                vocabulary(lab::read(&path, Vec::new())?)
-            }
+            Some(_) => Ok(self.spell("")?.vocabulary),
         }
     }
 }

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chargehand_core::contract::{
-    Check, Contract, ContractError, ContractFile, Gate, parse_duration, parse_switch,
+    Check, Class, Contract, ContractError, ContractFile, Gate, parse_duration, parse_switch,
 };
+use chargehand_core::rel_path::RelPath;
 
 use crate::config::{self, ProjectConfig};
 use crate::error::{Error, Kind};
@@ -17,7 +18,7 @@ const MAX_READ: u64 = 1 << 20;
 
 /// What is to be done and within which limits.
 #[derive(Debug, clap::Args)]
-pub(super) struct ContractArgs {
+pub(in crate::cli) struct ContractArgs {
     /// What is to be done, in your words; `-` reads it from stdin
     goal: Option<String>,
     /// A contract in TOML; the flags below add to its lists and replace its single values
@@ -35,9 +36,33 @@ pub(super) struct ContractArgs {
     /// Files that may not be touched, whatever else is allowed
     #[arg(long, value_name = "GLOB")]
     forbid: Vec<String>,
+    /// Classes of files outside of which nothing may be touched, such as docs; `chargehand contract classes` lists them
+    #[arg(long, value_name = "CLASS", value_parser = Class::parse)]
+    only: Vec<Class>,
+    /// Classes of files that may not be touched, such as dependencies, generated or config
+    #[arg(long, value_name = "CLASS", value_parser = Class::parse)]
+    frozen: Vec<Class>,
+    /// Classes of files that run later on your machine and may be touched all the same, such as ci
+    #[arg(long, value_name = "CLASS", value_parser = Class::parse)]
+    sensitive: Vec<Class>,
+    /// Files that the checks see as they were, such as tests; a class or a glob
+    #[arg(long, value_name = "GLOB")]
+    protect: Vec<String>,
+    /// Files with secrets that the worker may read, exactly so spelt
+    #[arg(long, value_name = "PATH")]
+    reveal: Vec<String>,
     /// Added and removed lines together, at most
     #[arg(long, value_name = "N")]
     max_changed_lines: Option<u32>,
+    /// Files that differ, at most
+    #[arg(long, value_name = "N")]
+    max_changed_files: Option<u32>,
+    /// Files that appear, at most
+    #[arg(long, value_name = "N")]
+    max_new_files: Option<u32>,
+    /// Files that go, at most
+    #[arg(long, value_name = "N")]
+    max_deleted_files: Option<u32>,
     /// A command that must pass, run without a shell; named after its program, or NAME=CMD
     #[arg(long, value_name = "CMD")]
     check: Vec<String>,
@@ -53,14 +78,19 @@ pub(super) struct ContractArgs {
 }
 
 impl ContractArgs {
-    /// Returns the contract, tightened by the project at `top`.
-    pub(super) fn contract(&self, project: &ProjectConfig) -> Result<Contract, Error> {
+    /// Returns the contract, tightened by the `project` at `top`.
+    pub(in crate::cli) fn contract(
+        &self,
+        project: &ProjectConfig,
+        top: &Path,
+    ) -> Result<Contract, Error> {
         let mut file = match &self.contract {
             Some(path) => read_file(path)?,
             None => ContractFile::default(),
         };
         self.put_over(&mut file)?;
         project.tighten(&mut file);
+        file.scope.forbid.extend(self.contract.as_deref().and_then(|path| inside(path, top)));
         Contract::from_file(file).map_err(refuse)
     }
 
@@ -78,7 +108,15 @@ impl ContractArgs {
         scope.create.extend_from_slice(&self.create);
         scope.delete.extend_from_slice(&self.delete);
         scope.forbid.extend_from_slice(&self.forbid);
+        scope.only.extend_from_slice(&self.only);
+        scope.frozen.extend_from_slice(&self.frozen);
+        scope.sensitive.extend_from_slice(&self.sensitive);
+        scope.protect.extend_from_slice(&self.protect);
+        scope.reveal.extend_from_slice(&self.reveal);
         scope.max_changed_lines = self.max_changed_lines.or(scope.max_changed_lines);
+        scope.max_changed_files = self.max_changed_files.or(scope.max_changed_files);
+        scope.max_new_files = self.max_new_files.or(scope.max_new_files);
+        scope.max_deleted_files = self.max_deleted_files.or(scope.max_deleted_files);
         file.limits.turns = self.turns.unwrap_or(file.limits.turns);
         file.limits.time = self.time.unwrap_or(file.limits.time);
         for (gate, on) in &self.gates {
@@ -96,7 +134,14 @@ impl ContractArgs {
     }
 }
 
-fn read_file(path: &Path) -> Result<ContractFile, Error> {
+/// Returns where a contract lies in the repository at `top`, if it does: no run may change what binds the next one.
+fn inside(contract: &Path, top: &Path) -> Option<String> {
+    let (contract, top) = (contract.canonicalize().ok()?, top.canonicalize().ok()?);
+    let path = RelPath::parse(contract.strip_prefix(top).ok()?.to_str()?).ok()?;
+    Some(path.into())
+}
+
+pub(super) fn read_file(path: &Path) -> Result<ContractFile, Error> {
     let unreadable = |err| {
         Error::new(Kind::Usage, format!("cannot read the contract {}: {err}", path.display()))
     };
@@ -161,7 +206,7 @@ fn parse_check(text: &str, earlier: &[Check]) -> Result<Check, Error> {
         Some(name) => name.to_owned(),
         None => unique_name(program, earlier),
     };
-    Ok(Check { name, run, timeout: Duration::from_secs(600) })
+    Ok(Check::new(&name, run))
 }
 
 fn is_name_char(c: char) -> bool {
@@ -180,17 +225,21 @@ fn unique_name(program: &str, earlier: &[Check]) -> String {
 }
 
 /// A scope that cannot be kept is refused beforehand; everything else is a contract that was written wrongly.
-fn refuse(err: ContractError) -> Error {
+pub(super) fn refuse(err: ContractError) -> Error {
     match &err {
         ContractError::NoScope => Error::from_source(Kind::Refused, &err)
             .hint("say what may change: --write GLOB, --create PATH or --delete GLOB"),
-        ContractError::Contradiction { .. } | ContractError::NoJudge => {
-            Error::from_source(Kind::Refused, &err)
-        }
+        ContractError::Contradiction { .. }
+        | ContractError::NoJudge
+        | ContractError::NoNetwork(_) => Error::from_source(Kind::Refused, &err),
         ContractError::NoGoal => Error::from_source(Kind::Usage, &err)
             .hint("give it as the first argument, as `goal` in the contract, or on stdin with `-`"),
         ContractError::Syntax(_)
         | ContractError::Pattern { .. }
+        | ContractError::Guard { .. }
+        | ContractError::Variable { .. }
+        | ContractError::NoExit(_)
+        | ContractError::Repeat(..)
         | ContractError::SameName(_)
         | ContractError::CheckName(_)
         | ContractError::NoCommand(_)

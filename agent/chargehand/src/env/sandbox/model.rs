@@ -1,0 +1,111 @@
+//! The profile of a process that holds a model, tighter than a command's: it reads that model and the drivers of the
+//! machine, computes, and answers. No tree, no home, no network, no other program.
+//!
+//! A GGUF file is a stranger's, and llama.cpp is not made for strangers. Where the kernel has no Landlock the rest
+//! still holds.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
+    Scope, path_beneath_rules,
+};
+
+use super::calls;
+
+/// The newest version that is made use of.
+const BEST: ABI = ABI::V6;
+
+/// Where programs, libraries and drivers lie, and what they say of the machine. Nothing here is the user's.
+const SYSTEM: &[&str] = &[
+    "/usr",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/opt",
+    "/nix/store",
+    "/gnu/store",
+    "/run/opengl-driver",
+    "/sys",
+    "/proc",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/alternatives",
+    "/etc/localtime",
+    "/etc/OpenCL",
+    "/etc/vulkan",
+    "/etc/glvnd",
+];
+
+/// A GPU is spoken to by writing to its device files; whose they are is for their modes to say.
+const DEVICES: &str = "/dev";
+
+/// Restricts this process to `models`. Only before it has other threads.
+///
+/// # Errors
+///
+/// When the kernel has Landlock or seccomp and does not take our rules.
+pub fn confine(models: &[PathBuf]) -> io::Result<()> {
+    restrict_files(models).map_err(io::Error::other)?;
+    calls::restrict_model().map_err(io::Error::other)
+}
+
+fn restrict_files(models: &[PathBuf]) -> Result<(), RulesetError> {
+    let read = AccessFs::from_read(BEST);
+    let models = models.iter().flat_map(|path| parts(path));
+    let device = read | AccessFs::WriteFile | AccessFs::IoctlDev;
+    Ruleset::default()
+        .handle_access(AccessFs::from_all(BEST))?
+        .handle_access(AccessNet::from_all(BEST))?
+        .scope(Scope::from_all(BEST))?
+        .create()?
+        .add_rules(path_beneath_rules(SYSTEM, read))?
+        .add_rules(path_beneath_rules([DEVICES], device))?
+        .add_rules(path_beneath_rules(models, AccessFs::ReadFile))?
+        .restrict_self()
+        .map(drop)
+}
+
+/// Returns all files of a model: a large one is split into `NAME-00001-of-00003.gguf` and so on.
+fn parts(model: &Path) -> Vec<PathBuf> {
+    let mut all = vec![model.to_owned()];
+    let name = model.file_name().and_then(|name| name.to_str());
+    let Some((stem, count)) = name.and_then(split) else { return all };
+    all.extend(
+        (1..=count)
+            .map(|part| model.with_file_name(format!("{stem}-{part:05}-of-{count:05}.gguf"))),
+    );
+    all
+}
+
+fn split(name: &str) -> Option<(&str, u32)> {
+    let (rest, count) = name.strip_suffix(".gguf")?.rsplit_once("-of-")?;
+    let (stem, part) = rest.rsplit_once('-')?;
+    let number = |digits: &str| digits.parse().ok().filter(|_| digits.len() == 5);
+    number(part)?;
+    Some((stem, number(count)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(name: &str, expect: &[&str]) {
+        let found = parts(&Path::new("/m").join(name));
+        let expect: Vec<_> = expect.iter().map(|name| Path::new("/m").join(name)).collect();
+        assert_eq!(found, expect);
+    }
+
+    #[test]
+    fn all_parts_of_a_split_model_are_named() {
+        check("a.gguf", &["a.gguf"]);
+        check("a-1-of-2.gguf", &["a-1-of-2.gguf"]);
+        check(
+            "a-b-00002-of-00002.gguf",
+            &["a-b-00002-of-00002.gguf", "a-b-00001-of-00002.gguf", "a-b-00002-of-00002.gguf"],
+        );
+    }
+}

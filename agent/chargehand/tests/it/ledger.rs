@@ -1,0 +1,163 @@
+//! The ledger: nobody is given what another one holds, whoever dies gives it back, and no two starts at the same
+//! moment pass where there is room for one.
+
+use std::env;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use chargehand::env::ledger::{Ledger, LedgerError, Reservation};
+use chargehand_core::bytes::Bytes;
+use chargehand_core::memory::{Budget, Footprint, HOST, LoadOptions, Pool, Row, Stage};
+
+/// Where a racer finds its ledger. Set by the race for the processes that it starts.
+const RACE: &str = "CHARGEHAND_RACE_IN";
+/// Three racers fit into 100 with 30 each.
+const SLOTS: usize = 3;
+
+fn footprint(mib: u64) -> Footprint {
+    let options = LoadOptions {
+        path: String::new(),
+        n_ctx: 1,
+        n_seq: 1,
+        n_batch: 1,
+        n_gpu_layers: 0,
+        kv_on_host: false,
+        experts_on_cpu: false,
+        kv_type: "f16".to_owned(),
+        use_mmap: false,
+        extra_buffers: false,
+        threads: 0,
+    };
+    let rows = vec![Row::host("weights", Bytes::mib(mib))];
+    Footprint { model: "m".to_owned(), options, rows }
+}
+
+fn hundred() -> Budget {
+    let (capacity, name) = (Bytes::mib(100), HOST.to_owned());
+    let pool = Pool { name, capacity, available: capacity, headroom: Bytes(0), within: None };
+    Budget { pools: vec![pool] }
+}
+
+fn reserve(ledger: &Ledger, mib: u64) -> Result<Reservation, LedgerError> {
+    ledger.reserve(footprint(mib), &hundred).map(|(_, reservation)| reservation)
+}
+
+#[track_caller]
+fn refused(ledger: &Ledger, mib: u64) {
+    assert!(matches!(reserve(ledger, mib), Err(LedgerError::Refused(_))));
+}
+
+#[test]
+fn what_is_reserved_is_not_given_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = Ledger::at(&directory.path().join("deep/ledger"));
+    assert!(ledger.holdings().unwrap().is_empty());
+    let mut first = reserve(&ledger, 60).unwrap();
+    refused(&ledger, 41);
+    let second = reserve(&ledger, 40).unwrap();
+    refused(&ledger, 1);
+    assert_eq!(ledger.holdings().unwrap().len(), 2);
+    drop(second);
+    first.resident().unwrap();
+    let holdings = ledger.holdings().unwrap();
+    assert_eq!((holdings.len(), holdings[0].stage), (1, Stage::Resident));
+    // The budget of this test does not see what is resident; the sum of all does.
+    refused(&ledger, 41);
+    drop(reserve(&ledger, 40).unwrap());
+    drop(first);
+    drop(reserve(&ledger, 100).unwrap());
+    refused(&ledger, 101);
+}
+
+#[test]
+fn what_the_dead_left_behind_is_cleared_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = Ledger::at(directory.path());
+    for (name, text) in [("1-a.json", ""), ("2-b.json", "{}"), ("3-c.json", "nonsense")] {
+        fs::write(directory.path().join(name), text).unwrap();
+    }
+    drop(reserve(&ledger, 100).unwrap());
+    let left = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(left.collect::<Vec<_>>(), ["gate.lock"]);
+}
+
+#[test]
+fn who_lives_and_cannot_be_read_is_not_ignored() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("1-a.json");
+    fs::write(&path, "nonsense").unwrap();
+    let holder = File::open(&path).unwrap();
+    holder.lock().unwrap();
+    let found = reserve(&Ledger::at(directory.path()), 1);
+    assert!(matches!(found, Err(LedgerError::Unreadable { .. })), "{found:?}");
+}
+
+/// One of those who race, in a process of its own; as a test of its own it does nothing.
+#[test]
+fn racer() {
+    let Some(directory) = env::var_os(RACE) else { return };
+    let directory = Path::new(&directory);
+    // Opened before the reservation: when the process dies, the kernel closes them in this order too.
+    let open = |at| {
+        let path = directory.join(format!("slot{at}"));
+        OpenOptions::new().create(true).truncate(false).write(true).open(path).unwrap()
+    };
+    let slots: Vec<File> = (0..SLOTS).map(open).collect();
+    let begun = Instant::now();
+    let Ok(reservation) = reserve(&Ledger::at(&directory.join("ledger")), 30) else { return };
+    let decided = begun.elapsed();
+    // Whoever is admitted finds a slot that nobody else has, or too many were admitted.
+    let slot = slots.iter().find(|slot| slot.try_lock().is_ok());
+    let mut notes =
+        OpenOptions::new().create(true).append(true).open(directory.join("notes")).unwrap();
+    let note =
+        if slot.is_some() { format!("{}\n", decided.as_micros()) } else { "over\n".to_owned() };
+    notes.write_all(note.as_bytes()).unwrap();
+    thread::sleep(Duration::from_millis(u64::from(std::process::id() % 7)));
+    drop(slots);
+    drop(reservation);
+}
+
+fn start(directory: &Path) -> Child {
+    let mut racer = Command::new(env::current_exe().unwrap());
+    racer.args(["--exact", "ledger::racer"]).env(RACE, directory);
+    racer.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// Eight start at once, some are killed at any moment, and never are more than three inside.
+#[test]
+fn the_race_is_never_won_by_too_many() {
+    let rounds = env::var("CHARGEHAND_RACE_ROUNDS").ok().and_then(|text| text.parse().ok());
+    let rounds: u32 = rounds.unwrap_or(10);
+    let directory = tempfile::tempdir().unwrap();
+    for round in 0..rounds {
+        let mut racers: Vec<Child> = (0..8).map(|_| start(directory.path())).collect();
+        for (at, racer) in racers.iter_mut().enumerate() {
+            // Three of them, after 0 to 14 ms.
+            if at % 3 == 0 {
+                thread::sleep(Duration::from_millis(u64::from(round % 15)));
+                racer.kill().unwrap();
+            }
+        }
+        for racer in &mut racers {
+            racer.wait().unwrap();
+        }
+    }
+    let notes = fs::read_to_string(directory.path().join("notes")).unwrap_or_default();
+    assert!(!notes.contains("over"), "more than {SLOTS} were admitted");
+    let mut times: Vec<u64> = notes.lines().map(|line| line.parse().unwrap()).collect();
+    times.sort_unstable();
+    assert!(!times.is_empty(), "nobody was admitted");
+    // All are gone, so everything is free again.
+    drop(reserve(&Ledger::at(&directory.path().join("ledger")), 100).unwrap());
+    let (median, last) = (times[times.len() / 2], times[times.len() - 1]);
+    let said = format!(
+        "{rounds} rounds: {} admitted, decided in {median} us, {last} us at most\n",
+        times.len()
+    );
+    std::io::stderr().write_all(said.as_bytes()).unwrap();
+}

@@ -1,0 +1,237 @@
+//! What a model takes, from its header alone: no file, no library, microseconds.
+//!
+//! Weights and cache are arithmetic; the rest is fitted to dry runs. An architecture that is not listed is called
+//! unknown, and the dry run decides alone.
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+use super::header::ModelHeader;
+use super::{Backing, Footprint, HOST, LoadOptions, Pool, Row, cache, compute};
+use crate::bytes::Bytes;
+
+/// How the layers of an architecture remember.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Family {
+    /// Keys and values in each layer, or compressed ones.
+    Attention,
+    /// The same, and some layers look at a window only. The worker keeps the whole context for them too, because
+    /// a session goes back in it.
+    Window,
+    /// A state of fixed size in each layer.
+    Recurrent,
+    /// A state in some layers, keys and values in those that have heads for them.
+    Hybrid,
+}
+
+/// Each was held against dry runs.
+const FAMILIES: [(&str, Family); 10] = [
+    ("deepseek2", Family::Attention),
+    ("gemma3", Family::Window),
+    ("gpt-oss", Family::Window),
+    ("granitehybrid", Family::Hybrid),
+    ("jamba", Family::Hybrid),
+    ("llama", Family::Attention),
+    ("mamba", Family::Recurrent),
+    ("qwen2", Family::Attention),
+    ("qwen3", Family::Attention),
+    ("qwen3moe", Family::Attention),
+];
+
+/// What llama.cpp keeps of metadata and vocabulary, and what the program itself takes, fitted to nine vocabularies of
+/// 50k to 262k tokens.
+const BASE_OVERHEAD: u64 = 8 << 20;
+const TOKEN_OVERHEAD: u64 = 140;
+const MERGE_OVERHEAD: u64 = 120;
+
+/// What grammars and guesses take at most, which the engine counts exactly: our matcher, the trees of its tokens, and
+/// what was said before, for each token of context.
+const MATCHER: u64 = 256 << 20;
+const TOKEN_TREES: u64 = 200;
+const GUESS: u64 = 108;
+
+/// A driver keeps about this much of a device for itself (context, module, scratch of its matrix library). It is in
+/// no buffer and was measured on none; vendors' figures lie below.
+pub const DEVICE_OVERHEAD: Bytes = Bytes::mib(768);
+
+/// Why a header does not tell what a model takes.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum EstimateError {
+    /// Its architecture is not listed.
+    #[error("the architecture `{0}` is unknown to the estimate: the dry run decides")]
+    Unknown(String),
+    /// A number is not there.
+    #[error("the header of this {architecture} model lacks `{key}`")]
+    Missing {
+        /// The architecture.
+        architecture: String,
+        /// The key, without it.
+        key: &'static str,
+    },
+    /// A number cannot be.
+    #[error("the header says that `{key}` is {number}, which cannot be")]
+    Absurd {
+        /// The key, without the architecture.
+        key: &'static str,
+        /// What it is said to be.
+        number: u64,
+    },
+    /// There is no such type of cache.
+    #[error("unknown type of KV cache `{0}`: f16, q8_0 or q4_0 is meant")]
+    KvType(String),
+}
+
+/// Returns what the model of `header` takes under the name `model`, with its last layers on `devices`, each of which
+/// gets a share of them by what it has available.
+///
+/// # Errors
+///
+/// [`EstimateError`], when the header does not tell.
+pub fn estimate(
+    header: &ModelHeader,
+    model: &str,
+    options: LoadOptions,
+    devices: &[Pool],
+) -> Result<Footprint, EstimateError> {
+    let options = options.settled();
+    let known = FAMILIES.iter().find(|(name, _)| *name == header.architecture);
+    let family = known.ok_or_else(|| EstimateError::Unknown(header.architecture.clone()))?.1;
+    let places = Places::of(header.layers()?, &options, devices);
+    let mut rows = weights(header, &options, &places);
+    rows.extend(caches(header, family, &options, &places)?);
+    rows.extend(graphs(header, family, &options, &places)?);
+    let logits = product(&[4, header.tokens, u64::from(options.outputs())]);
+    rows.push(Row::host("logits", Bytes(logits)));
+    rows.push(Row::host("vocabulary and metadata", overhead(header)));
+    let guesses = product(&[GUESS, cache::cells(&options), u64::from(options.n_seq.max(1))]);
+    let trees = product(&[TOKEN_TREES, header.tokens]);
+    let grammars = Bytes(MATCHER) + Bytes(trees) + Bytes(guesses);
+    rows.push(Row::host("grammars and guesses", grammars));
+    Ok(Footprint { model: model.to_owned(), options, rows })
+}
+
+/// Returns what a process takes for the metadata and the vocabulary of a model.
+#[must_use]
+pub fn overhead(header: &ModelHeader) -> Bytes {
+    let tokens = product(&[TOKEN_OVERHEAD, header.tokens]);
+    let merges = product(&[MERGE_OVERHEAD, header.merges]);
+    Bytes(BASE_OVERHEAD) + Bytes(tokens) + Bytes(merges)
+}
+
+/// Multiplies, up to the largest number there is: a hostile product must be too large, never small.
+pub(super) fn product(factors: &[u64]) -> u64 {
+    factors.iter().fold(1, |product, factor| product.saturating_mul(*factor))
+}
+
+/// Which layer lies where.
+struct Places<'d> {
+    layers: u64,
+    /// The first layer that is on a device; the output counts as one behind the last.
+    first: u64,
+    devices: &'d [Pool],
+}
+
+impl<'d> Places<'d> {
+    fn of(layers: u64, options: &LoadOptions, devices: &'d [Pool]) -> Self {
+        let moved = if devices.is_empty() { 0 } else { u64::from(options.n_gpu_layers) };
+        Self { layers, first: (layers + 1).saturating_sub(moved), devices }
+    }
+
+    /// Returns the pool of a layer. Those on devices are dealt out in order, by what each has available.
+    fn pool(&self, layer: u64) -> &'d str {
+        let total: u64 = self.devices.iter().map(|device| device.available.0 >> 20).sum();
+        let moved = (self.layers + 1).saturating_sub(self.first);
+        if layer < self.first || moved == 0 {
+            return HOST;
+        }
+        let at = layer - self.first;
+        let mut before = 0_u64;
+        for device in self.devices {
+            before = before.saturating_add(device.available.0 >> 20);
+            if product(&[at, total]) < product(&[before, moved]) {
+                return &device.name;
+            }
+        }
+        self.devices.last().map_or(HOST, |device| &device.name)
+    }
+
+    fn used(&self) -> Vec<&'d str> {
+        let mut used: Vec<&str> = (0..=self.layers).map(|layer| self.pool(layer)).collect();
+        used.dedup();
+        used.retain(|pool| *pool != HOST);
+        used
+    }
+}
+
+fn weights(header: &ModelHeader, options: &LoadOptions, places: &Places<'_>) -> Vec<Row> {
+    let mut sums: BTreeMap<&str, Bytes> = BTreeMap::new();
+    let mut add = |pool, bytes: Bytes| {
+        let sum = sums.entry(pool).or_default();
+        *sum = *sum + bytes;
+    };
+    let is_tied = !header.tensors.iter().any(|tensor| tensor.name == "output.weight");
+    let output = places.pool(places.layers);
+    for tensor in &header.tensors {
+        match tensor.layer() {
+            Some(_) if options.experts_on_cpu && tensor.is_expert() => add(HOST, tensor.bytes),
+            Some(layer) if layer < places.layers => add(places.pool(layer), tensor.bytes),
+            // Layers that only guess further tokens are not loaded.
+            Some(_) => {}
+            None if tensor.name.starts_with("token_embd") => {
+                add(HOST, tensor.bytes);
+                // Used at both ends, it lies at both.
+                if is_tied && output != HOST {
+                    add(output, tensor.bytes);
+                }
+            }
+            None => add(output, tensor.bytes),
+        }
+    }
+    let row = |(pool, bytes): (&str, Bytes)| {
+        let backing = match header.file {
+            Some(file) if options.use_mmap && pool == HOST => Backing::Mapped(file),
+            Some(_) | None => Backing::Anonymous,
+        };
+        Row { pool: pool.to_owned(), what: "weights".to_owned(), bytes, backing }
+    };
+    sums.into_iter().map(row).collect()
+}
+
+fn caches(
+    header: &ModelHeader,
+    family: Family,
+    options: &LoadOptions,
+    places: &Places<'_>,
+) -> Result<Vec<Row>, EstimateError> {
+    let mut sums: BTreeMap<&str, Bytes> = BTreeMap::new();
+    for layer in 0..places.layers {
+        let bytes = cache::of_layer(header, family, options, layer)?;
+        let pool = if options.kv_on_host { HOST } else { places.pool(layer) };
+        let sum = sums.entry(pool).or_default();
+        *sum = *sum + Bytes(bytes);
+    }
+    Ok(sums.into_iter().map(|(pool, bytes)| Row::of(pool, "context", bytes)).collect())
+}
+
+fn graphs(
+    header: &ModelHeader,
+    family: Family,
+    options: &LoadOptions,
+    places: &Places<'_>,
+) -> Result<Vec<Row>, EstimateError> {
+    let graph = Bytes(compute::graph(header, family, options)?);
+    let mut rows = Vec::new();
+    for device in places.used() {
+        rows.push(Row::of(device, "compute", graph));
+        rows.push(Row::of(device, "driver (estimated)", DEVICE_OVERHEAD));
+    }
+    if places.first > 0 || options.kv_on_host || options.experts_on_cpu {
+        rows.push(Row::host("compute", graph));
+        rows.push(Row::host("scratch of the CPU", Bytes(compute::scratch(header, options))));
+    } else {
+        let bytes = Bytes(compute::inputs(header, family, options)?);
+        rows.push(Row { backing: Backing::Pinned, ..Row::host("compute", bytes) });
+    }
+    Ok(rows)
+}

@@ -1,0 +1,113 @@
+//! What the header of a model says, as far as memory depends on it. Files are read elsewhere.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::estimate::EstimateError;
+use crate::bytes::Bytes;
+
+/// No model has more layers; the largest that is known has 126.
+const MAX_LAYERS: u64 = 4096;
+
+/// A file, whatever it is called: two that are equal share their pages in memory.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
+pub struct FileId {
+    /// The device it lies on.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+}
+
+/// The header of a model, of all its files together.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ModelHeader {
+    /// `llama`, `qwen3`, and so on.
+    pub architecture: String,
+    /// Whole numbers of its metadata, by their key without the architecture; one, or one a layer.
+    pub numbers: BTreeMap<String, Vec<u64>>,
+    /// Its tensors.
+    pub tensors: Vec<Tensor>,
+    /// Tokens of its vocabulary.
+    pub tokens: u64,
+    /// Merges of its vocabulary.
+    pub merges: u64,
+    /// Its first file, where it has one on this machine.
+    pub file: Option<FileId>,
+}
+
+/// A tensor.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Tensor {
+    /// `blk.7.attn_q.weight`, and so on.
+    pub name: String,
+    /// Values in a row.
+    pub columns: u64,
+    /// Its size, with what it is padded to.
+    pub bytes: Bytes,
+}
+
+impl ModelHeader {
+    /// Returns the longest context it was trained with, in tokens.
+    #[must_use]
+    pub fn context_length(&self) -> Option<u64> {
+        self.number("context_length")
+    }
+
+    /// Returns what its weights take.
+    #[must_use]
+    pub fn weights(&self) -> Bytes {
+        self.tensors.iter().map(|tensor| tensor.bytes).sum()
+    }
+
+    /// Returns the number that all layers share, or the one of the first layer.
+    pub(super) fn number(&self, key: &str) -> Option<u64> {
+        self.of_layer(key, 0)
+    }
+
+    /// Returns the number of a layer, which is the same for all where there is only one.
+    pub(super) fn of_layer(&self, key: &str, layer: u64) -> Option<u64> {
+        let numbers = self.numbers.get(key)?;
+        let at = if numbers.len() == 1 { 0 } else { usize::try_from(layer).ok()? };
+        numbers.get(at).copied()
+    }
+
+    /// Returns the largest number of any layer.
+    pub(super) fn largest(&self, key: &str) -> u64 {
+        self.numbers.get(key).and_then(|numbers| numbers.iter().max()).copied().unwrap_or(0)
+    }
+
+    /// Returns a number that a model cannot be without.
+    pub(super) fn needed(&self, key: &'static str) -> Result<u64, EstimateError> {
+        let missing = || EstimateError::Missing { architecture: self.architecture.clone(), key };
+        match self.number(key).ok_or_else(missing)? {
+            0 => Err(EstimateError::Absurd { key, number: 0 }),
+            number => Ok(number),
+        }
+    }
+
+    /// Returns its layers, without those that only guess further tokens: they are not loaded.
+    pub(super) fn layers(&self) -> Result<u64, EstimateError> {
+        let key = "block_count";
+        let all = self.needed(key)?;
+        if all > MAX_LAYERS {
+            return Err(EstimateError::Absurd { key, number: all });
+        }
+        let guessing = self.number("nextn_predict_layers").unwrap_or(0);
+        all.checked_sub(guessing)
+            .filter(|layers| *layers > 0)
+            .ok_or(EstimateError::Absurd { key: "nextn_predict_layers", number: guessing })
+    }
+}
+
+impl Tensor {
+    /// Returns whether it holds experts of a mixture.
+    pub(super) fn is_expert(&self) -> bool {
+        self.name.contains("_exps.") || self.name.contains("_chexps.")
+    }
+
+    /// Returns the layer it belongs to, if it belongs to one.
+    pub(super) fn layer(&self) -> Option<u64> {
+        self.name.strip_prefix("blk.")?.split_once('.')?.0.parse().ok()
+    }
+}

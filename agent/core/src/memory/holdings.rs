@@ -1,0 +1,75 @@
+//! What models take that are loaded or being loaded, and what they leave of a budget.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::header::FileId;
+use super::{Backing, Budget, Footprint, HOST};
+use crate::bytes::Bytes;
+
+/// What one process holds.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+pub struct Holding {
+    /// The process that planned it.
+    pub pid: u32,
+    /// What it takes.
+    pub footprint: Footprint,
+    /// Whether it takes it already.
+    pub stage: Stage,
+}
+
+/// How far a model is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// It will take its memory: nothing else shows that yet.
+    Reserved,
+    /// It has its memory, and the system counts it as used.
+    Resident,
+}
+
+impl Budget {
+    /// Returns what `holdings` leave of it.
+    ///
+    /// All together may not take more than there is; and what is available now must be enough for those that have not
+    /// taken theirs yet. The system counts pages of mapped files as available, though a model reads them for every
+    /// token: they are taken off too, once for each file.
+    #[must_use]
+    pub fn less(mut self, holdings: &[Holding]) -> Self {
+        let (mut held, mut coming) = (BTreeMap::new(), BTreeMap::new());
+        let (mut files, mut resident): (_, BTreeMap<FileId, Bytes>) = <_>::default();
+        for holding in holdings {
+            for (pool, bytes) in holding.footprint.by_pool_beside(&mut files) {
+                add(&mut held, self.pool_and_around(pool), bytes);
+                if holding.stage == Stage::Reserved {
+                    add(&mut coming, self.pool_and_around(pool), bytes);
+                }
+            }
+            if holding.stage == Stage::Resident {
+                for row in &holding.footprint.rows {
+                    if let (Backing::Mapped(file), HOST) = (row.backing, row.pool.as_str()) {
+                        let mapped = resident.entry(file).or_default();
+                        *mapped = (*mapped).max(row.bytes);
+                    }
+                }
+            }
+        }
+        let mapped: Bytes = resident.into_values().sum();
+        for pool in &mut self.pools {
+            let of =
+                |sums: &BTreeMap<String, Bytes>| sums.get(&pool.name).copied().unwrap_or_default();
+            let mapped = if pool.name == HOST { mapped } else { Bytes(0) };
+            let now = pool.available.saturating_sub(of(&coming)).saturating_sub(mapped);
+            pool.available = now.min(pool.capacity.saturating_sub(of(&held)));
+        }
+        self
+    }
+}
+
+fn add(sums: &mut BTreeMap<String, Bytes>, pools: Vec<&str>, bytes: Bytes) {
+    for pool in pools {
+        let sum = sums.entry(pool.to_owned()).or_default();
+        *sum = *sum + bytes;
+    }
+}
