@@ -3,6 +3,8 @@
 //! A class is what people mean by its name, judged by the path alone. It is matched without regard to capitals and
 //! disguises: some disks tell neither apart, and `.GitHub/workflows` is run all the same.
 
+use std::sync::LazyLock;
+
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -321,7 +323,7 @@ fn names() -> String {
 }
 
 /// The table, ready to be asked.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Classes {
     globs: GlobSet,
     /// The class of each glob.
@@ -332,10 +334,14 @@ pub(super) struct Classes {
 }
 
 impl Classes {
-    pub(super) fn new() -> Self {
-        let (globs, of) = compile(|row| row.globs);
-        let (except, except_of) = compile(|row| row.except);
-        Self { globs, of, except, except_of }
+    /// Returns the table, which is compiled once: that takes ten milliseconds, more than all else of a contract.
+    pub(super) fn get() -> &'static Self {
+        static COMPILED: LazyLock<Classes> = LazyLock::new(|| {
+            let (globs, of) = compile(|row| row.globs);
+            let (except, except_of) = compile(|row| row.except);
+            Classes { globs, of, except, except_of }
+        });
+        &COMPILED
     }
 
     /// Returns the classes of `path`, each once, in the order of the table.

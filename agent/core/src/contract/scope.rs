@@ -22,7 +22,7 @@ pub struct Scope {
     frozen: Vec<Class>,
     sensitive: Vec<Class>,
     reveal: Vec<String>,
-    classes: Classes,
+    classes: &'static Classes,
     /// How much may change.
     pub size: Sizes,
 }
@@ -87,7 +87,7 @@ impl Scope {
             frozen: file.frozen.clone(),
             sensitive: file.sensitive.clone(),
             reveal: file.reveal.clone(),
-            classes: Classes::new(),
+            classes: Classes::get(),
             size: Sizes {
                 lines: file.max_changed_lines.map(u64::from),
                 bytes: file.max_changed_bytes,

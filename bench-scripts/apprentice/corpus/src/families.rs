@@ -15,20 +15,20 @@ use crate::settings::{Setting, settings};
 use crate::words::{Split, Words};
 use crate::world::{Complaint, Task};
 
-/// The families and how often each is trained on, in parts of a hundred.
+/// The families and how often each is trained on, as a part of the sum.
 pub const FAMILIES: &[(&str, usize)] = &[
-    ("create", 9),
-    ("exact", 3),
-    ("append", 10),
-    ("replace", 28),
-    ("set", 10),
-    ("rename", 9),
-    ("add", 8),
-    ("fix", 6),
-    ("find", 6),
-    ("recover", 5),
+    ("create", 8),
+    ("exact", 4),
+    ("append", 8),
+    ("replace", 24),
+    ("set", 12),
+    ("rename", 14),
+    ("add", 9),
+    ("fix", 8),
+    ("find", 12),
+    ("recover", 9),
     ("refuse", 3),
-    ("ask", 3),
+    ("ask", 5),
 ];
 
 /// Of a hundred tasks that replace a text, so many show how to go on after a call that failed.

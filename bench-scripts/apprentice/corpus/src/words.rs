@@ -1,5 +1,7 @@
 //! Words, names, numbers and lines of text. Words of the test never occur in training.
 
+use chargehand_core::rel_path::RelPath;
+
 use crate::rng::Rng;
 
 const WORDS: &str = include_str!("../phrases/words.txt");
@@ -257,6 +259,16 @@ impl Words {
     }
 
     pub(crate) fn file_name(&mut self, extension: Option<&str>) -> String {
+        loop {
+            let name = self.any_file_name(extension);
+            // A word of several scripts may look like another one; such a path is refused in a contract.
+            if RelPath::parse(&name).is_ok() {
+                return name;
+            }
+        }
+    }
+
+    fn any_file_name(&mut self, extension: Option<&str>) -> String {
         let directory = match self.rng.below(100) {
             0..55 => String::new(),
             55..85 => self.rng.pick(DIRECTORIES).to_owned() + "/",
