@@ -46,7 +46,9 @@ pub fn run(
     start: Start<'_>,
 ) -> Result<Run, EnvError> {
     let files = env.files()?;
-    let instructions = start.instructions.map(|text| env.mask(text));
+    // They come with the repository: nothing in them is hidden, and no secret.
+    let instructions =
+        start.instructions.map(|text| tools::spelt_out(env.secrets().mask(text).into_owned()));
     let mut transcript = prompt::opening(contract, &files, instructions.as_deref());
     let mut state = State::new(contract, files, start.changes);
     let mut spent = Spent::default();
@@ -80,7 +82,7 @@ pub fn run(
                 transcript.push(Message::Call(call.clone()));
                 match tools::run(&call, &mut state, env, watch) {
                     Outcome::Observed(mut observation) => {
-                        observation.text = env.mask(&observation.text).into_owned();
+                        observation.text = env.secrets().mask(&observation.text).into_owned();
                         observe(&mut transcript, watch, turn, observation);
                     }
                     Outcome::Stopped(stop) => break stop,

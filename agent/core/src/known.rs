@@ -157,7 +157,8 @@ impl Parts {
 }
 
 /// Puts parts in order, and those together that touch each other.
-fn joined(mut parts: Vec<Range<usize>>) -> Vec<Range<usize>> {
+/// Returns the parts in ascending order, those that touch as one.
+pub(crate) fn joined(mut parts: Vec<Range<usize>>) -> Vec<Range<usize>> {
     parts.sort_unstable_by_key(|part| (part.start, part.end));
     let mut joined: Vec<Range<usize>> = Vec::new();
     for part in parts {

@@ -3,6 +3,9 @@
 //! It knows values, not forms: a secret that is written backwards, in base64 or in two parts is not found.
 
 use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::known::joined;
 
 /// Shorter values stand in ordinary texts too, and would tear holes into them.
 pub const MIN_BYTES: usize = 8;
@@ -19,6 +22,13 @@ pub struct Secrets {
 }
 
 impl Secrets {
+    /// Returns that nothing is secret.
+    #[must_use]
+    pub fn none() -> &'static Self {
+        static NONE: Secrets = Secrets { values: Vec::new() };
+        &NONE
+    }
+
     /// Returns those of `values` that are long enough to be told from ordinary words, each as name and value.
     #[must_use]
     pub fn new(values: impl IntoIterator<Item = (String, String)>) -> Self {
@@ -40,6 +50,16 @@ impl Secrets {
         }
         masked
     }
+
+    /// Returns the bytes of `text` that [`mask`](Self::mask) takes out, in ascending order and apart.
+    #[must_use]
+    pub fn find(&self, text: &str) -> Vec<Range<usize>> {
+        let starts = |value: &str| text.match_indices(value).map(|(at, _)| at).collect::<Vec<_>>();
+        let found = self.values.iter().flat_map(|(_, value)| {
+            starts(value).into_iter().map(|start| start..start + value.len())
+        });
+        joined(found.collect())
+    }
 }
 
 /// Returns whether a variable called `name` holds a secret, as its name says.
@@ -55,18 +75,32 @@ pub fn is_secret_name(name: &str) -> bool {
 /// Returns what a file of secrets at `path` holds: the values of its settings, and the lines of its keys.
 #[must_use]
 pub fn values_in(path: &str, text: &str) -> Vec<(String, String)> {
-    let value = |line: &str| {
-        let line = line.trim();
-        let setting = line.split_once('=').or_else(|| line.split_once(": "));
-        match setting.map(|(_, value)| value.trim().trim_matches(['"', '\'', ','])) {
-            // The `=` at the end of a line of base64 is no setting.
-            Some(value) if !value.is_empty() && value != "=" => Some(value.to_owned()),
-            Some(_) | None => {
-                let is_piece = line.len() >= MIN_PIECE && !line.contains(char::is_whitespace);
-                is_piece.then(|| line.to_owned())
-            }
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    lines.flat_map(values).map(|value| (path.to_owned(), value.to_owned())).collect()
+}
+
+/// Returns the value of a setting, with and without what may be a remark behind it; of another line a piece of a key.
+fn values(line: &str) -> Vec<&str> {
+    // A value may hold what stands between another setting and its value.
+    let settings = [line.split_once('='), line.split_once(": ")].into_iter().flatten();
+    let value = settings.min_by_key(|(name, _)| name.len()).map(|(_, value)| value.trim());
+    match value.map(|value| (value, value.trim_matches(['"', '\'', ',']))) {
+        // The `=` at the end of a line of base64 is no setting.
+        Some((value, whole)) if !whole.is_empty() && whole != "=" => {
+            let short = Some(without_remark(value)).filter(|short| *short != whole);
+            [Some(whole), short].into_iter().flatten().collect()
         }
-    };
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-    lines.filter_map(value).map(|value| (path.to_owned(), value)).collect()
+        Some(_) | None => {
+            let is_piece = line.len() >= MIN_PIECE && !line.contains(char::is_whitespace);
+            is_piece.then_some(line).into_iter().collect()
+        }
+    }
+}
+
+/// Returns what stands in quotes at the beginning of `value`, or before a remark.
+fn without_remark(value: &str) -> &str {
+    match value.chars().next() {
+        Some(quote @ ('"' | '\'')) => value[1..].split(quote).next().unwrap_or_default(),
+        Some(_) | None => value.split(" #").next().unwrap_or_default().trim_end(),
+    }
 }

@@ -1,7 +1,5 @@
 //! What the loop needs of the world, as traits. A map can stand in for the disk, a list for the model.
 
-use std::borrow::Cow;
-
 use thiserror::Error;
 
 use chargehand_grammar::Bindings;
@@ -9,6 +7,7 @@ use chargehand_grammar::Bindings;
 use crate::contract::Check;
 use crate::event::Event;
 use crate::evidence::CheckRun;
+use crate::mask::Secrets;
 use crate::menu::Menu;
 use crate::rel_path::RelPath;
 use crate::tool::ToolCall;
@@ -53,9 +52,9 @@ pub trait Environment {
     /// Only when nothing could be tried; a command that fails or cannot start is a [`CheckRun`].
     fn run_check(&mut self, check: &Check) -> Result<CheckRun, EnvError>;
 
-    /// Returns `text` without the values that are known to be secret here.
-    fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        Cow::Borrowed(text)
+    /// Returns what must not be told of what is in here.
+    fn secrets(&self) -> &Secrets {
+        Secrets::none()
     }
 }
 

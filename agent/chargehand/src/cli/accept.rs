@@ -14,7 +14,7 @@ use crate::error::{Error, Kind};
 pub(super) struct Args {
     /// The run, or `last`
     run: String,
-    /// Also where the verdict is bad or missing, or the branch has moved on
+    /// Also where the verdict is bad, or the branch has moved on
     #[arg(long)]
     anyway: bool,
     /// The message of the commit, instead of the goal

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use chargehand_core::agent::{self, Start as Begin};
@@ -20,6 +20,7 @@ use super::worker::{Ready, Started, WorkerSpec};
 use crate::audit::{self, Log};
 use crate::config;
 use crate::env::dir::hex;
+use crate::env::repo::Repo;
 use crate::env::run_dir::{RunDir, Status};
 use crate::env::sandbox::Sandbox;
 use crate::env::workspace::Workspace;
@@ -111,6 +112,23 @@ impl ShowArgs {
             return Err(Error::new(Kind::Failed, message).hint(hint));
         }
         Ok(ExitCode::from(report.exit_code()))
+    }
+
+    /// Returns where in `repo` the report goes, if it goes there.
+    ///
+    /// A report that could not be written is refused now and not when the job is done.
+    pub(super) fn output_beside(&self, repo: &Repo) -> Result<Option<PathBuf>, Error> {
+        let Some(path) = &self.output else { return Ok(None) };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+        let name = path.file_name().filter(|_| !path.is_dir());
+        let (Ok(folder), Some(name)) = (folder, name) else {
+            let message = format!("-o {}: there is no such folder, or it is one", path.display());
+            return Err(Error::new(Kind::Usage, message));
+        };
+        let top = repo.top().canonicalize().unwrap_or_else(|_| repo.top().to_owned());
+        let real = path.canonicalize().unwrap_or_else(|_| folder.join(name));
+        Ok(real.strip_prefix(top).ok().map(Path::to_owned))
     }
 
     fn view(&self) -> Box<dyn View> {

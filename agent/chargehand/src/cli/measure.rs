@@ -49,7 +49,7 @@ pub(super) fn measure(
 impl Commands<'_> {
     /// Returns the evidence for a workspace that differs by `changes`.
     ///
-    /// The commands run in a fresh copy that nothing else has touched, with protected files as they were.
+    /// Each command runs in a fresh copy that nothing else has touched, with protected files as they were.
     pub(super) fn evidence(
         &self,
         contract: &Contract,
@@ -61,16 +61,17 @@ impl Commands<'_> {
         let changes = changes.to_vec();
         let mut evidence = Evidence { changes, guarded, ..Evidence::default() };
         if let Some(sandbox) = self.sandbox.filter(|_| !(self.stop)()) {
-            let copy = workspace.final_copy()?;
-            evidence.restored = workspace.restore(&contract.scope, &evidence.changes, &copy)?;
             if let Some(logs) = self.logs {
                 fs::create_dir_all(logs).map_err(|err| {
                     Error::new(Kind::Failed, format!("cannot make {}: {err}", logs.display()))
                 })?;
             }
             for check in &contract.checks {
+                // What one command leaves behind must not decide how the next one ends.
+                let copy = workspace.final_copy()?;
+                evidence.restored = workspace.restore(&contract.scope, &evidence.changes, &copy)?;
                 let Some(mut run) = self.run(check, sandbox, &copy, workspace)? else { break };
-                run.output = workspace.mask(&run.output).into_owned();
+                run.output = workspace.secrets().mask(&run.output).into_owned();
                 seen(&run);
                 evidence.checks.push(run);
             }

@@ -12,6 +12,7 @@ mod drive;
 mod embedded;
 mod eval;
 mod faults;
+mod fits;
 mod grammar;
 mod held;
 mod hidden;

@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let contract = record::contract(&dir)?;
     let (mut log, lines) = Log::reopen(&dir.path().join("events.jsonl"))?;
     if !args.worker.is_given() && args.worker.sets_model() {
-        let message = "--ctx, --temperature and --seed go with a model of their own";
+        let message = "--ctx, --temperature, --seed and --reasoning go with a model of their own";
         return Err(Error::new(Kind::Usage, message)
             .hint("give -m too, or leave them out: the worker goes on as it was"));
     }

@@ -4,18 +4,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use chargehand_core::contract::Contract;
-use chargehand_core::rel_path::RelPath;
 use serde_json::json;
 
 use super::contract::ContractArgs;
 use super::drive::{self, Hands, Job, ShowArgs};
+use super::fits;
 use super::out;
 use super::worker::WorkerArgs;
 use crate::audit::Log;
 use crate::config::{Places, ProjectConfig};
 use crate::env::repo::Repo;
 use crate::env::run_dir::RunDir;
-use crate::env::workspace::{Workspace, lies_in};
+use crate::env::workspace::Workspace;
 use crate::error::{Error, Kind};
 use crate::report::visible;
 
@@ -50,7 +50,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let contract = args.contract.contract(&ProjectConfig::read(repo.top())?, repo.top())?;
     warn_of_dirt(&repo, &contract);
     let (spec, ready) = args.worker.choose(&places)?;
+    fits::has_programs(&contract)?;
     let sandbox = drive::sandbox_for(&contract)?;
+    let output = args.show.output_beside(&repo)?;
     let text = toml::to_string(&contract.source).map_err(|err| {
         Error::new(Kind::Bug, format!("the contract cannot be written as TOML: {err}"))
     })?;
@@ -59,8 +61,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let dir = RunDir::create(&places.state, &repo, &text)?;
     let workspace = Workspace::create(&dir, &repo)?;
     let begin = || {
-        not_there_yet(&contract, &workspace)?;
-        protects_something(&contract, &workspace)?;
+        fits::held_against(&contract, &workspace)?;
+        fits::spares(&workspace, output.as_deref())?;
         let facts = json!({ "worker": spec, "contract": contract.source, "base": dir.file().base });
         Ok::<_, Error>(Log::create(&dir.path().join("events.jsonl"), &dir.file().id, facts)?)
     };
@@ -79,44 +81,11 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     })
 }
 
-/// A file that is there cannot appear: whoever lists it under `create` means `write`, or another name. Nor can one
-/// in a submodule, which is another repository.
-fn not_there_yet(contract: &Contract, workspace: &Workspace<'_>) -> Result<(), Error> {
-    let submodules = workspace.base().submodules();
-    for path in contract.scope.creatable() {
-        let is_there = workspace.base().entries.contains_key(path.as_bytes());
-        if is_there && !contract.scope.may_write(path) {
-            let message = format!("`{path}` is to be created, but the base has it already");
-            let hint = "list it under `write`, or give another name";
-            return Err(Error::new(Kind::Refused, message).hint(hint));
-        }
-        let inside = RelPath::parse(path).ok();
-        if submodules.iter().any(|place| inside.as_ref().is_some_and(|path| lies_in(path, place))) {
-            let message = format!("`{path}` is to be created, but it lies in a submodule");
-            return Err(Error::new(Kind::Refused, message).hint("run the job in the submodule"));
-        }
-    }
-    Ok(())
-}
-
-/// A name that protects nothing is a slip of the pen, and would be believed to protect.
-fn protects_something(contract: &Contract, workspace: &Workspace<'_>) -> Result<(), Error> {
-    let base = &workspace.base().entries;
-    let is_missing = |path: &&str| !base.contains_key(path.as_bytes());
-    match contract.scope.protected_names().find(is_missing) {
-        None => Ok(()),
-        Some(name) => {
-            let message = format!("`{name}` is to be protected, but the base has no such file");
-            let hint = "`chargehand contract classes` lists the classes that can stand there";
-            Err(Error::new(Kind::Refused, message).hint(hint))
-        }
-    }
-}
-
 /// The run begins at the last commit. Whoever has changes of his own where it may write must know that.
 fn warn_of_dirt(repo: &Repo, contract: &Contract) {
     let scope = &contract.scope;
-    let meets = |path: &str| scope.may_write(path) || scope.may_create(path);
+    let meets =
+        |path: &str| scope.may_write(path) || scope.may_create(path) || scope.may_delete(path);
     // What cannot be looked at now is looked at by `accept`.
     let Ok(dirty) = repo.dirty(&meets) else { return };
     let Some(first) = dirty.first() else { return };

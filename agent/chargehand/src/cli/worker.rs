@@ -29,7 +29,7 @@ pub(super) struct WorkerArgs {
     #[command(flatten)]
     model: ModelArgs,
     /// Plays tool calls from a file instead of asking a model
-    #[arg(long, value_name = "script:FILE", conflicts_with_all = ["model", "ctx", "temperature", "seed"])]
+    #[arg(long, value_name = "script:FILE", conflicts_with_all = ["model", "ctx", "temperature", "seed", "reasoning"])]
     worker: Option<String>,
 }
 
@@ -167,11 +167,11 @@ impl Started {
         }
     }
 
-    /// Lets a model pick its tokens by another seed from now on.
-    pub(super) fn set_seed(&mut self, seed: u32) {
+    /// Lets a model begin another job, with its own seed.
+    pub(super) fn begin(&mut self, seed: u32) {
         match self {
             Self::Script(_) => {}
-            Self::Model(worker) => worker.set_seed(seed),
+            Self::Model(worker) => worker.begin(seed),
         }
     }
 

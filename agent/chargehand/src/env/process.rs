@@ -13,8 +13,10 @@ use crate::config;
 
 /// Lines of a dead process's stderr that are kept.
 const LAST_WORDS: usize = 12;
-/// Bytes of a line that are kept.
+/// Characters of a line that are kept.
 const MAX_LINE: usize = 400;
+/// Bytes of a line that are read at once: a process that goes mad writes no line end.
+const MAX_READ: u64 = 64 << 10;
 /// Beside what the engine needs, such a process sees these variables, and those that begin like the others:
 /// they say which GPU it may use and where its driver lies.
 const VARIABLES: [&str; 5] = ["PATH", "LD_LIBRARY_PATH", "LANG", "TMPDIR", "XDG_RUNTIME_DIR"];
@@ -74,7 +76,8 @@ impl LastWords {
 fn keep_last(stderr: impl Read, lines: &Mutex<VecDeque<String>>) {
     let mut stderr = BufReader::new(stderr);
     let mut line = Vec::new();
-    while stderr.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+    let mut next = |line: &mut Vec<u8>| stderr.by_ref().take(MAX_READ).read_until(b'\n', line);
+    while next(&mut line).is_ok_and(|count| count > 0) {
         let text: String = String::from_utf8_lossy(&line).trim().chars().take(MAX_LINE).collect();
         line.clear();
         if text.is_empty() {

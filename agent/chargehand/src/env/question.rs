@@ -45,17 +45,18 @@ pub(crate) fn ask(
     patience: Duration,
     most: u64,
 ) -> io::Result<Said> {
+    let question = serde_json::to_vec(question).map_err(io::Error::other)?;
     let mut child = process::ourselves(subcommand)?.spawn()?;
     let words = LastWords::of(&mut child);
-    let question = serde_json::to_vec(question).map_err(io::Error::other)?;
-    if let Some(mut stdin) = child.stdin.take() {
+    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+    let child = Arc::new(Mutex::new(child));
+    // First: the pipe to a process that hangs fills up.
+    let ended = end_after(Arc::clone(&child), patience);
+    if let Some(mut stdin) = stdin {
         // A process that died before it read is found out below.
         stdin.write_all(&question).unwrap_or_default();
     }
     let mut text = Vec::new();
-    let stdout = child.stdout.take();
-    let child = Arc::new(Mutex::new(child));
-    let ended = end_after(Arc::clone(&child), patience);
     if let Some(stdout) = stdout {
         stdout.take(most).read_to_end(&mut text)?;
     }

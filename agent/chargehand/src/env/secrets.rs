@@ -51,7 +51,7 @@ impl Workspace<'_> {
                 read => read?,
             };
             let text = String::from_utf8_lossy(&bytes);
-            let masked = self.mask(&text);
+            let masked = self.secrets().mask(&text);
             if masked != text { fs::write(path, masked.as_bytes()) } else { Ok(()) }
         };
         mask().tried(|| format!("cannot take secrets out of {}", path.display()))

@@ -115,9 +115,9 @@ impl ModelWorker {
         self.prompt_tokens
     }
 
-    /// Picks tokens by another seed from now on.
-    pub fn set_seed(&mut self, seed: u32) {
-        self.sampling.seed = seed;
+    /// Begins another job, with its own seed and its own count of restarts.
+    pub fn begin(&mut self, seed: u32) {
+        (self.sampling.seed, self.restarts) = (seed, 0);
     }
 
     /// Asks for one answer, whatever it is about. A process that dies is not asked again.

@@ -111,7 +111,7 @@ impl Text {
             self.row("claim", &format!("“{}”", one_line(claim, MAX_WORDS)));
         }
         let totals = &report.totals;
-        if words::prompt(totals) + totals.predicted_n > 0 {
+        if words::prompt(totals) > 0 || totals.predicted_n > 0 {
             let [read, kept, made] =
                 [totals.prompt_n, totals.cache_n, totals.predicted_n].map(words::count);
             let rate = words::rate(totals.predicted_n, totals.predicted_ms);
@@ -130,11 +130,13 @@ impl Text {
         let accept = (format!("chargehand accept {run}"), "commit it on your branch");
         let reject = (format!("chargehand reject {run}"), "throw it away");
         let resume = (format!("chargehand resume {run}"), "go on where it stopped");
-        let resumable = report.stop.is_limit() || report.stop == Stop::Interrupted;
+        // An interrupted run stays open, whatever its verdict: `accept` refuses it.
+        let is_open = report.stop == Stop::Interrupted;
+        let resumable = is_open || report.stop.is_limit();
         let commands = match report.verdict {
-            Verdict::Holds => [accept, diff],
-            Verdict::Violated if resumable => [resume, diff],
-            Verdict::Violated => [diff, reject],
+            Verdict::Holds if !is_open => [accept, diff],
+            Verdict::Violated if !resumable => [diff, reject],
+            Verdict::Holds | Verdict::Violated => [resume, diff],
         };
         for (command, why) in commands {
             let command = self.paint.paint(Tone::Strong, &format!("{command:<48}"));

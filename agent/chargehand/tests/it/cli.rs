@@ -51,6 +51,29 @@ fn wrong_flags_end_with_2() {
 }
 
 #[test]
+fn a_job_that_could_not_be_done_is_not_begun() {
+    let to_nothing = ["run", "x", "--write", "A.TXT"];
+    refused(&to_nothing, 3, "did you mean `a.txt`");
+    refused(&["run", "x", "--delete", "src"], 3, "`src` matches no file of the base");
+    let no_program = ["run", "x", "--write", "a.txt", "--check", "no-such-program --x"];
+    refused(&no_program, 3, "there is no program `no-such-program`");
+    refused(&["run", "x", "--write", "a.txt", "--check", "/no/such --x"], 3, "`/no/such`");
+    refused(&["run", "x", "--write", "a.txt", "--check", "true && false"], 2, "for a shell");
+    refused(&["run", "x", "--write", "a.txt", "-o", "/no/such/r.json"], 2, "/no/such/r.json");
+    refused(&["run", "x", "--write", "a.txt", "-o", "."], 2, "-o .");
+    refused(&["run", "x", "--write", "a.txt", "-o", "a.txt"], 3, "-o would replace a.txt");
+    refused(&["run", "x", "--write", "a.txt", "-o", ".git/HEAD"], 3, "-o would replace .git/HEAD");
+}
+
+#[test]
+fn a_pattern_without_a_file_is_said() {
+    let place = Place::with(&[("a.txt", "a\n"), ("src/b.txt", "b\n")]);
+    let worker = place.script("script", &[]);
+    let outcome = place.job(&worker, &["--write", "a.txt", "--write", "src"]);
+    assert!(outcome.stderr.contains("`src/**` is all that lies in it"), "{outcome:?}");
+}
+
+#[test]
 fn help_and_version_go_to_stdout() {
     let place = Place::bare();
     for args in [&["--help"][..], &["run", "--help"], &["--version"], &["help", "accept"]] {

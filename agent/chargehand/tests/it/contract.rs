@@ -46,6 +46,40 @@ fn a_rewritten_test_passes_only_where_it_is_not_protected() {
 }
 
 #[test]
+fn a_command_finds_nothing_that_another_one_left() {
+    let spoil = "echo true > tests/run.sh; touch left\n";
+    let place =
+        Place::with(&[("spoil.sh", "true\n"), ("tests/run.sh", "test ! -e left && false\n")]);
+    let calls = [read("spoil.sh"), edit("spoil.sh", "true\n", spoil), finish()];
+    let first = "[[check]]\nname = 'first'\nrun = ['sh', 'spoil.sh']\n";
+    let scope = "[scope]\nwrite = ['spoil.sh']\nprotect = ['tests']\n";
+    let contract = format!("{scope}{first}{TESTED}[gates]\nfinish_after_checks = false\n");
+    run(&place, &contract, &calls).expect(1);
+    let checks = &place.report()["evidence"]["checks"];
+    assert_eq!((&checks[0]["passed"], &checks[1]["passed"]), (&json!(true), &json!(false)));
+}
+
+#[test]
+fn a_secret_that_a_command_tells_is_in_no_log_report_or_answer() {
+    let place = Place::with(&[("a.txt", "a\n"), ("tell.sh", "echo it is $DEPLOY_TOKEN\n")]);
+    let told = "[[check]]\nname = 'told'\nrun = ['sh', 'tell.sh']\npass_env = ['DEPLOY_TOKEN']\n";
+    let path = place.root().join("contract.toml");
+    fs::write(&path, format!("goal = 'do it'\n[scope]\nwrite = ['a.txt']\n{told}")).unwrap();
+    let check = ("run_check", json!({ "name": "told" }));
+    let worker = place.script("script", &[read("a.txt"), edit("a.txt", "a", "b"), check, finish()]);
+    let args = ["run", "--contract", path.to_str().unwrap(), "--worker", &worker];
+    let mut command = place.command(args);
+    let output = command.env("DEPLOY_TOKEN", "sesame-open-77").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let dir = place.run_dir();
+    for name in ["events.jsonl", "report.json", "report.html", "checks/told.log"] {
+        let text = fs::read_to_string(dir.join(name)).unwrap();
+        assert!(text.contains("it is [secret DEPLOY_TOKEN]"), "{name}: {text}");
+        assert!(!text.contains("sesame-open"), "{name}");
+    }
+}
+
+#[test]
 fn a_deleted_test_is_there_again_and_a_new_one_is_not() {
     let calls = [
         ("delete_file", json!({ "path": "tests/run.sh" })),

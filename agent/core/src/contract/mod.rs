@@ -23,7 +23,7 @@ pub use error::ContractError;
 pub use file::{ContractFile, ScopeFile};
 pub use gate::{Gate, Gates, UnknownGate, parse_switch};
 pub use guard::{Deny, Guard, GuardFile, Moved};
-pub use scope::{Deed, Objection, Scope, Sizes};
+pub use scope::{Deed, Objection, Scope, Sizes, literal};
 
 /// A goal may have so many bytes. It stands in every prompt, and a context of 16,384 tokens has no room for more.
 pub const MAX_GOAL: usize = 32 * 1024;

@@ -201,6 +201,19 @@ impl Scope {
         &self.list(deed).texts
     }
 
+    /// Returns the patterns under `write`, `create` or `delete` that none of `paths` matches.
+    pub fn unmatched<'p>(&self, deed: Deed, paths: impl IntoIterator<Item = &'p str>) -> Vec<&str> {
+        let list = self.list(deed);
+        let mut matched = vec![false; list.texts.len()];
+        for path in paths {
+            for at in list.set.matches(path) {
+                matched[at] = true;
+            }
+        }
+        let texts = list.texts.iter().zip(matched);
+        texts.filter(|(_, matched)| !matched).map(|(text, _)| text.as_str()).collect()
+    }
+
     /// Returns the classes outside of which nothing may be touched; without any, there is no such limit.
     #[must_use]
     pub fn only(&self) -> &[Class] {
@@ -329,6 +342,12 @@ fn split(entries: &[String]) -> (Vec<Class>, Vec<String>) {
 
 fn names(classes: &[Class]) -> String {
     classes.iter().map(|class| class.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns the pattern that matches `path` to the letter.
+#[must_use]
+pub fn literal(path: &str) -> String {
+    if is_glob(path) { globset::escape(path) } else { path.to_owned() }
 }
 
 fn is_glob(text: &str) -> bool {

@@ -1,5 +1,6 @@
 //! Replaces a piece of a file, or adds to its end.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use chargehand_grammar::bindings::MAX_TEXT;
@@ -105,7 +106,7 @@ fn place(path: &RelPath, text: &str, old: &str) -> Result<Range<usize>, ToolErro
 
 /// Returns the line that has the most words in common with `old`, so that the worker can correct itself.
 fn hint(text: &str, old: &str) -> String {
-    let words: Vec<&str> = old.split_whitespace().collect();
+    let words: BTreeSet<&str> = old.split_whitespace().collect();
     let shared = |line: &str| line.split_whitespace().filter(|word| words.contains(word)).count();
     let best = text.lines().enumerate().map(|(at, line)| (shared(line), at + 1, line));
     match best.max_by_key(|(count, at, _)| (*count, usize::MAX - at)) {

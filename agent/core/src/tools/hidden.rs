@@ -3,7 +3,7 @@
 use crate::rel_path::is_invisible;
 
 /// Returns `text` with its invisible characters spelt out, and a line at the end that counts them.
-pub(super) fn spelt_out(text: String) -> String {
+pub(crate) fn spelt_out(text: String) -> String {
     let mut before = ' ';
     let mut count = 0;
     let mut shown = String::new();

@@ -25,6 +25,7 @@ use crate::rel_path::{PathError, RelPath};
 use crate::state::{File, Past, State};
 use crate::tool::{Observation, ToolCall, ToolSpec};
 
+pub(crate) use hidden::spelt_out;
 pub use open::{MAX_NOT, menu};
 
 /// Every tool there is, in the order in which a model reads of them.
@@ -164,10 +165,11 @@ pub fn run(
     }
     match effect {
         Ok(Effect::Answer(text) | Effect::Done(text) | Effect::Did(text)) => {
-            Outcome::Observed(Observation::done(clip(hidden::spelt_out(text))))
+            Outcome::Observed(Observation::done(clip(spelt_out(text))))
         }
         Ok(Effect::Stop(stop)) => Outcome::Stopped(stop),
-        Err(err) => failed(&err),
+        // A reason may quote a line of the file.
+        Err(err) => failed(&clip(spelt_out(err.to_string()))),
     }
 }
 

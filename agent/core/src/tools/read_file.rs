@@ -59,10 +59,25 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
     }
     let part = Part::new(&text, start);
     let (shown, seen) = (part.show(total), part.bytes(&text));
+    let secrets = desk.env.secrets().find(&text);
     if let Some(known) = desk.state.known(path.as_str()) {
-        known.see(text, seen);
+        // The worker reads a name there, so it must neither be led to write the value nor write the name over it.
+        for part in without(seen, &secrets) {
+            known.see(text.clone(), part);
+        }
     }
     Ok(Effect::Answer(shown))
+}
+
+/// Returns the parts of `bytes` between the `gaps`, which are in ascending order and apart.
+fn without(bytes: Range<usize>, gaps: &[Range<usize>]) -> Vec<Range<usize>> {
+    let (mut parts, mut start) = (Vec::new(), bytes.start);
+    for gap in gaps.iter().filter(|gap| gap.end > bytes.start && gap.start < bytes.end) {
+        parts.push(start..gap.start.max(start));
+        start = gap.end;
+    }
+    parts.push(start.min(bytes.end)..bytes.end);
+    parts
 }
 
 /// The lines of a file that fit into an observation.

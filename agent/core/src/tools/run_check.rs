@@ -27,7 +27,7 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
         return Err(ToolError::Refused(format!("there is no check `{}`", name.escape_debug())));
     };
     let mut run = desk.env.run_check(check)?;
-    run.output = desk.env.mask(&run.output).into_owned();
+    run.output = desk.env.secrets().mask(&run.output).into_owned();
     let output = tail(run.output.trim_end());
     let text = if output.is_empty() { run.result() } else { format!("{}\n{output}", run.result()) };
     desk.state.checked.insert(run.name.clone(), run.passed);

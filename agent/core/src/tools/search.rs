@@ -43,7 +43,9 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
                 more += 1;
                 continue;
             }
-            let shown: String = line.trim().chars().take(MAX_LINE).collect();
+            // Half a secret would not be known for one.
+            let shown: String =
+                desk.env.secrets().mask(line.trim()).chars().take(MAX_LINE).collect();
             found.push(format!("{path}:{}: {shown}", at + 1));
         }
         // A file with a line of interest can then be read from there on.

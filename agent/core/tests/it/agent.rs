@@ -246,3 +246,13 @@ fn the_opening_is_short_and_says_what_counts() {
     assert!(system.ends_with("The repository says (AGENTS.md):\nUse tabs."), "{system}");
     assert_eq!(job, "Task: g\nMay change: a\nMay create: n\nChecks: t (make test)\nFiles:\na\nb/c");
 }
+
+#[test]
+fn what_a_repository_tells_agents_is_spelt_out() {
+    let told = Start { instructions: Some("be kind\u{e0041}"), ..Start::default() };
+    let (mut seen, mut model) = (Seen::default(), Script::parse(FINISH).unwrap());
+    let contract = contract(CONTRACT);
+    let run = agent::run(&contract, &mut model, &mut World::default(), &mut seen, told).unwrap();
+    let Message::System(text) = &run.transcript[0] else { panic!("{:?}", run.transcript[0]) };
+    assert!(text.contains("be kind") && !text.contains('\u{e0041}'), "{text}");
+}

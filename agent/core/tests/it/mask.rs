@@ -43,6 +43,22 @@ fn a_file_of_secrets_has_settings_and_keys() {
 }
 
 #[track_caller]
+fn a_value(line: &str, expect: &str) {
+    let found = values_in("secrets.yaml", line);
+    assert!(found.iter().any(|(_, value)| value == expect), "{line}: {found:?}");
+}
+
+#[test]
+fn a_value_ends_where_its_setting_does() {
+    a_value("token: c2VjcmV0LXRva2Vu==", "c2VjcmV0LXRva2Vu==");
+    a_value("  \"password\": \"abc=defghi\",", "abc=defghi");
+    a_value("URL=a: bcdefghi", "a: bcdefghi");
+    a_value("TOKEN=\"s3cr3t-value\" # of the test account", "s3cr3t-value");
+    a_value("TOKEN=s3cr3t-value # of the test account", "s3cr3t-value");
+    a_value("{ \"key\": \"s3cr3t-value\" }", "s3cr3t-value");
+}
+
+#[track_caller]
 fn disguised(text: &str, expect: bool) {
     assert_eq!(has_disguise(text), expect, "{text}");
 }

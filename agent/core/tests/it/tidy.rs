@@ -38,9 +38,9 @@ const ROOMS: &[Room] = &[
         folder: "agent/core",
         imports: &["chargehand-grammar"],
         layers: &[
-            &["bytes", "look_alike", "mask", "tool"],
-            &["rel_path"],
-            &["change", "contract", "known", "memory", "transcript"],
+            &["bytes", "known", "look_alike", "tool"],
+            &["mask", "rel_path"],
+            &["change", "contract", "memory", "transcript"],
             &["evidence", "menu", "state"],
             &["event", "gates", "prompt"],
             &["ports"],

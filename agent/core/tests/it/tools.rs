@@ -1,5 +1,6 @@
 //! The tools, under the contract and the gates.
 
+use chargehand_core::mask::Secrets;
 use chargehand_core::ports::Environment;
 use chargehand_core::state::State;
 use chargehand_core::tool::ToolCall;
@@ -284,4 +285,42 @@ fn the_menu_follows_the_state() {
     tools::run(&read, &mut state, &mut world, &mut Seen::default());
     assert!(open(&state).contains(&"edit_file"));
     assert!(!open(&state).contains(&"finish"));
+}
+
+/// A world in which the value of a setting is secret.
+fn keeping_a_secret() -> World {
+    let mut world = World::new(&[("a.txt", "key = sesame-open\nport = 1\n"), ("src/m.rs", "")]);
+    world.secrets = Secrets::new([("KEY".to_owned(), "sesame-open".to_owned())]);
+    world
+}
+
+#[test]
+fn a_secret_is_read_by_its_name_and_stays_in_the_file() {
+    let mut world = keeping_a_secret();
+    let whole = r#"write_file {"path":"a.txt","content":"key = [secret KEY]\nport = 2\n"}"#;
+    assert!(play(&mut world, &[READ, whole]).contains("you have not read all of a.txt"));
+    let around = r#"edit_file {"path":"a.txt","old":"= sesame-open","new":"= x"}"#;
+    assert!(play(&mut world, &[READ, around]).contains("you have not read this part of a.txt"));
+    let beside = r#"edit_file {"path":"a.txt","old":"port = 1","new":"port = 2"}"#;
+    play(&mut world, &[READ, beside]);
+    assert_eq!(world.text("a.txt"), "key = sesame-open\nport = 2\n");
+}
+
+#[test]
+fn a_secret_is_found_before_a_line_is_cut() {
+    let mut world = keeping_a_secret();
+    let line = format!("{}sesame-open port\n", "x".repeat(155));
+    world.files.insert("a.txt".to_owned(), line.into_bytes());
+    let found = play(&mut world, &[r#"search {"text":"port"}"#]);
+    assert!(found.contains("[sec") && !found.contains("sesa"), "{found}");
+}
+
+#[test]
+fn a_failure_that_quotes_a_file_is_short_and_spells_out() {
+    let mut world = world();
+    let line = format!("two \u{202e}{}\n", "x".repeat(1 << 20));
+    world.files.insert("a.txt".to_owned(), line.into_bytes());
+    let missing = r#"edit_file {"path":"a.txt","old":"two three","new":"x"}"#;
+    let told = play(&mut world, &[READ, missing]);
+    assert!(told.len() <= MAX_OBSERVATION + 100 && !told.contains('\u{202e}'), "{}", told.len());
 }

@@ -158,7 +158,8 @@ fn walk(walk: &Walk) {
     let mut state = State::new(&contract, world.files().unwrap(), &[]);
     let mut dice = Dice(walk.dice.iter());
     // Where any text may be said, only the call itself shows what a gate makes of it.
-    let spelt_out = contract.gates.is_on(Gate::ListedValues) && !contract.scope.creates_freely();
+    let listed = [Gate::ListedValues, Gate::UniquePiece].map(|gate| contract.gates.is_on(gate));
+    let spelt_out = listed == [true; 2] && !contract.scope.creates_freely();
     while dice.0.len() > 0 {
         let menu = tools::menu(&state);
         assert!(menu.entries_of("ask").next().is_some(), "{:?}", menu.gates);

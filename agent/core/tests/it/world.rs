@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chargehand_core::contract::{Check, Contract};
 use chargehand_core::event::Event;
 use chargehand_core::evidence::{CheckEnd, CheckRun};
+use chargehand_core::mask::Secrets;
 use chargehand_core::ports::{EnvError, Environment, Stop, Watch};
 use chargehand_core::rel_path::RelPath;
 
@@ -14,12 +15,13 @@ pub(crate) struct World {
     pub(crate) files: BTreeMap<String, Vec<u8>>,
     /// What a check writes, if not which file it looked for.
     pub(crate) output: Option<String>,
+    pub(crate) secrets: Secrets,
 }
 
 impl World {
     pub(crate) fn new(files: &[(&str, &str)]) -> Self {
         let own = |(path, text): &(&str, &str)| ((*path).to_owned(), text.as_bytes().to_vec());
-        Self { files: files.iter().map(own).collect(), output: None }
+        Self { files: files.iter().map(own).collect(), ..Self::default() }
     }
 
     pub(crate) fn text(&self, path: &str) -> String {
@@ -59,6 +61,10 @@ impl Environment for World {
             output,
             output_bytes,
         })
+    }
+
+    fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 }
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chargehand_core::contract::{
-    Check, Class, Contract, ContractError, ContractFile, Gate, parse_duration, parse_switch,
+    Check, Class, Contract, ContractError, ContractFile, Gate, literal, parse_duration,
+    parse_switch,
 };
 use chargehand_core::rel_path::RelPath;
 
@@ -138,7 +139,7 @@ impl ContractArgs {
 fn inside(contract: &Path, top: &Path) -> Option<String> {
     let (contract, top) = (contract.canonicalize().ok()?, top.canonicalize().ok()?);
     let path = RelPath::parse(contract.strip_prefix(top).ok()?.to_str()?).ok()?;
-    Some(path.into())
+    Some(literal(path.as_str()))
 }
 
 pub(super) fn read_file(path: &Path) -> Result<ContractFile, Error> {
@@ -199,6 +200,11 @@ fn parse_check(text: &str, earlier: &[Check]) -> Result<Check, Error> {
     };
     let run = shell_words::split(command)
         .map_err(|err| Error::new(Kind::Usage, format!("--check `{text}`: {err}")))?;
+    if let Some(sign) = sign_for_a_shell(command) {
+        let message = format!("--check `{text}`: `{sign}` is for a shell, and there is none");
+        let hint = "give several --check, put the sign in single quotes, or run `sh -c '…'`";
+        return Err(Error::new(Kind::Usage, message).hint(hint));
+    }
     let Some(program) = run.first() else {
         return Err(Error::new(Kind::Usage, format!("--check `{text}` has nothing to run")));
     };
@@ -207,6 +213,25 @@ fn parse_check(text: &str, earlier: &[Check]) -> Result<Check, Error> {
         None => unique_name(program, earlier),
     };
     Ok(Check::new(&name, run))
+}
+
+/// Returns the first character that a shell would not take for a part of a word. As an argument it would do nothing,
+/// and `a && b` would pass when `b` does not.
+fn sign_for_a_shell(command: &str) -> Option<char> {
+    let mut quote = None;
+    let mut chars = command.chars();
+    while let Some(c) = chars.next() {
+        match (c, quote) {
+            ('\\', None | Some('"')) => drop(chars.next()),
+            ('\'' | '"', None) => quote = Some(c),
+            ('\'', Some('\'')) | ('"', Some('"')) => quote = None,
+            ('$' | '`', None | Some('"')) => return Some(c),
+            ('&' | '|' | ';' | '<' | '>' | '(' | ')' | '*' | '?' | '\n', None) => return Some(c),
+            ('~', None) if command.starts_with('~') || command.contains(" ~") => return Some(c),
+            _ => {}
+        }
+    }
+    None
 }
 
 fn is_name_char(c: char) -> bool {
@@ -282,6 +307,28 @@ mod tests {
         check(&["./run.sh 'a b'"], &[("run-sh", &["./run.sh", "a b"])]);
         check(&["unit=python3 -m 'a=b'"], &[("unit", &["python3", "-m", "a=b"])]);
         check(&["./x=y z"], &[("x-y", &["./x=y", "z"])]);
+    }
+
+    #[test]
+    fn what_only_a_shell_understands_is_refused() {
+        let refused = [
+            "a && b",
+            "a || b",
+            "a; b",
+            "a | b",
+            "a > b",
+            "a $HOME",
+            "a \"$HOME\"",
+            "a *.md",
+            "a ~/b",
+        ];
+        for text in refused {
+            let err = parse_check(text, &[]).unwrap_err();
+            assert!(err.kind == Kind::Usage && err.to_string().contains("for a shell"), "{text}");
+        }
+        for text in ["sh -c 'a && b > $c'", "a \"b; c\"", "grep -q 'a|b' x~", "a b\\&c"] {
+            assert!(parse_check(text, &[]).is_ok(), "{text}");
+        }
     }
 
     #[test]

@@ -167,7 +167,7 @@ impl Exam {
                     continue;
                 }
                 let seed = self.record.head.seed.wrapping_add(repeat - 1);
-                worker.set_seed(seed);
+                worker.begin(seed);
                 let sitting = Sitting { exam: self, subject, task, spec };
                 let Some(mut trial) = sitting.hold(worker)? else { return Ok(()) };
                 (trial.subject, trial.repeat, trial.seed) = (at, repeat, seed);
@@ -252,6 +252,10 @@ impl Sitting<'_> {
         let workspace = Workspace::open(&dir)?;
         let left = exam::left(&workspace).map_err(|err| Error::new(Kind::Failed, err))?;
         let runs = self.grader_runs(&workspace)?;
+        // A command that the user ended says nothing about the model.
+        if self.exam.interrupt.is_set() {
+            return Ok(None);
+        }
         let faults = grade(&task, &left, &report.stop, &runs);
         Ok(Some(Trial::count(&task, &contract, &report, &faults)))
     }

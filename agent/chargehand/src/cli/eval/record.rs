@@ -1,7 +1,7 @@
 //! The folder of an examination: who was examined with what, and a line for each trial.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -168,16 +168,15 @@ fn read_head(path: &Path) -> Result<Head, Error> {
 /// Reads the trials. A last line that a crash cut off is left out: that trial is done again.
 fn read_trials(path: &Path) -> Result<Vec<Trial>, Error> {
     let broken = |err: &dyn std::fmt::Display| failed(&path.display().to_string(), err);
-    let file = match File::open(path) {
-        Ok(file) => file,
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
         Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(err) => return Err(broken(&err)),
     };
-    let lines: Vec<String> =
-        BufReader::new(file).lines().collect::<Result<_, _>>().map_err(|err| broken(&err))?;
+    let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
     let mut trials = Vec::new();
     for (at, line) in lines.iter().enumerate() {
-        match serde_json::from_str(line) {
+        match serde_json::from_slice(line) {
             Ok(trial) => trials.push(trial),
             Err(_) if at + 1 == lines.len() => {}
             Err(err) => return Err(broken(&format!("line {}: {err}", at + 1))),

@@ -40,7 +40,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
             details(found).iter().try_for_each(|line| out::line(&format!("  {line}")))?;
         }
     }
-    let masks: usize = compared.iter().map(|found| found.equal).sum();
+    let masks = compared.iter().map(|found| found.equal).fold(0, usize::saturating_add);
     let differ = compared.iter().any(|found| found.difference.is_some());
     let refused = compared.iter().any(|found| found.refused_at.is_some());
     let is_cut = compared.iter().any(|found| found.is_cut);

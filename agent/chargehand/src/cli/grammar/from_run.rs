@@ -116,6 +116,7 @@ fn play(
     let stop = || interrupt.is_set();
     if let Some(sandbox) = &sandbox {
         workspace = workspace
+            .protecting(&contract.scope)
             .with_checks(Box::new(move |check, copy| sandbox.run(check, copy, None, &stop)));
     }
     let mut left = turn;
