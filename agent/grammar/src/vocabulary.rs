@@ -60,6 +60,8 @@ pub struct Vocabulary {
     /// Tokens of whole characters, one bit each.
     whole: Vec<u64>,
     spells_every_byte: bool,
+    /// The bytes of the longest token, at least 1.
+    longest: usize,
 }
 
 impl Vocabulary {
@@ -155,6 +157,11 @@ impl Vocabulary {
         self.spells_every_byte
     }
 
+    /// Returns how many bytes a token has at most; 1 where there is none.
+    pub(crate) fn longest(&self) -> usize {
+        self.longest
+    }
+
     /// Returns whether a token begins with `bytes` and goes on.
     #[must_use]
     pub fn continues(&self, bytes: &[u8]) -> bool {
@@ -183,6 +190,7 @@ impl Vocabulary {
             strings: Slice::default(),
             whole: Vec::new(),
             spells_every_byte: false,
+            longest: 1,
         }
     }
 
@@ -197,6 +205,7 @@ impl Vocabulary {
         if total > MAX_BYTES {
             return Err(VocabularyError::TooLong(total));
         }
+        self.longest = self.longest.max(bytes.len());
         self.bytes.extend_from_slice(bytes);
         self.starts.push(total);
         self.kinds.push(kind);

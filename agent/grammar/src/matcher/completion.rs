@@ -13,7 +13,16 @@ impl Constraint {
     ///
     /// As for [`Constraint::advance_byte`].
     pub fn completion(&mut self, state: State) -> Result<Option<Vec<TokenId>>, MatchError> {
-        let Some(way) = self.shortest(state)? else { return Ok(None) };
+        self.completion_within(state, usize::MAX)
+    }
+
+    /// Returns the same, unless it has more than `most` bytes and named tokens.
+    fn completion_within(
+        &mut self,
+        state: State,
+        most: usize,
+    ) -> Result<Option<Vec<TokenId>>, MatchError> {
+        let Some(way) = self.shortest(state, most)? else { return Ok(None) };
         let mut tokens = Vec::new();
         let mut bytes = Vec::new();
         for part in way {
@@ -52,7 +61,9 @@ impl Constraint {
         if self.vocabulary.spells_every_byte() && self.distance(state) <= left {
             return Ok(Some(Way::ByteByByte));
         }
-        let tokens = self.completion(state)?.filter(|tokens| tokens.len() <= left);
+        // A small grammar may have no text below a gigabyte: no more is looked at than the tokens can say.
+        let most = left.saturating_mul(self.vocabulary.longest());
+        let tokens = self.completion_within(state, most)?.filter(|tokens| tokens.len() <= left);
         Ok(tokens.map(Way::These))
     }
 }

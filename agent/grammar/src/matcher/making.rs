@@ -65,7 +65,10 @@ impl Making<'_> {
                 self.piece(of, own())
             }
             Binding::OneOf(names) => self.names(names, Spelling::Raw(end)),
-            Binding::OtherThanSaid { rule } => Ok(Ready::OtherThanSaid(self.slot(rule)?.1, own())),
+            Binding::OtherThanSaid { rule } => {
+                self.check_no_part_of_itself()?;
+                Ok(Ready::OtherThanSaid(self.slot(rule)?.1, own()))
+            }
             Binding::Without(_)
             | Binding::WithoutInAnyCase(_)
             | Binding::Not(_)
@@ -131,13 +134,19 @@ impl Making<'_> {
 
     fn not(&self, texts: &[Vec<u8>]) -> Result<Ready, CompileError> {
         self.at_most("bytes of texts", texts.iter().map(Vec::len).sum(), MAX_TEXT)?;
-        if order::reaching(&order::callers(self.grammar), self.rule).contains(&self.rule) {
-            return self.fail(BindingProblem::InsideItself);
-        }
+        self.check_no_part_of_itself()?;
         let mut texts: Vec<Box<[u8]>> = texts.iter().map(|text| text.as_slice().into()).collect();
         texts.sort_unstable();
         texts.dedup();
         Ok(Ready::Not(texts))
+    }
+
+    /// What is watched ends with the rule: an inner one would end it for the outer one.
+    fn check_no_part_of_itself(&self) -> Result<(), CompileError> {
+        if order::reaching(&order::callers(self.grammar), self.rule).contains(&self.rule) {
+            return self.fail(BindingProblem::InsideItself);
+        }
+        Ok(())
     }
 
     fn by(&self, rule: &str, each: &[(String, Binding)]) -> Result<Ready, CompileError> {

@@ -136,7 +136,9 @@ impl Order<'_> {
 
     fn times(&self, inner: &Expr, min: u32, said: &Said) -> Result<Said, Early> {
         let once = self.after(inner, said)?;
-        let more = &self.after(inner, &once)? & &once;
+        // Where nothing changes there is nothing to look at again: repetitions in each other would double the work.
+        let again = if once == *said { said.clone() } else { self.after(inner, &once)? };
+        let more = &again & &once;
         Ok(if min > 0 { more } else { &more & said })
     }
 }

@@ -54,14 +54,21 @@ impl Constraint {
         known.map_or(FAR, |known| *known) as usize
     }
 
-    /// Returns a shortest way to the end; nothing when none was found.
-    pub(super) fn shortest(&mut self, state: State) -> Result<Option<Vec<Part>>, MatchError> {
+    /// Returns a shortest way to the end; nothing when none was found, or, without bindings, none of `most` parts.
+    pub(super) fn shortest(
+        &mut self,
+        state: State,
+        most: usize,
+    ) -> Result<Option<Vec<Part>>, MatchError> {
         if !self.states.program.binds.is_empty() {
             return self.searched(state.id(), Until::End);
         }
         let mut way = Vec::new();
         let mut state = state;
         while self.least(state.id()) > 0 {
+            if way.len() == most {
+                return Ok(None);
+            }
             let Some(part) = self.nearest(state) else { return Ok(None) };
             let next = match part {
                 Part::Byte(byte) => self.advance_byte(state, byte)?,

@@ -158,9 +158,10 @@ impl Dfa {
         self.states[at].accept
     }
 
-    /// Returns whether no text is accepted. True for a trimmed automaton without an accepting state.
+    /// Returns whether no text is accepted; of a trimmed automaton, in which all that is left leads somewhere. It is
+    /// asked for each pair of alternatives, so it must not depend on how many states there are.
     pub(super) fn is_empty(&self) -> bool {
-        self.useful().iter().all(|useful| !useful)
+        self.states.first().is_none_or(|start| !start.accept && start.edges.is_empty())
     }
 
     /// Returns whether every text is accepted.

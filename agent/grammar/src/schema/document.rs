@@ -4,6 +4,7 @@
 //! reached in two scopes is two parts. Only this document and those given beside it are known.
 
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -28,6 +29,9 @@ struct Part<'a> {
 /// The places that dynamic anchors have come to mean on the way to a part, by its number in a list.
 type Scope = usize;
 
+/// The place that each dynamic anchor has come to mean.
+type Anchors = BTreeMap<String, String>;
+
 /// The document that is compiled, and those beside it.
 #[derive(Debug)]
 pub(super) struct Document<'a> {
@@ -35,7 +39,9 @@ pub(super) struct Document<'a> {
     others: &'a BTreeMap<String, Value>,
     resources: Resources,
     parts: Vec<Part<'a>>,
-    scopes: Vec<BTreeMap<String, String>>,
+    scopes: Vec<Rc<Anchors>>,
+    /// The number of each scope: there may be as many as parts.
+    known_scopes: HashMap<Rc<Anchors>, Scope>,
     /// The parts of each scope by their place.
     ids: Vec<HashMap<String, SchemaId>>,
 }
@@ -47,12 +53,14 @@ impl<'a> Document<'a> {
         others: &'a BTreeMap<String, Value>,
         default: Draft,
     ) -> Result<Self, SchemaError> {
+        let nothing = Rc::new(Anchors::new());
         Ok(Self {
             root,
             others,
             resources: Resources::new(root, others, default)?,
             parts: Vec::new(),
-            scopes: vec![BTreeMap::new()],
+            known_scopes: HashMap::from([(Rc::clone(&nothing), 0)]),
+            scopes: vec![nothing],
             ids: vec![HashMap::new()],
         })
     }
@@ -123,16 +131,18 @@ impl<'a> Document<'a> {
     /// Returns the scope after the resource `uri` was entered: what an anchor came to mean first, it means for good.
     fn entered(&mut self, scope: Scope, uri: &str) -> Scope {
         let Some(anchors) = self.resources.anchors_of(uri) else { return scope };
-        let mut inner = self.scopes[scope].clone();
+        let mut inner = Anchors::clone(&self.scopes[scope]);
         for (name, place) in anchors {
             inner.entry(name.clone()).or_insert_with(|| place.clone());
         }
-        let known = self.scopes.iter().position(|known| *known == inner);
-        known.unwrap_or_else(|| {
-            self.scopes.push(inner);
-            self.ids.push(HashMap::new());
-            self.scopes.len() - 1
-        })
+        if let Some(known) = self.known_scopes.get(&inner) {
+            return *known;
+        }
+        let (inner, number) = (Rc::new(inner), self.scopes.len());
+        self.known_scopes.insert(Rc::clone(&inner), number);
+        self.scopes.push(inner);
+        self.ids.push(HashMap::new());
+        number
     }
 
     /// Returns the part below `at` with these names.

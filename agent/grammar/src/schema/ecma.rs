@@ -160,6 +160,10 @@ impl Reader<'_> {
             name.push(c);
         }
         self.rest.next().ok_or("a property lacks its closing brace")?;
+        // `regex-syntax` knows `!=` and `:` too.
+        if !name.chars().all(|c| c.is_ascii_alphanumeric() || "_=".contains(c)) {
+            return Err(format!("`{name}` is no property of ECMA-262"));
+        }
         Ok(Atom::Set(format!("[\\{kind}{{{name}}}]")))
     }
 
@@ -268,8 +272,13 @@ pub(super) fn look_aheads(pattern: &str) -> (Vec<(bool, String)>, String) {
         found.push((rest.starts_with("(?="), inner[..end].to_owned()));
         rest = &inner[end + 1..];
     }
-    // In `^(?!a)b|c` the second branch is free of the look-ahead.
-    if found.is_empty() || closing(&format!("{rest})")) != Some(rest.len()) || branches(rest) {
+    // In `^(?!a)b|c` the second branch is free of the look-ahead, and in `^(?=a)?b` the whole text.
+    let is_repeated = rest.starts_with(['*', '+', '?', '{']);
+    if found.is_empty()
+        || is_repeated
+        || closing(&format!("{rest})")) != Some(rest.len())
+        || branches(rest)
+    {
         return whole();
     }
     (found, format!("^{rest}"))

@@ -55,6 +55,13 @@ impl Way {
         !everything && *first == 0 && lists
     }
 
+    /// Returns about how much there is to copy, in steps.
+    fn weight(&self) -> usize {
+        let Evaluated { names, patterns, contains, .. } = &self.evaluated;
+        let evaluated = names.len() + patterns.len() + contains.len();
+        1 + self.terms.len() + self.present.len() + self.absent.len() + evaluated
+    }
+
     fn under(mut self, terms: impl IntoIterator<Item = Term>) -> Self {
         self.terms.extend(terms);
         self
@@ -116,6 +123,8 @@ impl<'c, 'a> Search<'c, 'a> {
             _ => self.members(at)?,
         };
         let mut all = vec![Way { evaluated, ..Way::default() }];
+        // A part that is reached in several ways is looked into several times.
+        self.spend(Self::weight(&all))?;
         for key in ["$ref", "$dynamicRef", "$recursiveRef"] {
             if let Some(Value::String(text)) = self.compiler.document.get(at, key) {
                 let target = self.compiler.document.target(at, key, text)?;
@@ -183,11 +192,16 @@ impl<'c, 'a> Search<'c, 'a> {
         places.map(|place| self.compiler.document.below(at, &[key, &place])).collect()
     }
 
-    /// Returns the ways of `branch` in which it evaluates something, under the condition that it holds.
+    /// Returns the ways of `branch` that matter, under the condition that it holds; none where it evaluates nothing.
     fn claimed(&mut self, branch: SchemaId) -> Ways {
         let ways = self.ways(branch)?;
-        let busy = ways.into_iter().filter(|way| !way.is_idle());
-        Ok(busy.map(|way| way.under([Term::Holds(branch)])).collect())
+        Ok(self.mattering(ways).map(|way| way.under([Term::Holds(branch)])).collect())
+    }
+
+    /// Returns those of `ways` that evaluate something; the others too, where it is said that they do not and some do.
+    fn mattering(&self, ways: Vec<Way>) -> impl Iterator<Item = Way> + use<> {
+        let is_exact = self.claims == Claims::All && ways.iter().any(|way| !way.is_idle());
+        ways.into_iter().filter(move |way| is_exact || !way.is_idle())
     }
 
     /// Returns the way in which nothing of `branches` matters.
@@ -238,7 +252,7 @@ impl<'c, 'a> Search<'c, 'a> {
         let branch = self.compiler.document.below(at, &[key, name]);
         let ways = self.ways(branch)?;
         let (mut all, mut other) = (Vec::new(), Way::default());
-        for mut way in ways.into_iter().filter(|way| !way.is_idle()) {
+        for mut way in self.mattering(ways) {
             way.present.push(name.to_owned());
             all.push(way);
         }
@@ -258,6 +272,18 @@ impl<'c, 'a> Search<'c, 'a> {
                 Exceeded { what: "ways to evaluate it", limit }.at(format!("{place}/{}", self.key))
             );
         }
+        let copied =
+            [Self::weight(a).saturating_mul(b.len()), Self::weight(b).saturating_mul(a.len())];
+        self.spend(copied[0].saturating_add(copied[1]))?;
         Ok(a.iter().flat_map(|left| b.iter().map(|right| left.and(right))).collect())
+    }
+
+    fn weight(ways: &[Way]) -> usize {
+        ways.iter().map(Way::weight).sum()
+    }
+
+    fn spend(&self, steps: usize) -> Result<(), SchemaError> {
+        let spent = self.compiler.budget.spend(steps);
+        spent.map_err(|error| self.compiler.exceeded(self.start, self.key, error))
     }
 }

@@ -186,13 +186,11 @@ pub(super) fn widest(name: &str) -> Option<String> {
         "date-time" => "^\\d{4}-\\d\\d-\\d\\d.\\d\\d:\\d\\d:\\d\\d".to_owned(),
         "email" => "@".to_owned(),
         "hostname" => "^[A-Za-z0-9.-]+$".to_owned(),
-        "ipv4"
-        | "ipv6"
-        | "uuid"
-        | "uri"
-        | "uri-reference"
-        | "json-pointer"
-        | "relative-json-pointer" => match format(name) {
+        // Since 2019-09 with an index that is moved, as in `0+1#`.
+        "relative-json-pointer" => {
+            "^(?:0|[1-9]\\d*)(?:[+-]\\d+)?(?:#|(?:/(?:[^~/]|~[01])*)*)$".to_owned()
+        }
+        "ipv4" | "ipv6" | "uuid" | "uri" | "uri-reference" | "json-pointer" => match format(name) {
             Format::Pattern(pattern) => pattern,
             Format::Range(..) | Format::Number | Format::Refused(_) | Format::Unknown => {
                 return None;

@@ -44,9 +44,8 @@
 //!   in the order of `required` or `dependent..` (there a member, then what it needs). Objects of `const` and `enum`
 //!   with more than 5 members have those in the order of the schema;
 //! - a name that stands in the schema is spelt one way; so are the strings of `const`, `enum`, `pattern` and
-//!   `format`, each character that needs no escape without one, and DEL
-//!   with one. Other strings have every spelling of RFC 8259;
-//!   surrogates come in pairs only;
+//!   `format`, each character that needs no escape without one, and DEL, where it is the only character that may
+//!   come, with one. Other strings have every spelling of RFC 8259; surrogates come in pairs only;
 //! - an integer has no fraction and no exponent, unless [`Numbers::Fractions`] allows `1.0`; a number with bounds
 //!   has an exponent of at most two digits, after one digit before the point that is not 0 (`2.5e-6`); one with a
 //!   divisor has none; a number of `const` and `enum` has its shortest form;

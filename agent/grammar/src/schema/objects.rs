@@ -166,11 +166,12 @@ fn count(wanted: Wanted, holds: Range, fails: Option<Range>) -> Choices {
 }
 
 pub(super) fn names(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -> Read {
-    let node = compiler.below(at, &["propertyNames"], Wanted::Holds);
+    // What does not hold is not what is not written: some formats are narrower than their RFC.
+    let node = compiler.below(at, &["propertyNames"], wanted);
     let object = match wanted {
         Wanted::Holds => Object { names: vec![node], ..Object::default() },
         Wanted::Fails => {
-            let names = super::names::allowed(compiler, node)?.not().shared(&compiler.budget);
+            let names = super::names::allowed(compiler, node)?.shared(&compiler.budget);
             let value = compiler.anything();
             Object { exists: vec![Exists { names, value }], ..Object::default() }
         }

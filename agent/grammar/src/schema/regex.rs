@@ -13,6 +13,9 @@ use super::ecma::{look_aheads, translate};
 /// The largest network before it is made deterministic; `a{1000}{1000}` would be larger.
 const MAX_NODES: usize = 50_000;
 
+/// About how many ranges a property of Unicode has, such as `\p{L}`.
+const PROPERTY: usize = 500;
+
 /// Why a pattern has no automaton.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum PatternError {
@@ -41,6 +44,10 @@ pub(super) fn search(pattern: &str, budget: &Budget) -> Result<Dfa, PatternError
 
 fn search_plain(pattern: &str, budget: &Budget) -> Result<Dfa, PatternError> {
     let text = translate(pattern).map_err(PatternError::Refused)?;
+    // Each is read as a class of its own, before there is a network to count.
+    budget.spend(
+        text.len() + PROPERTY * (text.matches("\\p{").count() + text.matches("\\P{").count()),
+    )?;
     let hir = regex_syntax::ParserBuilder::new().nest_limit(200).build().parse(&text);
     let hir = hir.map_err(|error| {
         let kind = match error {
@@ -50,9 +57,9 @@ fn search_plain(pattern: &str, budget: &Budget) -> Result<Dfa, PatternError> {
         };
         PatternError::Refused(kind)
     })?;
-    let mut network = Network { nodes: vec![Node::Match] };
+    let mut network = Network { nodes: vec![Node::Match], budget };
     let entry = network.add(&hir, 0)?;
-    Ok(network.search(entry, budget)?.minimal(budget))
+    Ok(network.search(entry)?.minimal(budget))
 }
 
 enum Node {
@@ -68,11 +75,12 @@ enum Node {
 }
 
 /// Thompson's construction, from the end to the start: a piece is built in front of the node that follows it.
-struct Network {
+struct Network<'b> {
     nodes: Vec<Node>,
+    budget: &'b Budget,
 }
 
-impl Network {
+impl Network<'_> {
     fn push(&mut self, node: Node) -> Result<usize, PatternError> {
         if self.nodes.len() >= MAX_NODES {
             let what = "places of a pattern";
@@ -92,7 +100,11 @@ impl Network {
                     .map(u32::from)
                     .try_fold(next, |next, c| self.push(Node::Chars(vec![(c, c)], next)))
             }
-            HirKind::Class(class) => self.push(Node::Chars(ranges(class), next)),
+            HirKind::Class(class) => {
+                let ranges = ranges(class);
+                self.budget.spend(ranges.len())?;
+                self.push(Node::Chars(ranges, next))
+            }
             HirKind::Look(Look::Start) => self.push(Node::Start(next)),
             HirKind::Look(Look::End) => self.push(Node::End(next)),
             HirKind::Look(_) => {
@@ -132,7 +144,8 @@ impl Network {
     }
 
     /// Makes it deterministic, with anything before and after.
-    fn search(&mut self, entry: usize, budget: &Budget) -> Result<Dfa, PatternError> {
+    fn search(&mut self, entry: usize) -> Result<Dfa, PatternError> {
+        let budget = self.budget;
         let before = self.push(Node::Split(Vec::new()))?;
         let skip = self.push(Node::Chars(vec![(0, LAST)], before))?;
         self.nodes[before] = Node::Split(vec![skip, entry]);

@@ -298,3 +298,9 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn tokens_in_one_long_line_are_read_one_by_one() {
+    let text = format!("root ::= {}", "<a>".repeat(1 << 20));
+    assert!(Grammar::parse(&text).is_ok());
+}

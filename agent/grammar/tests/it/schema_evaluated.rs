@@ -160,3 +160,36 @@ fn what_is_only_required_has_no_order() {
     );
     malformed(&json!({"required": "a"}), "/required");
 }
+
+#[test]
+fn the_opposite_knows_branches_that_evaluate_nothing() {
+    let branch = json!({"if": {"required": ["x"]}, "then": {"properties": {"a": true}}});
+    for key in ["anyOf", "oneOf"] {
+        let inner = json!({key: [branch], "unevaluatedProperties": false});
+        let schema = json!({"type": "object", "not": inner});
+        check(&schema, &["{\"b\":1}", "{\"a\":1}", "{\"x\":1}"], &["{}"]);
+    }
+    let inner = json!({"dependentSchemas": {"d": branch}, "properties": {"d": true}, "unevaluatedProperties": false});
+    check(
+        &json!({"type": "object", "not": inner}),
+        &["{\"d\":1,\"a\":1}", "{\"b\":1}"],
+        &["{}", "{\"d\":1}"],
+    );
+}
+
+#[test]
+fn the_opposite_of_names_is_as_narrow_as_their_format() {
+    let schema =
+        |format: &str| json!({"type": "object", "not": {"propertyNames": {"format": format}}});
+    check(&schema("date"), &["{\"x\":1}"], &["{\"0000-01-01\":1}", "{}"]);
+    let pointer = json!({"type": "string", "not": {"format": "relative-json-pointer"}});
+    check(&pointer, &["\"x\""], &["\"0+1#\"", "\"1/a\""]);
+    refused(&schema("duration"), "/not/propertyNames/format");
+}
+
+#[test]
+fn what_ecma_262_does_not_know_is_refused() {
+    for pattern in ["^(?=a)?b", "^(?!a)*b", "^(?=a)(?!c){0,1}b", "^\\p{sc!=Greek}$"] {
+        refused(&json!({"type": "string", "pattern": pattern}), "/pattern");
+    }
+}

@@ -194,3 +194,40 @@ fn what_says_nothing_evaluates_nothing() {
     let schema = json!({"type": "object", "properties": {"a": {}, "b": {}}, "not": {"required": ["a", "b"]}, "unevaluatedProperties": false});
     check(&schema, &["{}", "{\"a\":1}"], &["{\"a\":1,\"b\":1}", "{\"c\":1}"]);
 }
+
+#[test]
+fn a_part_that_is_reached_in_many_ways_is_counted() {
+    let both = |at: usize| json!({"allOf": [{"$ref": format!("#/$defs/d{at}")}, {"$ref": format!("#/$defs/d{at}")}]});
+    let mut defs = members(40, |at| (format!("d{at}"), both(at + 1)));
+    defs["d40"] = json!({"properties": {"a": true}});
+    let schema = json!({"$defs": defs, "$ref": "#/$defs/d0", "unevaluatedProperties": false});
+    too_large(&schema, "/unevaluatedProperties");
+}
+
+#[test]
+fn dynamic_scopes_are_found_at_once() {
+    let level = |at: usize, way: usize| {
+        let next = |way: usize| json!({"$ref": format!("http://x/r{}-{way}", at + 1)});
+        let end = json!({"type": "null"});
+        let inner = |way: usize| if at == 15 { end.clone() } else { next(way) };
+        json!({"$id": format!("http://x/r{at}-{way}"), "$dynamicAnchor": format!("a{at}"), "properties": {"x": inner(0), "y": inner(1)}})
+    };
+    let defs = members(32, |at| (format!("r{at}"), level(at / 2, at % 2)));
+    let schema = json!({"$defs": defs, "properties": {"x": {"$ref": "http://x/r0-0"}, "y": {"$ref": "http://x/r0-1"}}});
+    assert!(matches!(compile(&schema, &Options::default()), Err(SchemaError::TooLarge { .. })));
+}
+
+#[test]
+fn alternatives_do_not_look_through_automata() {
+    let names = |letter: &str| json!({"anyOf": list(30, |at| json!({"required": [format!("{letter}{at}")]}))});
+    let mut all = vec![json!({"pattern": "^[ab]{19000}$"}), names("a"), names("b")];
+    all.extend((0..60).map(|at| json!({"maxProperties": 100 - at})));
+    all.push(json!({"anyOf": [{"required": ["p"]}, {"required": ["q"]}]}));
+    too_large(&json!({"allOf": all}), "/allOf");
+}
+
+#[test]
+fn properties_of_unicode_are_counted() {
+    too_large(&json!({"pattern": "\\p{L}{49000}"}), "/pattern");
+    too_large(&json!({"pattern": "\\p{L}".repeat(100_000)}), "/pattern");
+}

@@ -150,10 +150,12 @@ fn token(scanner: &mut Scanner<'_>) -> Result<TokenName, GbnfError> {
             None => fail(scanner, "a token is `<[number]>` or `<text>`"),
         };
     }
-    let line = scanner.rest().lines().next().unwrap_or_default();
-    let Some(end) = line.find('>') else {
+    let rest = scanner.rest();
+    // Not to the end of the line, which may have a token every three bytes.
+    let end = rest.bytes().position(|byte| matches!(byte, b'>' | b'\n'));
+    let Some(end) = end.filter(|end| rest.as_bytes()[*end] == b'>') else {
         return fail(scanner, "the token is not closed by `>` in its line");
     };
     scanner.skip(end + 1);
-    Ok(TokenName::Text(line[..=end].to_owned()))
+    Ok(TokenName::Text(rest[..=end].to_owned()))
 }

@@ -143,3 +143,11 @@ proptest! {
         prop_assert!(is_whole || constraint.accepting(state));
     }
 }
+
+#[test]
+fn a_text_that_is_far_too_long_is_not_looked_for() {
+    let doubled = (0..40).map(|at| format!("r{} ::= r{at} r{at}\n", at + 1));
+    let grammar = format!("root ::= r40\nr0 ::= \"x\"\n{}", doubled.collect::<String>());
+    let mut constraint = constraint(&grammar);
+    assert!(Landing::new(&mut constraint, 100).unwrap().is_none());
+}
