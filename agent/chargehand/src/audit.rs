@@ -167,6 +167,7 @@ impl Log {
             | Event::Observed { .. }
             | Event::Checked { .. }
             | Event::WorkerRestarted { .. }
+            | Event::MemoryWarned { .. }
             | Event::Stopped { .. } => {
                 let Value::Object(mut fields) = value(event) else {
                     panic!("BUG: an event is an object")

@@ -70,6 +70,11 @@ pub enum Event {
         /// Why it died.
         reason: String,
     },
+    /// Memory is short, or a model took another amount of it than was planned.
+    MemoryWarned {
+        /// In words.
+        reason: String,
+    },
     /// The loop ended.
     Stopped {
         /// Why.

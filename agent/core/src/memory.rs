@@ -3,19 +3,23 @@
 //! A [`Plan`] is a proof that what it names fits; only [`plan`] makes one. Footprints and budgets are measured
 //! elsewhere. Swap is no memory here.
 
+pub mod beside;
 mod cache;
 mod compute;
 pub mod estimate;
+pub mod guard;
 pub mod header;
 mod holdings;
 pub mod ladder;
 mod second_opinion;
+pub mod taken;
 mod what_if;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use self::beside::Beside;
 use self::header::FileId;
 use crate::bytes::Bytes;
 
@@ -57,6 +61,9 @@ pub struct LoadOptions {
     pub extra_buffers: bool,
     /// Threads for computing; 0 lets the engine choose.
     pub threads: u32,
+    /// What works with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<Beside>,
 }
 
 fn one() -> u32 {

@@ -136,6 +136,7 @@ pub fn turns(events: &[Event]) -> Vec<Turn> {
             | Event::Reasoned { .. }
             | Event::Checked { .. }
             | Event::WorkerRestarted { .. }
+            | Event::MemoryWarned { .. }
             | Event::Stopped { .. } => {}
         }
     }

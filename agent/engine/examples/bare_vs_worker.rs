@@ -86,6 +86,7 @@ fn options(model: &str, threads: u32) -> LoadOptions {
         n_seq: 1,
         kv_on_host: false,
         experts_on_cpu: false,
+        beside: Vec::new(),
         n_batch: BATCH,
         n_gpu_layers: 0,
         kv_type: "f16".to_owned(),

@@ -8,8 +8,9 @@ use std::path::Path;
 
 use chargehand_core::bytes::Bytes;
 use chargehand_core::memory::estimate::{self, DEVICE_OVERHEAD};
-use chargehand_core::memory::header::ModelHeader;
+use chargehand_core::memory::header::FileId;
 use chargehand_core::memory::{Backing, Footprint, HOST, LoadOptions, Row};
+use llama_cpp_2::model::LlamaModel;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -57,76 +58,169 @@ const DEVICE_GPU: i64 = 1;
 /// ggml's number of several devices that act as one.
 const DEVICE_META: i64 = 4;
 
-/// Returns what the model of `options` takes once it is loaded and used, under the name `model`.
-///
-/// The options of the result are settled; the figures hold for no others.
-///
-/// # Errors
-///
-/// [`DryRunError`].
-pub fn footprint(
-    backend: &Backend,
-    model: &str,
-    options: LoadOptions,
-) -> Result<Footprint, DryRunError> {
-    let options = options.settled();
-    let header = gguf::model(Path::new(&options.path), Weights::Here)?;
-    let rows = rows(backend, &header, &options)?;
-    Ok(Footprint { model: model.to_owned(), options, rows })
+/// Counts what models would take. A model that was asked about stays open, without its weights: another question
+/// about it costs its context and no more.
+#[derive(Debug)]
+pub struct Counter<'b> {
+    backend: &'b Backend,
+    open: Vec<Simulated>,
 }
 
-fn rows(
-    backend: &Backend,
-    header: &ModelHeader,
+impl<'b> Counter<'b> {
+    /// Returns a counter that was asked about no model yet.
+    #[must_use]
+    pub fn new(backend: &'b Backend) -> Self {
+        Self { backend, open: Vec::new() }
+    }
+
+    /// Returns what the model of `options` takes once it is loaded and used, under the name `model`.
+    ///
+    /// The options of the result are settled; the figures hold for no others.
+    ///
+    /// # Errors
+    ///
+    /// [`DryRunError`].
+    pub fn footprint(
+        &mut self,
+        model: &str,
+        options: LoadOptions,
+    ) -> Result<Footprint, DryRunError> {
+        let options = options.settled();
+        let mut simulated = self.simulated(&options)?;
+        let rows = simulated.rows(self.backend, &options)?;
+        self.open.push(simulated);
+        Ok(Footprint { model: model.to_owned(), options, rows })
+    }
+
+    /// Takes out the model of `options`, opened in the way that they say.
+    fn simulated(&mut self, options: &LoadOptions) -> Result<Simulated, DryRunError> {
+        let settings = ModelSettings::of(options);
+        let at = self.open.iter().position(|known| known.path == options.path);
+        let known = at.map(|at| self.open.swap_remove(at));
+        match known {
+            Some(known) if known.settings == settings => Ok(known),
+            // What was freed is used again, so a process that grows less says nothing.
+            Some(known) => Simulated::open(self.backend, options, known.overhead),
+            None => Simulated::open(self.backend, options, Bytes(0)),
+        }
+    }
+}
+
+/// A model without its weights.
+#[derive(Debug)]
+struct Simulated {
+    path: String,
+    settings: ModelSettings,
+    model: LlamaModel,
+    file: Option<FileId>,
+    tokens: usize,
+    /// What the trees of its tokens take.
+    trees: usize,
+    /// What its vocabulary and metadata take, as far as that was seen.
+    overhead: Bytes,
+    /// What a context takes besides its buffers, as far as that was seen.
+    context: Bytes,
+}
+
+impl Simulated {
+    fn open(
+        backend: &Backend,
+        options: &LoadOptions,
+        at_least: Bytes,
+    ) -> Result<Self, DryRunError> {
+        let path = Path::new(&options.path);
+        let header = gguf::model(path, Weights::Here)?;
+        let settings = ModelSettings::of(options);
+        backend.complaints.clear();
+        let before = private_bytes();
+        let model = ffi::simulate_model(&backend.llama, path, &settings)
+            .ok_or_else(|| EngineError::Load { path: path.to_owned(), reason: backend.reason() })?;
+        let overhead = match (before, private_bytes()) {
+            (Some(before), Some(after)) => after.saturating_sub(before).max(at_least),
+            // Where the system does not say what a process takes.
+            (None, _) | (_, None) => estimate::overhead(&header),
+        };
+        let vocab = Vocab::of(&model).map_err(EngineError::from)?;
+        Ok(Self {
+            path: options.path.clone(),
+            settings,
+            file: header.file,
+            tokens: vocab.len(),
+            trees: vocab.vocabulary.memory_bytes(),
+            model,
+            overhead,
+            context: Bytes(0),
+        })
+    }
+
+    fn rows(&mut self, backend: &Backend, options: &LoadOptions) -> Result<Vec<Row>, DryRunError> {
+        let kv_type = kv_type(&options.kv_type)?;
+        let n_ctx = n_ctx(options, self.model.n_ctx_train());
+        let params = context_params(options, n_ctx, kv_type);
+        backend.complaints.clear();
+        let before = private_bytes();
+        let mut context = SimulatedContext::open(&self.model, params)
+            .ok_or_else(|| EngineError::Context { n_ctx, reason: backend.reason() })?;
+        // The state of a recurrent model is allocated even in a dry run, and is a buffer already.
+        let has_state = self.model.is_recurrent() || self.model.is_hybrid();
+        if let (false, Some(before), Some(after)) = (has_state, before, private_bytes()) {
+            self.context = self.context.max(after.saturating_sub(before));
+        }
+        let mut rows = buffers(&context, options, self.file)?;
+        rows.extend(device_overheads(&rows));
+        rows.push(Row::host("scratch of the CPU", scratch(&mut context, options, n_ctx)?));
+        let logits = (self.tokens as u64).saturating_mul(4 * u64::from(options.outputs()));
+        rows.push(Row::host("logits", Bytes(logits)));
+        rows.push(Row::host("vocabulary and metadata", self.overhead + self.context));
+        rows.extend(self.grammar(n_ctx));
+        Ok(rows)
+    }
+
+    /// Returns what grammars, the choice of tokens and guesses take besides llama.cpp, at most.
+    fn grammar(&self, n_ctx: u32) -> [Row; 3] {
+        // While the trees of the tokens are made, what they are made of is there too.
+        let trees = 2 * self.trees;
+        // Lists grow by doubling; the candidates of a token are one.
+        let matcher = 2 * (constraint::MEMORY + self.tokens * CANDIDATE);
+        let guesses = guess_bytes(usize::try_from(n_ctx).unwrap_or(usize::MAX));
+        let row = |what, bytes: usize| Row::host(what, Bytes(bytes as u64));
+        [row("tokens of grammars", trees), row("matcher", matcher), row("guesses", guesses)]
+    }
+}
+
+/// Returns every buffer of a context and its model.
+fn buffers(
+    context: &SimulatedContext<'_>,
     options: &LoadOptions,
+    file: Option<FileId>,
 ) -> Result<Vec<Row>, DryRunError> {
-    let path = Path::new(&options.path);
-    let kv_type = kv_type(&options.kv_type)?;
-    backend.complaints.clear();
-    let before = private_bytes();
-    let settings = ModelSettings::of(options);
-    let model = ffi::simulate_model(&backend.llama, path, &settings)
-        .ok_or_else(|| EngineError::Load { path: path.to_owned(), reason: backend.reason() })?;
-    let opened = private_bytes();
-    let n_ctx = n_ctx(options, model.n_ctx_train());
-    let params = context_params(options, n_ctx, kv_type);
-    let mut context = SimulatedContext::open(&model, params)
-        .ok_or_else(|| EngineError::Context { n_ctx, reason: backend.reason() })?;
-    // The state of a recurrent model is allocated even in a dry run, and is a buffer already.
-    let has_state = model.is_recurrent() || model.is_hybrid();
-    let after = if has_state { opened } else { private_bytes() };
     let buffers: Vec<Buffer> = serde_json::from_str(&context.memory_rows()?)?;
-    let tokens = u64::from(model.n_vocab().unsigned_abs());
-    let overhead = match (before, after) {
-        (Some(before), Some(after)) => after.saturating_sub(before),
-        // Where the system does not say what a process takes.
-        (None, _) | (_, None) => estimate::overhead(header),
-    };
     let mut rows: Vec<Row> = buffers.iter().flat_map(Buffer::rows).collect();
-    if let (true, Some(file)) = (options.use_mmap, header.file) {
+    if let (true, Some(file)) = (options.use_mmap, file) {
         for row in rows.iter_mut().filter(|row| row.pool == HOST && row.what.starts_with("weights"))
         {
             row.backing = Backing::Mapped(file);
         }
     }
-    rows.extend(device_overheads(&rows));
-    rows.push(Row::host("scratch of the CPU", scratch(&mut context, options, n_ctx)?));
-    let outputs = u64::from(options.outputs());
-    rows.push(Row::host("logits", Bytes(tokens.saturating_mul(4 * outputs))));
-    rows.push(Row::host("vocabulary and metadata", overhead));
-    rows.extend(grammar(&Vocab::of(&model).map_err(EngineError::from)?, n_ctx));
     Ok(rows)
 }
 
-/// Returns what grammars, the choice of tokens and guesses take besides llama.cpp, at most.
-fn grammar(vocab: &Vocab, n_ctx: u32) -> [Row; 3] {
-    // While the trees of the tokens are made, what they are made of is there too.
-    let trees = 2 * vocab.vocabulary.memory_bytes();
-    // Lists grow by doubling; the candidates of a token are one.
-    let matcher = 2 * (constraint::MEMORY + vocab.len() * CANDIDATE);
-    let guesses = guess_bytes(usize::try_from(n_ctx).unwrap_or(usize::MAX));
-    let row = |what, bytes: usize| Row::host(what, Bytes(bytes as u64));
-    [row("tokens of grammars", trees), row("matcher", matcher), row("guesses", guesses)]
+/// Loads the model of `options` as they say, and returns every buffer that it has: what a dry run is held against.
+///
+/// # Errors
+///
+/// [`DryRunError`].
+pub fn loaded(backend: &Backend, options: &LoadOptions) -> Result<Vec<Row>, DryRunError> {
+    let path = Path::new(&options.path);
+    let file = gguf::model(path, Weights::Here)?.file;
+    backend.complaints.clear();
+    let model = ffi::load_model(&backend.llama, path, &ModelSettings::of(options))
+        .ok_or_else(|| EngineError::Load { path: path.to_owned(), reason: backend.reason() })?;
+    let n_ctx = n_ctx(options, model.n_ctx_train());
+    let params = context_params(options, n_ctx, kv_type(&options.kv_type)?);
+    let context = SimulatedContext::open(&model, params)
+        .ok_or_else(|| EngineError::Context { n_ctx, reason: backend.reason() })?;
+    buffers(&context, options, file)
 }
 
 /// Returns the larger of what a batch and a single token need.

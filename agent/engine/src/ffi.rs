@@ -97,7 +97,7 @@ fn answer(status: chs_status, text: chs_text) -> Result<String, ShimError> {
 }
 
 /// The settings of a model that are ours to choose.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct ModelSettings {
     pub(crate) n_gpu_layers: u32,
     pub(crate) use_mmap: bool,

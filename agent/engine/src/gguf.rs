@@ -20,7 +20,7 @@ use thiserror::Error;
 
 use self::bytes::{Reader, Value};
 
-pub use self::split::model;
+pub use self::split::{digest, model};
 
 /// Real models have fewer than 100 keys and 2,000 tensors.
 const MAX_KEYS: u64 = 4096;
@@ -158,6 +158,8 @@ struct Contents {
     merges: u64,
     /// Its number among the files of a split model, from 0.
     no: u64,
+    /// Bytes before the weights.
+    length: u64,
 }
 
 /// Reads the header of the file at `path` and holds it against the size of the file.
@@ -307,6 +309,7 @@ fn read_tensors<R: Read + Seek>(
         let (name, columns) = (tensor.name, tensor.columns);
         contents.tensors.push(Tensor { name, columns, bytes: Bytes(padded) });
     }
+    contents.length = reader.position();
     let start = reader.position().next_multiple_of(alignment);
     let (need, have) = (start.saturating_add(last.0), reader.size());
     if tensors > 0 && need > have && weights == Weights::Here {

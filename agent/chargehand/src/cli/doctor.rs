@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::model::{self, ModelArgs};
 use super::out;
 use crate::config::{Places, UserConfig};
+use crate::env::pressure::Gauge;
 use crate::env::probe;
 use crate::env::sandbox::Sandbox;
 use crate::env::worker::{ModelWorker, PATIENCE};
@@ -135,7 +136,8 @@ fn model() -> Finding {
         let choice = ModelArgs::default().choose(&config, &places)?;
         let plan = model::plan(&choice, &config, &places)?;
         let begun = std::time::Instant::now();
-        drop(ModelWorker::start(&plan, Sampling::default(), PATIENCE, &|| false)?);
+        let gauge = Gauge::here(config.memory.host_headroom);
+        drop(ModelWorker::start(&plan, Sampling::default(), PATIENCE, gauge, &|| false)?);
         let millis = begun.elapsed().as_millis();
         let line = format!("{}: a worker loads it and is ready in {millis} ms", choice.name);
         Ok((

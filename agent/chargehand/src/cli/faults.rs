@@ -12,7 +12,7 @@ use crate::env::accept::AcceptError;
 use crate::env::dir::DiskError;
 use crate::env::lab::LabError;
 use crate::env::ledger::LedgerError;
-use crate::env::probe::ProbeError;
+use crate::env::prober::ProbeError;
 use crate::env::repo::RepoError;
 use crate::env::run_dir::RunDirError;
 use crate::env::sandbox::SandboxError;

@@ -1,21 +1,28 @@
 //! Memory that is reserved for a model before it is loaded, and kept until its process has ended.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
-use chargehand_core::memory::{Footprint, Plan};
+use chargehand_core::memory::taken::at_least;
+use chargehand_core::memory::{Footprint, Plan, Pool};
 use chargehand_engine::sampler::Sampling;
 
-use super::model;
+use super::{meter, model};
 use crate::config::{Places, UserConfig};
+use crate::env::kept::Kept;
 use crate::env::ledger::{Ledger, Reservation};
+use crate::env::pressure::{CALM, Gauge};
 use crate::env::worker::ModelWorker;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 
 /// A plan whose memory nobody else is given.
 #[derive(Debug)]
 pub(super) struct Held {
     plan: Plan,
     reservation: Reservation,
+    gauge: Gauge,
+    kept: Kept,
+    devices: Vec<Pool>,
 }
 
 impl Held {
@@ -25,9 +32,21 @@ impl Held {
         config: &UserConfig,
         places: &Places,
     ) -> Result<Self, Error> {
+        let gauge = Gauge::here(config.memory.host_headroom);
+        if let Some(alarm) = gauge.wait(CALM) {
+            let hint = "nothing is loaded while memory is short; try again when there is more";
+            return Err(Error::new(Kind::Refused, alarm).hint(hint));
+        }
         let ledger = Ledger::at(&places.ledger);
-        let (plan, reservation) = ledger.reserve(footprint, &|| model::machine(config))?;
-        Ok(Self { plan, reservation })
+        let devices = RefCell::new(Vec::new());
+        let machine = || {
+            let machine = model::machine(config);
+            devices.replace(machine.devices());
+            machine
+        };
+        let (plan, reservation) = ledger.reserve(footprint, &machine)?;
+        let (kept, devices) = (Kept::below(&places.state), devices.into_inner());
+        Ok(Self { plan, reservation, gauge, kept, devices })
     }
 
     /// Returns the plan.
@@ -42,9 +61,16 @@ impl Held {
         patience: Duration,
         stop: &dyn Fn() -> bool,
     ) -> Result<ModelWorker, Error> {
-        let Self { plan, mut reservation } = self;
-        let worker = ModelWorker::start(&plan, sampling, patience, stop)?;
-        reservation.resident()?;
+        let Self { plan, mut reservation, gauge, kept, devices } = self;
+        let worker = ModelWorker::start(&plan, sampling, patience, gauge, stop)?;
+        let footprint = &plan.footprints()[0];
+        match worker.taken() {
+            Some(taken) => {
+                meter::learn(&kept, footprint, &devices, taken);
+                reservation.resident(at_least(footprint.clone(), taken).0)?;
+            }
+            None => reservation.resident(footprint.clone())?,
+        }
         Ok(worker.keeping(reservation))
     }
 }

@@ -6,14 +6,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use chargehand_engine::devices;
-use chargehand_engine::dry_run;
+use chargehand_engine::dry_run::Counter;
 use chargehand_engine::engine::Backend;
 use chargehand_engine::lab::{Question, answer};
 use chargehand_engine::serve::serve;
+use chargehand_engine::wire::{read_message, write_message};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::out;
-use crate::env::probe::{DryRun, Measured};
+use crate::env::prober::{DryRun, Measured};
 use crate::env::{lab, worker};
 use crate::error::{Error, Kind};
 
@@ -26,27 +27,24 @@ pub(super) fn worker(models: &[PathBuf]) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Answers one question about memory.
-pub(super) fn dry_run() -> Result<ExitCode, Error> {
-    let mut question = Vec::new();
-    let read = io::stdin().lock().read_to_end(&mut question);
-    read.map_err(|err| Error::new(Kind::Failed, format!("cannot read the question: {err}")))?;
-    let ask: DryRun = serde_json::from_slice(&question)
-        .map_err(|err| Error::new(Kind::Usage, format!("the question is none: {err}")))?;
-    let models: Vec<PathBuf> = ask.options.iter().map(|options| (&options.path).into()).collect();
-    settle_in(&models)?;
-    out::json(&measure(ask))?;
+/// Answers questions about the memory of `models` until stdin ends.
+pub(super) fn dry_run(models: &[PathBuf]) -> Result<ExitCode, Error> {
+    settle_in(models)?;
+    let backend = Backend::start().map_err(|err| Error::from_source(Kind::Failed, &err))?;
+    let mut counter = Counter::new(&backend);
+    let mut questions = BufReader::new(io::stdin());
+    let broken = |err: &dyn std::error::Error| Error::from_source(Kind::Failed, err);
+    while let Some(ask) = read_message(&mut questions).map_err(|err| broken(&err))? {
+        let answer = measure(&backend, &mut counter, ask);
+        write_message(&mut io::stdout(), &answer).map_err(|err| broken(&err))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-fn measure(ask: DryRun) -> Measured {
-    let backend = match Backend::start() {
-        Ok(backend) => backend,
-        Err(err) => return Measured::Failed(err.to_string()),
-    };
+fn measure(backend: &Backend, counter: &mut Counter<'_>, ask: DryRun) -> Measured {
     match ask.options {
-        None => Measured::Devices(devices::pools(&backend)),
-        Some(options) => match dry_run::footprint(&backend, &ask.model, options) {
+        None => Measured::Devices(devices::pools(backend)),
+        Some(options) => match counter.footprint(&ask.model, options) {
             Ok(footprint) => Measured::Footprint(footprint),
             Err(err) => Measured::Failed(err.to_string()),
         },

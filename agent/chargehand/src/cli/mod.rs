@@ -17,6 +17,7 @@ mod grammar;
 mod held;
 mod hidden;
 mod measure;
+mod meter;
 mod model;
 mod models;
 mod out;
@@ -88,9 +89,12 @@ enum Command {
         /// The files that it may be asked to load.
         models: Vec<PathBuf>,
     },
-    /// Measures what a model would take, without loading it.
+    /// Measures what models would take, without loading them.
     #[command(hide = true)]
-    DryRun,
+    DryRun {
+        /// The files that it may be asked about.
+        models: Vec<PathBuf>,
+    },
     /// Tries a grammar on the vocabulary of a model.
     #[command(hide = true)]
     Lab,
@@ -115,7 +119,7 @@ impl Command {
             Self::Doctor(args) => doctor::run(args),
             Self::Completions(args) => completions::run(args).map(|()| ExitCode::SUCCESS),
             Self::Worker { models } => hidden::worker(models),
-            Self::DryRun => hidden::dry_run(),
+            Self::DryRun { models } => hidden::dry_run(models),
             Self::Lab => hidden::lab(),
         }
     }
@@ -137,7 +141,7 @@ impl Command {
             Self::Models(args) => args.json,
             Self::Doctor(args) => args.json,
             Self::Completions(args) => args.json,
-            Self::Worker { .. } | Self::DryRun | Self::Lab => false,
+            Self::Worker { .. } | Self::DryRun { .. } | Self::Lab => false,
         }
     }
 }

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use chargehand_core::bytes::Bytes;
-use chargehand_core::memory::estimate::estimate;
 use chargehand_core::memory::header::ModelHeader;
-use chargehand_core::memory::{self, Budget, Doubt, Footprint, HOST, LoadOptions, Plan};
+use chargehand_core::memory::{self, Budget, Footprint, HOST, LoadOptions, Plan};
 use chargehand_engine::gguf::{self, Weights};
 use chargehand_engine::sampler::Sampling;
 
+use super::meter::Meter;
 use super::{bounds, embedded, out};
 use crate::config::{Places, UserConfig};
 use crate::env::ledger::Ledger;
@@ -54,6 +54,8 @@ pub(super) struct Choice {
     pub(super) options: LoadOptions,
     /// What its file says of it.
     pub(super) header: ModelHeader,
+    /// A hash of that.
+    pub(super) digest: [u8; 32],
 }
 
 /// How a model is to be loaded, where that is not left to the configuration.
@@ -126,7 +128,9 @@ pub(super) fn choose(
     let n_ctx = asked.ctx.or(config.ctx).unwrap_or(usual);
     bounds::most_ctx(&name, n_ctx, trained)?;
     let options = options(&path, n_ctx, asked, config, &header)?;
-    Ok(Choice { name, options, header })
+    // Of a header alone nothing is kept.
+    let digest = if asked.header_alone { [0; 32] } else { gguf::digest(&path)? };
+    Ok(Choice { name, options, header, digest })
 }
 
 fn name_of(path: &Path) -> String {
@@ -141,11 +145,7 @@ fn options(
     config: &UserConfig,
     header: &ModelHeader,
 ) -> Result<LoadOptions, Error> {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let path = absolute.to_str().map(str::to_owned).ok_or_else(|| {
-        let shown = path.display();
-        Error::new(Kind::Usage, format!("the path of the model, {shown}, is no UTF-8 text"))
-    })?;
+    let path = absolute(path)?;
     let on_gpu =
         cfg!(any(feature = "cuda", feature = "vulkan", feature = "metal", feature = "rocm"));
     let usual = if on_gpu { 999 } else { 0 };
@@ -158,11 +158,21 @@ fn options(
         n_gpu_layers: asked.gpu_layers.or(config.gpu_layers).unwrap_or(usual),
         kv_on_host: false,
         experts_on_cpu: false,
+        beside: Vec::new(),
         kv_type: kv_type.cloned().unwrap_or_else(|| "f16".to_owned()),
         // The dry run takes this back where weights would be held twice.
         use_mmap: true,
         extra_buffers: true,
         threads: config.threads.unwrap_or(if header.weights() <= SMALL { 1 } else { 0 }),
+    })
+}
+
+/// Returns the path of a model from the root on.
+pub(super) fn absolute(path: &Path) -> Result<String, Error> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    absolute.to_str().map(str::to_owned).ok_or_else(|| {
+        let shown = path.display();
+        Error::new(Kind::Usage, format!("the path of the model, {shown}, is no UTF-8 text"))
     })
 }
 
@@ -181,33 +191,28 @@ pub(super) fn with_headroom(mut budget: Budget, config: &UserConfig) -> Budget {
     budget
 }
 
-/// Returns what `options` take of the model of `choice`: measured by a dry run in a process of its own, and held
-/// against its header.
-pub(super) fn measure(
-    choice: &Choice,
-    options: &LoadOptions,
-    budget: &Budget,
-) -> Result<(Footprint, Option<Doubt>), Error> {
-    let measured = probe::footprint(&choice.name, options)?;
-    // What the header does not tell, the dry run decides alone.
-    Ok(match estimate(&choice.header, &choice.name, options.clone(), &budget.devices()) {
-        Ok(estimated) => memory::larger(measured, &estimated),
-        Err(_) => (measured, None),
-    })
-}
-
 /// Returns what the model takes, and says aloud when there is doubt.
-pub(super) fn known(choice: &Choice, config: &UserConfig) -> Result<Footprint, Error> {
-    let (footprint, doubt) = measure(choice, &choice.options, &machine(config))?;
-    if let Some(doubt) = doubt {
-        out::note(&format!("warning: {doubt}"));
+pub(super) fn known(
+    choice: &Choice,
+    config: &UserConfig,
+    places: &Places,
+) -> Result<Footprint, Error> {
+    let mut meter = Meter::of(vec![path_of(choice)], machine(config).devices(), places);
+    let (footprint, warnings) = meter.measure(choice, &choice.options)?;
+    for warning in warnings {
+        out::note(&format!("warning: {warning}"));
     }
     Ok(footprint)
 }
 
+/// Returns where the file of `choice` lies.
+pub(super) fn path_of(choice: &Choice) -> PathBuf {
+    PathBuf::from(&choice.options.path)
+}
+
 /// Plans to load one model beside those that are loaded, or says with numbers why it does not fit. Nothing is reserved.
 pub(super) fn plan(choice: &Choice, config: &UserConfig, places: &Places) -> Result<Plan, Error> {
-    let footprint = known(choice, config)?;
+    let footprint = known(choice, config, places)?;
     let holdings = Ledger::at(&places.ledger).holdings()?;
     Ok(memory::plan(vec![footprint], &machine(config).less(&holdings))?)
 }

@@ -5,16 +5,19 @@ mod offer;
 mod table;
 mod wish;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use chargehand_core::memory::beside::{Beside, draft, projector};
 use chargehand_core::memory::estimate::estimate;
 use chargehand_core::memory::ladder::Alternative;
 use chargehand_core::memory::{self, Budget, Footprint, Holding, LoadOptions, Refusal};
+use chargehand_engine::gguf::{self, Weights};
 use serde_json::{Value, json};
 
-use self::offer::Swap;
+use self::offer::{Offers, Swap};
 use self::wish::Wish;
+use super::meter::Meter;
 use super::model::{self, Asked, Choice};
 use super::{bounds, out};
 use crate::config::{Places, UserConfig};
@@ -45,6 +48,12 @@ pub(super) struct Args {
     /// Layers on GPUs, of each model
     #[arg(long, value_name = "N")]
     ngl: Option<u32>,
+    /// The projector of the describer, or of the first model
+    #[arg(long, value_name = "GGUF")]
+    mmproj: Option<PathBuf>,
+    /// A small model that guesses for the coder, or for the first model
+    #[arg(long, value_name = "MODEL")]
+    draft: Option<PathBuf>,
     /// Plans for another machine, such as host=96GiB,gpu0=24GiB or unified=64GiB
     #[arg(long, value_name = "POOL=SIZE,..")]
     budget: Option<String>,
@@ -82,6 +91,8 @@ struct Answer {
     refusal: Option<Refusal>,
     alternatives: Vec<Alternative>,
     swap: Option<Swap>,
+    /// Whose end would make room.
+    closing: Vec<Holding>,
     /// Whether the first alternative was taken.
     taken: bool,
 }
@@ -109,6 +120,7 @@ fn answer(args: &Args, config: &UserConfig, places: &Places) -> Result<Answer, E
         Some(text) => (model::with_headroom(memory::what_if(text)?, config), Vec::new()),
         None => (model::machine(config), Ledger::at(&places.ledger).holdings()?),
     };
+    let machine = budget.clone();
     let budget = budget.less(&holdings);
     let has_devices = args.budget.is_some() && !budget.devices().is_empty();
     let wishes = wish::wishes(&args.models, &args.role)?;
@@ -122,25 +134,32 @@ fn answer(args: &Args, config: &UserConfig, places: &Places) -> Result<Answer, E
         };
         model::choose(Some(&wish.path), &asked, config, places)
     };
-    let choices = wishes.iter().map(choose).collect::<Result<Vec<Choice>, Error>>()?;
+    let mut choices = wishes.iter().map(choose).collect::<Result<Vec<Choice>, Error>>()?;
+    for (role, beside) in companions(args)? {
+        let of = wishes.iter().position(|wish| wish.roles.iter().any(|known| known == role));
+        choices[of.unwrap_or(0)].options.beside.push(beside);
+    }
     let basis = if args.headers || has_devices { Basis::Header } else { Basis::DryRun };
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<String> = Vec::new();
+    let paths = choices.iter().map(model::path_of).collect();
+    let mut meter = Meter::of(paths, budget.devices(), places);
     let mut measure = |choice: &Choice, options: &LoadOptions| {
-        let (footprint, doubt) = match basis {
-            Basis::DryRun => model::measure(choice, options, &budget)?,
-            Basis::Header => (guess(choice, options, &budget)?, None),
+        let (footprint, doubts) = match basis {
+            Basis::DryRun => meter.measure(choice, options)?,
+            Basis::Header => (guess(choice, options, &budget)?, Vec::new()),
         };
-        warnings.extend(doubt.map(|doubt| doubt.to_string()));
+        warnings.extend(doubts);
         Ok::<Footprint, Error>(footprint)
     };
     let wanted = choices.iter().map(|choice| measure(choice, &choice.options));
     let footprints = wanted.collect::<Result<Vec<_>, Error>>()?;
     let refusal = memory::plan(footprints.clone(), &budget).err();
-    let mut offers = (Vec::new(), None);
+    let mut offers = Offers::default();
     if refusal.is_some() {
         offers = offer::offers(&choices, &footprints, &budget, &mut measure);
+        offers.closing = offer::closing(&footprints, &machine, &holdings);
     }
-    let (alternatives, swap) = offers;
+    let Offers { alternatives, swap, closing } = offers;
     let taken = args.fit && !alternatives.is_empty();
     Ok(Answer {
         wishes,
@@ -152,12 +171,37 @@ fn answer(args: &Args, config: &UserConfig, places: &Places) -> Result<Answer, E
         refusal,
         alternatives,
         swap,
+        closing,
         taken,
     })
 }
 
+/// Returns what is to work beside whom.
+fn companions(args: &Args) -> Result<Vec<(&'static str, Beside)>, Error> {
+    let mut found = Vec::new();
+    if let Some(path) = &args.mmproj {
+        let path = model::absolute(path)?;
+        found.push(("describer", Beside::Projector { path, on_cpu: false }));
+    }
+    if let Some(path) = &args.draft {
+        found.push(("coder", Beside::Draft { path: model::absolute(path)? }));
+    }
+    Ok(found)
+}
+
 fn guess(choice: &Choice, options: &LoadOptions, budget: &Budget) -> Result<Footprint, Error> {
-    Ok(estimate(&choice.header, &choice.name, options.clone(), &budget.devices())?)
+    let devices = budget.devices();
+    let mut footprint = estimate(&choice.header, &choice.name, options.clone(), &devices)?;
+    for beside in &options.beside {
+        let header = gguf::model(Path::new(beside.path()), Weights::Elsewhere)?;
+        let rows = match beside {
+            Beside::Projector { on_cpu: true, .. } => projector(&header, &[])?,
+            Beside::Projector { on_cpu: false, .. } => projector(&header, &devices)?,
+            Beside::Draft { .. } => draft(estimate(&header, "draft", options.clone(), &devices)?),
+        };
+        footprint.rows.extend(rows);
+    }
+    Ok(footprint)
 }
 
 impl Answer {
@@ -179,6 +223,9 @@ impl Answer {
             "footprints": self.footprints, "roles": roles, "budget": self.budget, "holdings": self.holdings,
             "refusal": self.refusal, "alternatives": alternatives.collect::<Vec<_>>(),
             "swap": self.swap.as_ref().map(|swap| json!({ "seconds": swap.seconds })),
+            "closing": self.closing.iter().map(|holding| json!({
+                "pid": holding.pid, "model": holding.footprint.model,
+            })).collect::<Vec<_>>(),
             "taken": self.taken.then_some(0), "warnings": self.warnings,
         })
     }

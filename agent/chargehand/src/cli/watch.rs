@@ -117,7 +117,8 @@ fn ends_turn(event: &Event) -> bool {
         | Event::Reasoned { .. }
         | Event::Called { .. }
         | Event::Checked { .. }
-        | Event::WorkerRestarted { .. } => false,
+        | Event::WorkerRestarted { .. }
+        | Event::MemoryWarned { .. } => false,
     }
 }
 
@@ -131,6 +132,7 @@ fn turn_of(event: &Event) -> Option<u32> {
         Event::Tokens { .. }
         | Event::Checked { .. }
         | Event::WorkerRestarted { .. }
+        | Event::MemoryWarned { .. }
         | Event::Stopped { .. } => None,
     }
 }
@@ -145,6 +147,7 @@ fn count_on(mut event: Event, before: u32) -> Event {
         Event::Tokens { .. }
         | Event::Checked { .. }
         | Event::WorkerRestarted { .. }
+        | Event::MemoryWarned { .. }
         | Event::Stopped { .. } => {}
     }
     event

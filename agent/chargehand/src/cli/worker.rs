@@ -95,7 +95,7 @@ impl WorkerArgs {
         }
         let choice = self.model.choose(&config, places)?;
         let sampling = self.model.sampling(&config);
-        let held = Held::of(model::known(&choice, &config)?, &config, places)?;
+        let held = Held::of(model::known(&choice, &config, places)?, &config, places)?;
         let footprint = Box::new(held.plan().footprints()[0].clone());
         let identity = identify(Path::new(&choice.options.path))?;
         let ready = Ready::Model(Box::new(held), sampling, patience(&config));

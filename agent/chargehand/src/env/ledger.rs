@@ -17,7 +17,9 @@ use super::dir::random_hex;
 
 /// A decision takes less than a millisecond; whoever holds the gate longer is stopped or hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often the gate is tried.
+/// So often the gate is tried without a pause,
+const HURRIED: u32 = 200;
+/// and then with this one.
 const TICK: Duration = Duration::from_micros(100);
 /// A holder's file is shorter: a footprint has some dozen rows.
 const MAX_FILE: u64 = 1 << 20;
@@ -117,16 +119,19 @@ impl Ledger {
         };
         let gate = open().map_err(|source| self.io(source))?;
         let begin = Instant::now();
-        loop {
+        for tries in 0_u32.. {
             match gate.try_lock() {
                 Ok(()) => return Ok(gate),
                 Err(TryLockError::Error(source)) => return Err(self.io(source)),
                 Err(TryLockError::WouldBlock) if begin.elapsed() > PATIENCE => {
                     return Err(LedgerError::Shut(self.dir.clone()));
                 }
+                // A decision is shorter than the shortest sleep.
+                Err(TryLockError::WouldBlock) if tries < HURRIED => thread::yield_now(),
                 Err(TryLockError::WouldBlock) => thread::sleep(TICK),
             }
         }
+        Err(LedgerError::Shut(self.dir.clone()))
     }
 
     /// Returns what those hold who live, and clears up behind those who do not. Only behind the gate.
@@ -180,13 +185,15 @@ impl Ledger {
 }
 
 impl Reservation {
-    /// Says that the memory is taken: from now on the system counts it as used.
+    /// Says that the memory is taken: from now on the system counts it as used. It is `footprint`, which may be more
+    /// than was planned.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub fn resident(&mut self) -> Result<(), LedgerError> {
+    pub fn resident(&mut self, footprint: Footprint) -> Result<(), LedgerError> {
         let _gate = self.ledger.gate()?;
+        self.holding.footprint = footprint;
         self.holding.stage = Stage::Resident;
         self.write().map_err(|source| self.ledger.io(source))
     }

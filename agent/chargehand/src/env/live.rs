@@ -10,10 +10,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use chargehand_core::memory::Plan;
+use chargehand_core::memory::guard::Alarm;
+use chargehand_core::memory::taken::Taken;
 use chargehand_engine::client::{Client, ClientError};
 use chargehand_engine::probe::Rung;
 use chargehand_engine::wire::{Event, Loaded};
 
+use super::pressure::Gauge;
+use super::probe;
 use super::process::{self, LastWords};
 use super::pulse::{Heard, Pulse, guard};
 use super::worker::{SUBCOMMAND, WorkerError};
@@ -44,14 +48,18 @@ pub(super) fn climb(
     plan: &Plan,
     mut rung: Rung,
     patience: Duration,
+    gauge: &Gauge,
     hear: Hear<'_>,
 ) -> Result<(Live, Loaded), WorkerError> {
     loop {
-        let mut live = Live::start(plan, patience)?;
+        let mut live = Live::start(plan, patience, gauge)?;
         // Loading cannot be cancelled, so there is nothing to wait for.
         let loaded = live.attend(Duration::ZERO, |talk, _| talk.load(plan, 0, rung), hear);
         match loaded {
-            Ok(loaded) => return Ok((live, loaded)),
+            Ok(loaded) => {
+                live.pulse.loaded();
+                return Ok((live, loaded));
+            }
             Err(ClientError::Failed(failure)) => {
                 return Err(WorkerError::Failed(failure.to_string()));
             }
@@ -60,6 +68,9 @@ pub(super) fn climb(
                 return Err(WorkerError::Stopped);
             }
             Err(ClientError::Ended(stage)) => {
+                if let Some(alarm) = live.ended_for() {
+                    return Err(WorkerError::Short(alarm));
+                }
                 let how = live.end();
                 match rung.next().filter(|_| stage.is_tried_again()) {
                     Some(next) => rung = next,
@@ -71,7 +82,7 @@ pub(super) fn climb(
 }
 
 impl Live {
-    fn start(plan: &Plan, patience: Duration) -> io::Result<Self> {
+    fn start(plan: &Plan, patience: Duration, gauge: &Gauge) -> io::Result<Self> {
         let models = plan.footprints().iter().map(|footprint| &footprint.options.path);
         let mut child = process::ourselves(SUBCOMMAND)?.arg("--").args(models).spawn()?;
         let words = LastWords::of(&mut child);
@@ -80,9 +91,25 @@ impl Live {
         };
         let child = Arc::new(Mutex::new(child));
         let pulse = Arc::new(Pulse::new(patience));
-        guard(Arc::clone(&child), Arc::clone(&pulse));
+        guard(Arc::clone(&child), Arc::clone(&pulse), Some(gauge.clone()));
         let client = Client::new(Heard { inner: stdout, pulse: Arc::clone(&pulse) }, stdin);
         Ok(Self { client, child, words: Some(words), pulse })
+    }
+
+    /// Returns why it was ended, if that was because memory ran short.
+    pub(super) fn ended_for(&self) -> Option<Alarm> {
+        self.pulse.ended_for()
+    }
+
+    /// Returns why memory has been short since it was last asked that.
+    pub(super) fn alarm(&self) -> Option<Alarm> {
+        self.pulse.alarm()
+    }
+
+    /// Returns what its process takes of ordinary memory, where the system says it.
+    pub(super) fn taken(&self) -> Option<Taken> {
+        let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        probe::taken(child.id())
     }
 
     /// Lets `talk` talk to the worker and asks `hear` whether to go on, also while the worker says nothing: one
@@ -159,13 +186,13 @@ impl Drop for Live {
 }
 
 /// Kills a process, unless it has ended.
-fn kill(child: &Mutex<Child>) {
+pub(super) fn kill(child: &Mutex<Child>) {
     let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
     child.kill().unwrap_or_default();
 }
 
 /// Waits a moment for a process whose pipe is closed, then kills it.
-fn reap(child: &Mutex<Child>) -> io::Result<ExitStatus> {
+pub(super) fn reap(child: &Mutex<Child>) -> io::Result<ExitStatus> {
     let begin = Instant::now();
     loop {
         let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,79 +1,14 @@
-//! How much memory there is, and how much a model would take. It plans nothing: core does.
+//! How much memory there is, and what a process takes of it. It plans nothing: core does.
 
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
-use std::time::Duration;
 
 use chargehand_core::bytes::Bytes;
-use chargehand_core::memory::{Budget, Footprint, HOST, LoadOptions, Pool, host_headroom};
-use serde::{Deserialize, Serialize};
-use thiserror::Error;
+use chargehand_core::memory::taken::Taken;
+use chargehand_core::memory::{Budget, HOST, Pool, host_headroom};
 
-use super::question;
-
-/// The hidden subcommand that measures.
-pub const SUBCOMMAND: &str = "dry-run";
-/// A dry run of a 133 GB model took 0.6 s on a loaded machine; after this long something is wrong.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// What a dry run says is smaller than this.
-const MAX_SAID: u64 = 4 << 20;
-
-/// What a measuring process is asked, as JSON on its stdin.
-#[derive(Debug, Deserialize, Serialize)]
-pub struct DryRun {
-    /// The name of the model.
-    pub model: String,
-    /// How it would be loaded; without, only the devices are listed.
-    pub options: Option<LoadOptions>,
-}
-
-/// What it answers, as JSON on its stdout.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Measured {
-    /// What the model takes.
-    Footprint(Footprint),
-    /// The memory of each GPU.
-    Devices(Vec<Pool>),
-    /// Why it cannot be known.
-    Failed(String),
-}
-
-/// Why a footprint is not known. A model whose footprint is not known is not loaded.
-#[derive(Debug, Error)]
-pub enum ProbeError {
-    /// The process could not be started or did not answer.
-    #[error("cannot measure what the model takes: {0}")]
-    Io(#[from] io::Error),
-    /// It crashed: a malformed model can do that, and did it where it does no harm.
-    #[error("llama.cpp did not survive the model {model}: {how}{words}")]
-    Died {
-        /// The model.
-        model: String,
-        /// How it ended.
-        how: String,
-        /// What it said last.
-        words: String,
-    },
-    /// It says no.
-    #[error("{0}")]
-    Failed(String),
-}
-
-/// Returns what `options` would take, measured in a process of its own that ends at once.
-///
-/// # Errors
-///
-/// [`ProbeError`].
-pub fn footprint(model: &str, options: &LoadOptions) -> Result<Footprint, ProbeError> {
-    let ask = DryRun { model: model.to_owned(), options: Some(options.clone()) };
-    match measure(&ask)? {
-        Measured::Footprint(footprint) => Ok(footprint),
-        Measured::Failed(reason) => Err(ProbeError::Failed(reason)),
-        Measured::Devices(_) => Err(io::Error::other("the answer is to another question").into()),
-    }
-}
+use super::prober::Prober;
 
 /// Returns what this machine has now. A pool that cannot be read has nothing, so nothing is loaded into it.
 #[must_use]
@@ -81,23 +16,11 @@ pub fn budget() -> Budget {
     let mut pools = vec![host(Path::new("/"))];
     // Only a build for GPUs asks for them: that costs a driver context.
     if cfg!(any(feature = "cuda", feature = "vulkan", feature = "metal", feature = "rocm"))
-        && let Ok(Measured::Devices(devices)) =
-            measure(&DryRun { model: String::new(), options: None })
+        && let Ok(devices) = Prober::of(Vec::new()).devices()
     {
         pools.extend(devices);
     }
     Budget { pools }
-}
-
-fn measure(ask: &DryRun) -> Result<Measured, ProbeError> {
-    let said = question::ask(SUBCOMMAND, ask, PATIENCE, MAX_SAID)?;
-    match serde_json::from_slice(&said.text) {
-        Ok(measured) => Ok(measured),
-        Err(_) => {
-            let (how, words) = said.end();
-            Err(ProbeError::Died { model: ask.model.clone(), how, words })
-        }
-    }
 }
 
 /// Returns the pool of ordinary memory. `root` is `/`, or what a test puts in its place.
@@ -116,16 +39,35 @@ pub fn host(root: &Path) -> Pool {
     Pool { name: HOST.to_owned(), capacity, available, headroom, within: None }
 }
 
+/// Returns what the process `pid` takes of ordinary memory, where the system says it (Linux).
+#[must_use]
+pub fn taken(pid: u32) -> Option<Taken> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let field = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        kib.checked_mul(1024).map(Bytes)
+    };
+    let (resident, anonymous) = (field("Rss")?, field("Anonymous")?);
+    Some(Taken { anonymous, mapped: resident.saturating_sub(anonymous) })
+}
+
 /// A control group that limits our memory.
 struct Group {
     limit: Bytes,
     room: Bytes,
 }
 
-/// Returns our control group and all above it, as far as they limit memory.
+/// Returns our control groups and all above them, as far as they limit memory.
 ///
 /// `available` of the system knows nothing of them. Clean file pages count as free: the kernel drops them first.
 fn group_rooms(root: &Path) -> Vec<Group> {
+    let groups = own_groups(root).into_iter();
+    groups.filter_map(|group| version_2(&group).or_else(|| version_1(&group))).collect()
+}
+
+/// Returns the folders of our control groups that account for memory, and of all above them.
+pub(crate) fn own_groups(root: &Path) -> Vec<PathBuf> {
     let own = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
     let mut found = Vec::new();
     for line in own.lines() {
@@ -134,17 +76,17 @@ fn group_rooms(root: &Path) -> Vec<Group> {
         else {
             continue;
         };
-        let (base, read): (PathBuf, fn(&Path) -> Option<Group>) = if controllers.is_empty() {
-            (root.join("sys/fs/cgroup"), version_2)
+        let base = if controllers.is_empty() {
+            root.join("sys/fs/cgroup")
         } else if controllers.split(',').any(|name| name == "memory") {
-            (root.join("sys/fs/cgroup/memory"), version_1)
+            root.join("sys/fs/cgroup/memory")
         } else {
             continue;
         };
         // `..` leads to groups outside of our namespace, which nobody can look at from here.
         let parts = Path::new(path.trim_start_matches('/')).components();
         let own: PathBuf = parts.take_while(|part| matches!(part, Component::Normal(_))).collect();
-        found.extend(own.ancestors().filter_map(|group| read(&base.join(group))));
+        found.extend(own.ancestors().map(|group| base.join(group)));
     }
     found
 }

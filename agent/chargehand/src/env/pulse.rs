@@ -1,4 +1,5 @@
-//! Whether a worker still lives: when it was last heard, and what is done with one that hangs.
+//! Whether a worker still lives: when it was last heard, and what is done with one that hangs, or that sits on memory
+//! while it is short.
 
 use std::io::{self, Read};
 use std::process::Child;
@@ -7,12 +8,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use chargehand_core::memory::guard::{Alarm, Doing, Order};
+
+use super::pressure::Gauge;
+
 /// A worker that says nothing for so long while it is asked something hangs, unless the user's configuration says
 /// otherwise. To load 80 GB from a disk of 500 MB/s takes 160 s, and loading says nothing in between.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 
 /// How often a worker is looked at.
-const TICK: Duration = Duration::from_millis(250);
+const TICK: Duration = Duration::from_millis(100);
 
 /// When a worker was last heard.
 #[derive(Debug)]
@@ -22,15 +27,19 @@ pub(crate) struct Pulse {
     beats: AtomicU64,
     /// Whether an answer is awaited; otherwise silence means nothing.
     awaited: AtomicBool,
+    /// Whether its model is being loaded.
+    loading: AtomicBool,
     /// Whether it was killed for its silence.
     hung: AtomicBool,
+    /// Why memory is short, and whether the worker was ended for it.
+    short: Mutex<Option<(Alarm, bool)>>,
 }
 
 impl Pulse {
     /// Returns the pulse of a worker that may be silent for `patience`.
     pub(crate) fn new(patience: Duration) -> Self {
-        let [awaited, hung] = [false, false].map(AtomicBool::new);
-        Self { patience, beats: AtomicU64::new(0), awaited, hung }
+        let [awaited, loading, hung] = [false, true, false].map(AtomicBool::new);
+        Self { patience, beats: AtomicU64::new(0), awaited, loading, hung, short: Mutex::new(None) }
     }
 
     /// Notes that an answer is awaited from now on, already while the question is being written: the pipe to a
@@ -50,20 +59,58 @@ impl Pulse {
         self.hung.load(Ordering::Acquire).then_some(self.patience)
     }
 
+    /// Notes that the model is there.
+    pub(crate) fn loaded(&self) {
+        self.loading.store(false, Ordering::Release);
+    }
+
+    /// Returns why it was ended, if that was because memory ran short.
+    pub(crate) fn ended_for(&self) -> Option<Alarm> {
+        self.shortage().filter(|(_, is_ended)| *is_ended).map(|(alarm, _)| alarm)
+    }
+
+    /// Returns why memory has been short since it was last asked that.
+    pub(crate) fn alarm(&self) -> Option<Alarm> {
+        let mut short = self.short.lock().unwrap_or_else(PoisonError::into_inner);
+        short.take_if(|(_, is_ended)| !*is_ended).map(|(alarm, _)| alarm)
+    }
+
+    fn shortage(&self) -> Option<(Alarm, bool)> {
+        *self.short.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_short(&self, alarm: Alarm, is_ended: bool) {
+        *self.short.lock().unwrap_or_else(PoisonError::into_inner) = Some((alarm, is_ended));
+    }
+
+    fn doing(&self) -> Doing {
+        match (self.loading.load(Ordering::Acquire), self.awaited.load(Ordering::Acquire)) {
+            (true, _) => Doing::Loading,
+            (false, true) => Doing::Answering,
+            (false, false) => Doing::Idle,
+        }
+    }
+
     fn beat(&self) {
         self.beats.fetch_add(1, Ordering::AcqRel);
     }
 }
 
-/// Kills a worker that hangs. Ends with the process.
+/// Kills a worker that hangs, and one that must go because memory is short, where there is a gauge for it. Ends with
+/// the process.
 ///
 /// Silence is counted in looks, not in time: while we are stopped ourselves (Ctrl-Z) nobody looks, and a worker
 /// that has answered meanwhile must not be killed before its answer is read.
-pub(crate) fn guard(child: Arc<Mutex<Child>>, pulse: Arc<Pulse>) {
+pub(crate) fn guard(child: Arc<Mutex<Child>>, pulse: Arc<Pulse>, gauge: Option<Gauge>) {
     thread::spawn(move || {
-        let (mut last, mut silent) = (0, Duration::ZERO);
+        let (mut last, mut silent, mut short) = (0, Duration::ZERO, Duration::ZERO);
         loop {
             thread::sleep(TICK);
+            let order = gauge.as_ref().map_or(Order::GoOn, |gauge| {
+                let look = gauge.look();
+                short = if look.alarm().is_some() { short + TICK } else { Duration::ZERO };
+                look.order(pulse.doing(), u64::try_from(short.as_millis()).unwrap_or(u64::MAX))
+            });
             let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
             if !child.try_wait().is_ok_and(|status| status.is_none()) {
                 return;
@@ -75,6 +122,16 @@ pub(crate) fn guard(child: Arc<Mutex<Child>>, pulse: Arc<Pulse>) {
             if silent > pulse.patience {
                 pulse.hung.store(true, Ordering::Release);
                 child.kill().unwrap_or_default();
+            }
+            match order {
+                Order::GoOn => {}
+                // People are told once, until memory is there again.
+                Order::Warn(alarm) if short <= TICK => pulse.set_short(alarm, false),
+                Order::Warn(_) => {}
+                Order::End(alarm) => {
+                    pulse.set_short(alarm, true);
+                    child.kill().unwrap_or_default();
+                }
             }
         }
     });
@@ -92,5 +149,59 @@ impl<R: Read> Read for Heard<R> {
         let count = self.inner.read(buffer)?;
         self.pulse.beat();
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::Command;
+    use std::time::Instant;
+
+    use super::*;
+
+    /// A machine of 1,000 MiB with 50 of them available, on which 250 stay free.
+    fn short() -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("proc")).unwrap();
+        let info = "MemTotal: 1024000 kB\nMemAvailable: 51200 kB\n";
+        fs::write(root.path().join("proc/meminfo"), info).unwrap();
+        root
+    }
+
+    /// Returns whether a process that is in the state of `pulse` ends within three seconds.
+    fn ends(pulse: Pulse, root: &std::path::Path) -> (bool, Arc<Pulse>) {
+        let child = Arc::new(Mutex::new(Command::new("sleep").arg("60").spawn().unwrap()));
+        let pulse = Arc::new(pulse);
+        guard(Arc::clone(&child), Arc::clone(&pulse), Some(Gauge::at(root, None)));
+        let begun = Instant::now();
+        let mut has_ended = false;
+        while !has_ended && begun.elapsed() < Duration::from_secs(5) {
+            thread::sleep(Duration::from_millis(20));
+            has_ended = child.lock().unwrap().try_wait().unwrap().is_some();
+        }
+        let mut child = child.lock().unwrap();
+        child.kill().unwrap_or_default();
+        child.wait().unwrap();
+        (has_ended, pulse)
+    }
+
+    #[test]
+    fn who_loads_or_is_idle_ends_when_memory_is_short() {
+        let root = short();
+        let pulse = || Pulse::new(PATIENCE);
+        let (has_ended, loading) = ends(pulse(), root.path());
+        assert!(has_ended && loading.ended_for().is_some() && loading.alarm().is_none());
+        let idle = pulse();
+        idle.loaded();
+        let (has_ended, idle) = ends(idle, root.path());
+        assert!(has_ended && idle.ended_for().is_some());
+        let answering = pulse();
+        answering.loaded();
+        answering.ask();
+        let (has_ended, answering) = ends(answering, root.path());
+        assert!(!has_ended && answering.ended_for().is_none());
+        // It is said once.
+        assert!(answering.alarm().is_some() && answering.alarm().is_none());
     }
 }

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chargehand_core::event::Event;
+use chargehand_core::memory::guard::Alarm;
+use chargehand_core::memory::taken::{Taken, residual};
 use chargehand_core::memory::{self, Plan, Refusal};
 use chargehand_core::ports::{Answer, Model, ModelError, Reply, Request, Usage, Watch};
 use chargehand_core::tool::{Envelope, ToolSpec};
@@ -24,6 +26,7 @@ use thiserror::Error;
 
 use super::ledger::Reservation;
 use super::live::{GRACE, Live, climb};
+use super::pressure::{CALM, Gauge};
 use super::probe;
 use super::sandbox::model::confine;
 
@@ -55,6 +58,9 @@ pub enum WorkerError {
     /// It lives, and does not answer this.
     #[error(transparent)]
     Refused(Failure),
+    /// Memory ran short while it loaded.
+    #[error("the model was not loaded to its end: {0}")]
+    Short(Alarm),
     /// Somebody said stop before it was ready.
     #[error("the worker was stopped while it loaded the model")]
     Stopped,
@@ -70,13 +76,19 @@ pub struct ModelWorker {
     restarts: u32,
     loaded: Loaded,
     prompt_tokens: Option<u64>,
+    gauge: Gauge,
+    /// What its process took when the model was there.
+    taken: Option<Taken>,
+    /// What people are to be told with the next answer.
+    warning: Option<String>,
     /// Dropped behind the process that has the memory.
     _held: Option<Reservation>,
 }
 
 impl ModelWorker {
     /// Starts a worker with the first model of `plan`, on the first rung of the ladder that it survives. One that
-    /// says nothing for `patience` while it is asked something is killed. `stop` is asked while it loads.
+    /// says nothing for `patience` while it is asked something is killed. `stop` is asked while it loads. When `gauge`
+    /// says that memory is short, the load is broken off, and a worker that is asked nothing ends until it is needed.
     ///
     /// The worker ends with the thread that calls this.
     ///
@@ -87,20 +99,32 @@ impl ModelWorker {
         plan: &Plan,
         sampling: Sampling,
         patience: Duration,
+        gauge: Gauge,
         stop: &dyn Fn() -> bool,
     ) -> Result<Self, WorkerError> {
-        let (live, loaded) = climb(plan, Rung::Planned, patience, &mut |_| flow(stop()))?;
-        let (plan, live) = (plan.clone(), Some(live));
+        let mut hear = |_: Option<&wire::Event>| flow(stop());
+        let (live, loaded) = climb(plan, Rung::Planned, patience, &gauge, &mut hear)?;
+        let taken = live.taken();
+        let residual = taken.and_then(|taken| residual(&plan.footprints()[0], taken));
         Ok(Self {
-            plan,
+            plan: plan.clone(),
             sampling,
             patience,
-            live,
+            live: Some(live),
             restarts: 0,
             loaded,
             prompt_tokens: None,
+            gauge,
+            taken,
+            warning: residual.map(|residual| residual.to_string()),
             _held: None,
         })
+    }
+
+    /// Returns what its process took of ordinary memory when the model was there, where the system says it.
+    #[must_use]
+    pub fn taken(&self) -> Option<Taken> {
+        self.taken
     }
 
     /// Keeps what was reserved for it until its process has ended.
@@ -149,8 +173,18 @@ impl ModelWorker {
 
     /// Asks once. The process that gives no answer is gone afterwards.
     fn ask(&mut self, ask: &Ask, watch: &mut dyn Watch) -> Result<wire::Answer, AskError> {
+        if let Some(reason) = self.warning.take() {
+            watch.see(&Event::MemoryWarned { reason });
+        }
         let mut live = match self.live.take() {
-            Some(live) => live,
+            Some(live) => match live.ended_for() {
+                None => live,
+                Some(alarm) => {
+                    let reason = format!("{alarm}; the model was idle and made room");
+                    watch.see(&Event::MemoryWarned { reason });
+                    self.start_again(watch).map_err(AskError::Start)?
+                }
+            },
             None => self.start_again(watch).map_err(AskError::Start)?,
         };
         let is_counted = self.prompt_tokens.is_some();
@@ -168,6 +202,7 @@ impl ModelWorker {
                 flow(watch.stop().is_some())
             },
         );
+        self.warning = live.alarm().map(|alarm| alarm.to_string());
         match answer {
             Ok((fixed, answer)) => {
                 self.live = Some(live);
@@ -188,10 +223,13 @@ impl ModelWorker {
     /// Starts a process in place of the one that died. Memory is looked at once more: if that was why it died,
     /// there may be none for the next one either.
     fn start_again(&mut self, watch: &mut dyn Watch) -> Result<Live, WorkerError> {
+        if let Some(alarm) = self.gauge.wait(CALM) {
+            return Err(WorkerError::Short(alarm));
+        }
         let plan = memory::plan(self.plan.footprints().to_vec(), &probe::budget())
             .map_err(WorkerError::NoRoom)?;
         let mut hear = |_: Option<&wire::Event>| flow(watch.stop().is_some());
-        let (live, loaded) = climb(&plan, self.loaded.rung, self.patience, &mut hear)?;
+        let (live, loaded) = climb(&plan, self.loaded.rung, self.patience, &self.gauge, &mut hear)?;
         self.loaded = loaded;
         Ok(live)
     }

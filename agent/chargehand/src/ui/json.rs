@@ -237,6 +237,9 @@ impl<W: Write> View for Json<W> {
                 let message = format!("the worker was started anew: {reason}");
                 self.completed(json!({ "type": "error", "message": message }));
             }
+            Event::MemoryWarned { reason } => {
+                self.completed(json!({ "type": "warning", "message": reason }));
+            }
             Event::Stopped { stop } => self.stopped(stop),
         }
     }

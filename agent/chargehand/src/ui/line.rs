@@ -125,6 +125,10 @@ impl Story {
                 let line = Line::default().tone(Tone::Bad, "  ! worker restarted: ");
                 vec![line.foreign(None, reason, MAX_REASON)]
             }
+            Event::MemoryWarned { reason } => {
+                let line = Line::default().tone(Tone::Bad, "  ! ");
+                vec![line.foreign(None, reason, MAX_REASON)]
+            }
             Event::Stopped { stop } => self.stopped(stop),
         }
     }

@@ -27,6 +27,7 @@ fn footprint(mib: u64) -> Footprint {
         n_gpu_layers: 0,
         kv_on_host: false,
         experts_on_cpu: false,
+        beside: Vec::new(),
         kv_type: "f16".to_owned(),
         use_mmap: false,
         extra_buffers: false,
@@ -62,7 +63,7 @@ fn what_is_reserved_is_not_given_twice() {
     refused(&ledger, 1);
     assert_eq!(ledger.holdings().unwrap().len(), 2);
     drop(second);
-    first.resident().unwrap();
+    first.resident(footprint(60)).unwrap();
     let holdings = ledger.holdings().unwrap();
     assert_eq!((holdings.len(), holdings[0].stage), (1, Stage::Resident));
     // The budget of this test does not see what is resident; the sum of all does.
@@ -160,4 +161,38 @@ fn the_race_is_never_won_by_too_many() {
         times.len()
     );
     std::io::stderr().write_all(said.as_bytes()).unwrap();
+}
+
+/// Eight decide at once, again and again. How long that takes is said, and not judged: others work on the machine too.
+#[test]
+fn decisions_are_timed() {
+    let rounds = env::var("CHARGEHAND_RACE_ROUNDS").ok().and_then(|text| text.parse().ok());
+    let rounds: usize = rounds.unwrap_or(10);
+    for at_once in [1, 8] {
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = Ledger::at(directory.path());
+        let decide = || {
+            let times = (0..rounds).map(|_| {
+                let begun = Instant::now();
+                let reservation = reserve(&ledger, 1).unwrap();
+                let taken = begun.elapsed();
+                drop(reservation);
+                taken
+            });
+            times.collect::<Vec<Duration>>()
+        };
+        let mut times: Vec<Duration> = thread::scope(|scope| {
+            let deciding: Vec<_> = (0..at_once).map(|_| scope.spawn(decide)).collect();
+            deciding.into_iter().flat_map(|one| one.join().unwrap()).collect()
+        });
+        times.sort_unstable();
+        let at = |part: usize| times[(times.len() - 1) * part / 100].as_micros();
+        let said = format!(
+            "{at_once} at once: decided in {} us, 95 % in {} us, {} us at most\n",
+            at(50),
+            at(95),
+            at(100)
+        );
+        std::io::stderr().write_all(said.as_bytes()).unwrap();
+    }
 }

@@ -145,3 +145,90 @@ fn a_table_has_a_bar_for_each_pool() {
         assert!(outcome.stdout.contains(part), "{part}: {}", outcome.stdout);
     }
 }
+
+fn rows(answer: &Value) -> Vec<&str> {
+    let rows = answer["footprints"][0]["rows"].as_array().unwrap().iter();
+    rows.map(|row| row["what"].as_str().unwrap()).collect()
+}
+
+/// Writes the header of a projector of pictures of 896 by 896 pixels.
+fn projector(path: &Path) {
+    let text = |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
+    let number = |key: &str, number: u32| {
+        let key = text(&format!("clip.vision.{key}"));
+        [&key[..], &4_u32.to_le_bytes(), &number.to_le_bytes()].concat()
+    };
+    let architecture = [text("general.architecture"), 8_u32.to_le_bytes().to_vec(), text("clip")];
+    let numbers = [
+        number("image_size", 896),
+        number("patch_size", 14),
+        number("embedding_length", 1152),
+        number("feed_forward_length", 4304),
+    ];
+    let head = [&b"GGUF\x03\0\0\0"[..], &0_u64.to_le_bytes(), &5_u64.to_le_bytes()].concat();
+    let all = [head, architecture.concat(), numbers.concat()].concat();
+    std::fs::write(path, all).unwrap();
+}
+
+#[test]
+fn what_works_beside_a_model_is_planned_with_it() {
+    let (Some(large), Some(small)) = (model("qwen3-4b"), model("qwen3-0.6b")) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let eye = folder.path().join("mmproj.gguf");
+    projector(&eye);
+    let eye = eye.to_str().unwrap();
+    let both = ["--mmproj", eye, "--draft", &small];
+    let base = [large.as_str(), "--budget", "host=64GiB,gpu0=24GiB", "--ctx", "4096"];
+    let answer = plan(&[&base[..], &both].concat(), 0);
+    let has = |what: &str| assert!(rows(&answer).contains(&what), "{:?}", rows(&answer));
+    has("projector: compute (estimated)");
+    has("draft: weights");
+    assert!(!rows(&answer).contains(&"draft: grammars and guesses"));
+    // A dry run counts the draft too.
+    let counted = plan(&[&[large.as_str(), "--budget", "host=64GiB"], &both[..]].concat(), 0);
+    assert_eq!(counted["basis"], "dry_run");
+    assert!(rows(&counted).iter().any(|what| what.starts_with("draft: weights (CPU")));
+    // Where the card is too small for all, the draft goes first.
+    let tight = [large.as_str(), "--budget", "host=64GiB,gpu0=5000MiB", "--ctx", "4096"];
+    let refused = plan(&[&tight[..], &both].concat(), 3);
+    assert_eq!(offers(&refused)[0], "without the model that guesses", "{:?}", offers(&refused));
+}
+
+#[test]
+fn the_same_model_in_fewer_bits_is_offered() {
+    let (Some(small), Some(large)) = (model("deepseek2-lite"), model("deepseek2-lite-q8")) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let [four, eight] = ["four.gguf", "eight.gguf"].map(|name| folder.path().join(name));
+    std::os::unix::fs::symlink(small, four).unwrap();
+    std::os::unix::fs::symlink(large, &eight).unwrap();
+    let refused = plan(&[eight.to_str().unwrap(), "--budget", "host=14GiB"], 3);
+    let found = offers(&refused);
+    assert_eq!(found.last(), Some(&"four, which lies beside eight"), "{found:?}");
+}
+
+/// What a dry run said is not asked twice, and what a file says anew is asked anew.
+#[test]
+fn an_answer_is_kept() {
+    let place = Place::bare();
+    let ask = || place.run(&["plan", "apprentice", "--json"]).expect(0).stdout;
+    let first = ask();
+    let kept = place.home().join("memory");
+    let files = || std::fs::read_dir(&kept).unwrap().map(|entry| entry.unwrap().path());
+    let all: Vec<_> = files().collect();
+    assert_eq!(all.len(), 1);
+    let footprint = |text: &str| serde_json::from_str::<Value>(text).unwrap()["footprints"].clone();
+    assert_eq!(footprint(&ask()), footprint(&first));
+    // Nonsense is counted anew.
+    std::fs::write(&all[0], "{").unwrap();
+    assert_eq!(footprint(&ask()), footprint(&first));
+    // An earlier load took more: the larger counts, and it is said.
+    let text = std::fs::read_to_string(&all[0]).unwrap();
+    let mut known: Value = serde_json::from_str(&text).unwrap();
+    known["taken"] = serde_json::json!({ "anonymous": 9_u64 << 30, "mapped": 0 });
+    std::fs::write(&all[0], known.to_string()).unwrap();
+    let answer = place.run(&["plan", "apprentice", "--json", "--budget", "host=99GiB"]).expect(0);
+    let said = answer.says("took 9216 MiB of memory when it was loaded");
+    said.shows("what the last load took more");
+}

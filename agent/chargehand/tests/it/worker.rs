@@ -102,6 +102,11 @@ impl Job {
         wait_for(|| worker_of(self.program.id()))
     }
 
+    /// Returns the number of the process that holds authority.
+    pub(crate) fn id(&self) -> u32 {
+        self.program.id()
+    }
+
     fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.program.id().cast_signed()), signal).unwrap();
     }
@@ -131,11 +136,12 @@ impl Job {
         for name in ["report.html", "diff.patch"] {
             assert!(dir.join(name).is_file(), "{name}");
         }
-        let restarts = log.iter().filter(|line| line.kind == "worker_restarted");
-        let restarts = restarts.map(|line| line.fields["reason"].as_str().unwrap().to_owned());
+        let of = |kind| log.iter().filter(move |line| line.kind == kind);
+        let reasons = |kind| of(kind).map(|line| line.fields["reason"].to_string()).collect();
+        let (restarts, warnings) = (reasons("worker_restarted"), reasons("memory_warned"));
         let report = self.place.report();
         assert_eq!(self.seen.last().unwrap()["report"], report);
-        Ended { restarts: restarts.collect(), report, place: self.place }
+        Ended { restarts, warnings, report, place: self.place }
     }
 }
 
@@ -143,13 +149,14 @@ impl Job {
 pub(crate) struct Ended {
     place: Place,
     restarts: Vec<String>,
+    pub(crate) warnings: Vec<String>,
     pub(crate) report: Value,
 }
 
 impl Ended {
     /// Compares why a worker was started again.
     #[track_caller]
-    fn restarted(self, reasons: &[&str]) -> Self {
+    pub(crate) fn restarted(self, reasons: &[&str]) -> Self {
         let fit = |(found, reason): (&String, &&str)| found.contains(reason);
         let all = self.restarts.iter().zip(reasons).all(fit);
         assert!(all && self.restarts.len() == reasons.len(), "{:?}", self.restarts);
@@ -158,7 +165,7 @@ impl Ended {
 
     /// The job was done all the same.
     #[track_caller]
-    fn holds(self) {
+    pub(crate) fn holds(self) {
         assert_eq!(
             (&self.report["verdict"], &self.report["stop"]["kind"]),
             (&json!("holds"), &json!("finished"))
@@ -171,7 +178,7 @@ impl Ended {
 }
 
 /// Returns the child of `program` that holds its model.
-fn worker_of(program: u32) -> Option<Pid> {
+pub(crate) fn worker_of(program: u32) -> Option<Pid> {
     fs::read_dir("/proc").unwrap().find_map(|entry| {
         let path = entry.unwrap().path();
         let id = path.file_name()?.to_str()?.parse().ok()?;
@@ -191,7 +198,7 @@ fn parent_and_state(process: Pid) -> Option<(u32, char)> {
 
 /// Looks until there is something.
 #[track_caller]
-fn wait_for<T>(look: impl Fn() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(look: impl Fn() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(found) = look() {
@@ -378,6 +385,7 @@ fn a_worker_reads_its_model_and_nothing_of_the_user() {
             n_seq: 1,
             kv_on_host: false,
             experts_on_cpu: false,
+            beside: Vec::new(),
         };
         let footprint = Footprint { model: "m".to_owned(), options, rows: Vec::new() };
         let plan = memory::plan(vec![footprint], &Budget::default()).unwrap();

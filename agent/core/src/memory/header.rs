@@ -1,6 +1,6 @@
 //! What the header of a model says, as far as memory depends on it. Files are read elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +58,18 @@ impl ModelHeader {
     #[must_use]
     pub fn weights(&self) -> Bytes {
         self.tensors.iter().map(|tensor| tensor.bytes).sum()
+    }
+
+    /// Returns whether `other` is the same model, whatever its weights are written in.
+    #[must_use]
+    pub fn is_same_model(&self, other: &Self) -> bool {
+        let names = |header: &Self| {
+            header.tensors.iter().map(|tensor| (tensor.name.clone(), tensor.columns)).collect()
+        };
+        let (ours, theirs): (BTreeSet<_>, BTreeSet<_>) = (names(self), names(other));
+        self.architecture == other.architecture
+            && (self.tokens, self.merges) == (other.tokens, other.merges)
+            && ours == theirs
     }
 
     /// Returns the number that all layers share, or the one of the first layer.

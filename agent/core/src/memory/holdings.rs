@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::header::FileId;
-use super::{Backing, Budget, Footprint, HOST};
+use super::{Backing, Budget, Footprint, HOST, taken};
 use crate::bytes::Bytes;
 
 /// What one process holds.
@@ -30,6 +30,24 @@ pub enum Stage {
 }
 
 impl Budget {
+    /// Returns what there would be if `holding` ended: what it certainly has comes back.
+    #[must_use]
+    pub fn after(mut self, holding: &Holding) -> Self {
+        if holding.stage == Stage::Resident {
+            for row in holding.footprint.rows.iter().filter(|row| taken::is_sure(row)) {
+                let around: Vec<String> =
+                    self.pool_and_around(&row.pool).into_iter().map(str::to_owned).collect();
+                for pool in self.pools.iter_mut().filter(|pool| around.contains(&pool.name)) {
+                    // What is mapped was never called used.
+                    if !matches!(row.backing, Backing::Mapped(_)) {
+                        pool.available = (pool.available + row.bytes).min(pool.capacity);
+                    }
+                }
+            }
+        }
+        self
+    }
+
     /// Returns what `holdings` leave of it.
     ///
     /// All together may not take more than there is; and what is available now must be enough for those that have not

@@ -1,5 +1,6 @@
 //! What would fit in place of what does not: each rung is planned like the wish itself, the cheapest loss first.
 
+use super::beside::Beside;
 use super::{Budget, Footprint, LoadOptions, Plan, plan};
 
 /// Below this a context has no room for a job.
@@ -33,15 +34,26 @@ const fn rung(what: &'static str, loss: &'static str, change: Change) -> Rung {
 }
 
 /// Those before a shorter context.
-const BEFORE: [Rung; 4] = [
+const BEFORE: [Rung; 6] = [
     rung("one sequence", "roles of one model take turns and read their prompts anew", |o| {
         o.n_seq = 1;
+    }),
+    rung("without the model that guesses", "each token takes longer", |o| {
+        o.beside.retain(|beside| !matches!(beside, Beside::Draft { .. }));
     }),
     rung("a batch of 256 tokens", "prompts are read slower", |o| {
         o.n_batch = o.n_batch.min(256);
     }),
     rung("a batch of 128 tokens", "prompts are read slower", |o| {
         o.n_batch = o.n_batch.min(128);
+    }),
+    rung("the projector on the CPU", "a picture takes longer to look at", |o| {
+        for beside in &mut o.beside {
+            match beside {
+                Beside::Projector { on_cpu, .. } => *on_cpu = o.n_gpu_layers > 0,
+                Beside::Draft { .. } => {}
+            }
+        }
     }),
     rung("a cache of q8_0", "a little precision of what is remembered", |o| {
         if o.kv_type == "f16" {

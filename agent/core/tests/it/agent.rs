@@ -45,7 +45,8 @@ fn a_worker_finishes() {
             | Event::Reasoned { .. }
             | Event::Malformed { .. }
             | Event::Checked { .. }
-            | Event::WorkerRestarted { .. } => "other",
+            | Event::WorkerRestarted { .. }
+            | Event::MemoryWarned { .. } => "other",
         })
         .collect();
     assert_eq!(kinds, ["turn", "called", "observed", "turn", "called", "stopped"]);

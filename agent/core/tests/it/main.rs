@@ -10,6 +10,7 @@ mod formats;
 mod gates;
 mod mask;
 mod memory;
+mod memory_load;
 mod menu;
 mod pin;
 mod reference;

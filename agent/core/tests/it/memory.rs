@@ -18,6 +18,7 @@ pub(crate) fn options() -> LoadOptions {
         n_gpu_layers: 0,
         kv_on_host: false,
         experts_on_cpu: false,
+        beside: Vec::new(),
         kv_type: "f16".to_owned(),
         use_mmap: false,
         extra_buffers: false,

@@ -120,6 +120,7 @@ fn options(model: &str) -> LoadOptions {
         n_seq: 1,
         kv_on_host: false,
         experts_on_cpu: false,
+        beside: Vec::new(),
     }
 }
 

@@ -1,9 +1,12 @@
 //! A model of one file or of several, whose parts lie beside each other.
 
+use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use chargehand_core::memory::header::{FileId, ModelHeader};
+use sha2::{Digest, Sha256};
 
 use super::{Contents, Fault, GgufError, Weights};
 
@@ -13,7 +16,7 @@ use super::{Contents, Fault, GgufError, Weights};
 ///
 /// [`GgufError`], which names the file and what is wrong with it.
 pub fn model(path: &Path, weights: Weights) -> Result<ModelHeader, GgufError> {
-    let Contents { header, numbers, tensors, merges, no } = super::open(path, weights)?;
+    let Contents { header, numbers, tensors, merges, no, .. } = super::open(path, weights)?;
     let bad = |fault| GgufError::Bad { path: path.to_owned(), fault };
     let files = header.files;
     let first = Contents { header: header.clone(), no, ..Contents::default() };
@@ -32,6 +35,32 @@ pub fn model(path: &Path, weights: Weights) -> Result<ModelHeader, GgufError> {
         model.tensors.extend(read_part(&path, no, files, weights)?.tensors);
     }
     Ok(model)
+}
+
+/// Returns a hash over the headers of all files of a model: two that are equal take the same memory.
+///
+/// # Errors
+///
+/// As for [`model`].
+pub fn digest(path: &Path) -> Result<[u8; 32], GgufError> {
+    let Contents { header, .. } = super::open(path, Weights::Elsewhere)?;
+    let mut hash = Sha256::new();
+    for no in 0..header.files {
+        let path = match no {
+            0 => path.to_owned(),
+            no => part(path, no, header.files).ok_or_else(|| GgufError::Bad {
+                path: path.to_owned(),
+                fault: Fault::PartName(header.files),
+            })?,
+        };
+        let length = super::open(&path, Weights::Elsewhere)?.length;
+        let unreadable = |source| GgufError::Unreadable { path: path.clone(), source };
+        let mut begin = Vec::new();
+        let file = File::open(&path).map_err(unreadable)?;
+        file.take(length).read_to_end(&mut begin).map_err(unreadable)?;
+        hash.update(&begin);
+    }
+    Ok(hash.finalize().into())
 }
 
 fn read_part(path: &Path, no: u64, files: u64, weights: Weights) -> Result<Contents, GgufError> {

@@ -42,6 +42,7 @@ pub(crate) fn options(path: &Path, n_ctx: u32) -> LoadOptions {
         n_seq: 1,
         kv_on_host: false,
         experts_on_cpu: false,
+        beside: Vec::new(),
         n_batch: 256,
         n_gpu_layers: 0,
         kv_type: "f16".to_owned(),

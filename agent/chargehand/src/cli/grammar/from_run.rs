@@ -94,6 +94,7 @@ fn sittings(lines: &[Line]) -> Vec<Sitting> {
                 | Event::Reasoned { .. }
                 | Event::Checked { .. }
                 | Event::WorkerRestarted { .. }
+                | Event::MemoryWarned { .. }
                 | Event::Stopped { .. },
             )
             | None => {}
@@ -216,6 +217,7 @@ impl Watch for Witness<'_> {
             | Event::Malformed { .. }
             | Event::Checked { .. }
             | Event::WorkerRestarted { .. }
+            | Event::MemoryWarned { .. }
             | Event::Stopped { .. } => {}
         }
     }

@@ -145,7 +145,7 @@ impl<'a> Trial<'a> {
         let config = UserConfig::read(places.config.as_deref(), &args.model.config)?;
         bounds::check(&config)?;
         let choice = args.model.choose(&config, &places)?;
-        let held = Held::of(model::known(&choice, &config)?, &config, &places)?;
+        let held = Held::of(model::known(&choice, &config, &places)?, &config, &places)?;
         let sampling = args.model.sampling(&config);
         let patience = config.silence.unwrap_or(PATIENCE);
         let worker = held.start(sampling, patience, &|| interrupt.is_set())?;
@@ -175,6 +175,7 @@ impl<'a> Trial<'a> {
             | WorkerError::Died(_)
             | WorkerError::Failed(_)
             | WorkerError::NoRoom(_)
+            | WorkerError::Short(_)
             | WorkerError::Stopped
             | WorkerError::Gone(_) => err.into(),
         })

@@ -107,6 +107,10 @@ fn verdict(answer: &Answer) -> String {
             text.push_str(&format!("  process {pid} holds {bytes} of {pool} for {model}\n"));
         }
     }
+    for holding in &answer.closing {
+        let (pid, model) = (holding.pid, &holding.footprint.model);
+        text.push_str(&format!("  it fits once process {pid} has ended, which holds {model}\n"));
+    }
     if !answer.alternatives.is_empty() {
         text.push_str("what fits, the cheapest first:\n");
     }

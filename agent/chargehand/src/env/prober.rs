@@ -1,0 +1,189 @@
+//! A process that counts what models would take, one question after another: llama.cpp reads a model once, and each
+//! further question about it costs a few milliseconds. Whatever happens to that process, this one goes on.
+
+use std::io::{self, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chargehand_core::memory::{Footprint, LoadOptions, Pool};
+use chargehand_engine::wire::{read_message, write_message};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::live::{kill, reap};
+use super::process::{self, LastWords};
+use super::pulse::{Heard, Pulse, guard};
+
+/// The hidden subcommand that counts.
+pub const SUBCOMMAND: &str = "dry-run";
+/// A dry run of a 133 GB model took 0.6 s on a loaded machine; after this long something is wrong.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a counting process is asked, a line of JSON on its stdin.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct DryRun {
+    /// The name of the model.
+    pub model: String,
+    /// How it would be loaded; without, only the devices are listed.
+    pub options: Option<LoadOptions>,
+}
+
+/// What it answers, a line of JSON on its stdout.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measured {
+    /// What the model takes.
+    Footprint(Footprint),
+    /// The memory of each GPU.
+    Devices(Vec<Pool>),
+    /// Why it cannot be known.
+    Failed(String),
+}
+
+/// Why a footprint is not known. A model whose footprint is not known is not loaded.
+#[derive(Debug, Error)]
+pub enum ProbeError {
+    /// The process could not be started or did not answer.
+    #[error("cannot measure what the model takes: {0}")]
+    Io(#[from] io::Error),
+    /// It crashed: a malformed model can do that, and did it where it does no harm.
+    #[error("llama.cpp did not survive the model {model}: {how}")]
+    Died {
+        /// The model.
+        model: String,
+        /// How it ended.
+        how: String,
+    },
+    /// It says no.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Asks such a process, which is started with the first question and ends with this.
+#[derive(Debug)]
+pub struct Prober {
+    models: Vec<PathBuf>,
+    process: Option<Process>,
+}
+
+impl Prober {
+    /// Returns one that will be asked about the files `models`, and perhaps about others later.
+    #[must_use]
+    pub fn of(models: Vec<PathBuf>) -> Self {
+        Self { models, process: None }
+    }
+
+    /// Returns what `options` would take.
+    ///
+    /// # Errors
+    ///
+    /// [`ProbeError`]. It can be asked again after each of them.
+    pub fn footprint(
+        &mut self,
+        model: &str,
+        options: &LoadOptions,
+    ) -> Result<Footprint, ProbeError> {
+        let path = PathBuf::from(&options.path);
+        if !self.models.contains(&path) {
+            // What a process may read is settled when it starts.
+            self.models.push(path);
+            self.process = None;
+        }
+        let ask = DryRun { model: model.to_owned(), options: Some(options.clone()) };
+        match self.ask(&ask)? {
+            Measured::Footprint(footprint) => Ok(footprint),
+            Measured::Failed(reason) => Err(ProbeError::Failed(reason)),
+            Measured::Devices(_) => Err(unexpected()),
+        }
+    }
+
+    /// Returns the memory of each GPU.
+    ///
+    /// # Errors
+    ///
+    /// [`ProbeError`].
+    pub fn devices(&mut self) -> Result<Vec<Pool>, ProbeError> {
+        match self.ask(&DryRun { model: String::new(), options: None })? {
+            Measured::Devices(devices) => Ok(devices),
+            Measured::Failed(reason) => Err(ProbeError::Failed(reason)),
+            Measured::Footprint(_) => Err(unexpected()),
+        }
+    }
+
+    fn ask(&mut self, ask: &DryRun) -> Result<Measured, ProbeError> {
+        let mut process = match self.process.take() {
+            Some(process) => process,
+            None => Process::start(&self.models)?,
+        };
+        match process.answer(ask) {
+            Some(measured) => {
+                self.process = Some(process);
+                Ok(measured)
+            }
+            None => Err(ProbeError::Died { model: ask.model.clone(), how: process.end() }),
+        }
+    }
+}
+
+fn unexpected() -> ProbeError {
+    io::Error::other("the answer is to another question").into()
+}
+
+#[derive(Debug)]
+struct Process {
+    child: Arc<Mutex<Child>>,
+    stdin: ChildStdin,
+    stdout: BufReader<Heard<ChildStdout>>,
+    words: Option<LastWords>,
+    pulse: Arc<Pulse>,
+}
+
+impl Process {
+    fn start(models: &[PathBuf]) -> io::Result<Self> {
+        let mut child = process::ourselves(SUBCOMMAND)?.arg("--").args(models).spawn()?;
+        let words = Some(LastWords::of(&mut child));
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(io::Error::other("BUG: the process was started without pipes"));
+        };
+        let (child, pulse) = (Arc::new(Mutex::new(child)), Arc::new(Pulse::new(PATIENCE)));
+        guard(Arc::clone(&child), Arc::clone(&pulse), None);
+        let stdout = BufReader::new(Heard { inner: stdout, pulse: Arc::clone(&pulse) });
+        Ok(Self { child, stdin, stdout, words, pulse })
+    }
+
+    /// Returns the answer; none of a process that is gone, or talks nonsense.
+    fn answer(&mut self, ask: &DryRun) -> Option<Measured> {
+        self.pulse.ask();
+        let sent = write_message(&mut self.stdin, ask);
+        let answer = sent.ok().and_then(|()| read_message(&mut self.stdout).ok().flatten());
+        self.pulse.rest();
+        answer
+    }
+
+    /// Ends what is left of it and says how it ended, and what it said last.
+    fn end(mut self) -> String {
+        let status = reap(&self.child);
+        let how = match (self.pulse.lost_patience(), status) {
+            (Some(patience), _) => {
+                format!("it took longer than {} s and was killed", patience.as_secs())
+            }
+            (None, Ok(status)) => process::how(status),
+            (None, Err(err)) => err.to_string(),
+        };
+        match self.words.take().map(LastWords::text).filter(|words| !words.is_empty()) {
+            Some(words) => format!("{how}: {words}"),
+            None => how,
+        }
+    }
+}
+
+impl Drop for Process {
+    /// Killed, not asked: it holds nothing that anybody needs.
+    fn drop(&mut self) {
+        kill(&self.child);
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        child.wait().map(drop).unwrap_or_default();
+    }
+}

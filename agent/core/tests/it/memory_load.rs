@@ -1,0 +1,174 @@
+//! What is done while a model is loaded and works: memory that runs short, and a load that differs from its plan.
+
+use chargehand_core::bytes::Bytes;
+use chargehand_core::memory::beside::{Beside, draft, projector};
+use chargehand_core::memory::guard::{Alarm, Doing, Look, Order};
+use chargehand_core::memory::header::{FileId, ModelHeader, Tensor};
+use chargehand_core::memory::ladder::alternatives;
+use chargehand_core::memory::taken::{Taken, at_least, residual};
+use chargehand_core::memory::{
+    Backing, Budget, Footprint, HOST, Holding, LoadOptions, Pool, Row, Stage,
+};
+
+use crate::memory::options;
+
+fn look(stalled: u32, available: u64) -> Look {
+    Look { stalled, available: Bytes::mib(available), headroom: Bytes::mib(400) }
+}
+
+#[test]
+fn memory_is_short_beyond_a_boundary() {
+    assert_eq!(look(500, 100).alarm(), None);
+    assert_eq!(look(501, 100).alarm(), Some(Alarm::Stalled(501)));
+    let short = Alarm::Short { available: Bytes::mib(99), floor: Bytes::mib(100) };
+    assert_eq!(look(0, 99).alarm(), Some(short));
+    assert_eq!(short.to_string(), "memory is short: 99 MiB are available, 100 MiB is the least");
+    let waited = "memory is short: everything waited for it 5.01 % of the last 10 s";
+    assert_eq!(Alarm::Stalled(501).to_string(), waited);
+}
+
+#[test]
+fn loads_end_first_then_what_is_idle() {
+    #[track_caller]
+    fn check(doing: Doing, millis: u64, expect: fn(Alarm) -> Order) {
+        assert_eq!(look(501, 100).order(doing, millis), expect(Alarm::Stalled(501)));
+        assert_eq!(look(500, 100).order(doing, millis), Order::GoOn);
+    }
+    check(Doing::Loading, 0, Order::End);
+    check(Doing::Idle, 1_999, Order::Warn);
+    check(Doing::Idle, 2_000, Order::End);
+    check(Doing::Answering, 60_000, Order::Warn);
+}
+
+/// 1,000 MiB are certain, 500 more may be needed, and some are pages of a file.
+fn planned() -> Footprint {
+    let mapped = Backing::Mapped(FileId { device: 1, inode: 1 });
+    let rows = vec![
+        Row::host("weights (CPU)", Bytes::mib(900)),
+        Row::host("context (CPU)", Bytes::mib(100)),
+        Row::host("compute (CPU)", Bytes::mib(500)),
+        Row { backing: mapped, ..Row::host("weights (CPU_Mapped)", Bytes::mib(7000)) },
+        Row::of("gpu0", "weights (CUDA0)", Bytes::mib(7000)),
+    ];
+    Footprint { model: "m".to_owned(), options: options(), rows }
+}
+
+#[track_caller]
+fn check_taken(mib: u64, expect: Option<&str>) {
+    let taken = Taken { anonymous: Bytes::mib(mib), mapped: Bytes::mib(1) };
+    let found = residual(&planned(), taken).map(|residual| residual.to_string());
+    assert_eq!(found.as_deref(), expect);
+}
+
+#[test]
+fn a_load_is_held_against_its_plan() {
+    check_taken(1500, None);
+    check_taken(1564, None);
+    check_taken(
+        1565,
+        Some(
+            "m took 1565 MiB of memory when it was loaded, and 1500 MiB were planned: the larger counts from now on",
+        ),
+    );
+    check_taken(936, None);
+    check_taken(
+        935,
+        Some(
+            "m took 935 MiB of memory when it was loaded, less than the 1000 MiB that were certain: the plan counts",
+        ),
+    );
+}
+
+#[test]
+fn the_larger_counts_the_next_time() {
+    let taken = Taken { anonymous: Bytes::mib(1700), mapped: Bytes(0) };
+    let (larger, said) = at_least(planned(), taken);
+    assert!(said.is_some());
+    assert_eq!(larger.by_pool()[HOST], Bytes::mib(1700 + 7000));
+    // Then nothing is left to say.
+    assert_eq!(residual(&larger, taken), None);
+    let less = Taken { anonymous: Bytes::mib(1200), mapped: Bytes(0) };
+    assert_eq!(at_least(planned(), less), (planned(), None));
+}
+
+fn pool(name: &str, available: u64) -> Pool {
+    let (name, capacity) = (name.to_owned(), Bytes::mib(1 << 20));
+    Pool { name, capacity, available: Bytes::mib(available), headroom: Bytes(0), within: None }
+}
+
+#[test]
+fn what_ends_comes_back() {
+    let budget = || Budget { pools: vec![pool(HOST, 100), pool("gpu0", 100)] };
+    let holding = |stage| Holding { pid: 1, footprint: planned(), stage };
+    let after = budget().after(&holding(Stage::Resident));
+    let available: Vec<Bytes> = after.pools.iter().map(|pool| pool.available).collect();
+    // What is certain of its own memory; pages of files were available all the time.
+    assert_eq!(available, [Bytes::mib(1100), Bytes::mib(7100)]);
+    assert_eq!(budget().after(&holding(Stage::Reserved)), budget());
+}
+
+fn clip(numbers: &[(&str, u64)]) -> ModelHeader {
+    let bytes = Bytes::mib(801);
+    let tensor = Tensor { name: "v.patch_embd.weight".to_owned(), columns: 14, bytes };
+    ModelHeader {
+        architecture: "clip".to_owned(),
+        numbers: numbers.iter().map(|(key, n)| (format!("vision.{key}"), vec![*n])).collect(),
+        tensors: vec![tensor],
+        ..ModelHeader::default()
+    }
+}
+
+/// SigLIP of Gemma 3: llama.cpp took 121.25 MiB for a picture of 896 x 896 pixels.
+#[test]
+fn a_projector_is_planned() {
+    let numbers = [("image_size", 896), ("patch_size", 14), ("embedding_length", 1152)];
+    let all = [&numbers[..], &[("feed_forward_length", 4304)]].concat();
+    let rows = projector(&clip(&all), &[]).unwrap();
+    let found: Vec<(&str, u64)> = rows.iter().map(|row| (row.pool.as_str(), row.bytes.0)).collect();
+    assert_eq!(found, [(HOST, 801 << 20), (HOST, 127_139_840)]);
+    assert_eq!(projector(&clip(&all), &[pool("gpu0", 1)]).unwrap()[0].pool, "gpu0");
+    assert!(projector(&clip(&numbers), &[]).is_err());
+    let zero = [&numbers[..1], &[("patch_size", 0)], &all[2..]].concat();
+    assert!(projector(&clip(&zero), &[]).is_err());
+}
+
+#[test]
+fn a_draft_needs_no_grammars() {
+    let rows = ["weights (CPU)", "matcher", "guesses", "tokens of grammars", "driver (estimated)"];
+    let rows = rows.map(|what| Row::host(what, Bytes(1))).to_vec();
+    let found = draft(Footprint { rows, ..planned() });
+    assert_eq!(found, [Row::host("draft: weights (CPU)", Bytes(1))]);
+}
+
+/// A projector takes 10 of its pool, a draft 20.
+fn toy(options: &[LoadOptions]) -> Option<Vec<Footprint>> {
+    let one = |options: &LoadOptions| {
+        let rows = options.beside.iter().map(|beside| match beside {
+            Beside::Projector { on_cpu: true, .. } => Row::host("p", Bytes::mib(10)),
+            Beside::Projector { on_cpu: false, .. } => Row::of("gpu0", "p", Bytes::mib(10)),
+            Beside::Draft { .. } => Row::of("gpu0", "d", Bytes::mib(20)),
+        });
+        Footprint { model: "m".to_owned(), options: options.clone(), rows: rows.collect() }
+    };
+    Some(options.iter().map(one).collect())
+}
+
+#[test]
+fn what_works_beside_a_model_gives_way_first() {
+    let path = || "f.gguf".to_owned();
+    let beside =
+        vec![Beside::Projector { path: path(), on_cpu: false }, Beside::Draft { path: path() }];
+    let wanted = [LoadOptions { beside, n_gpu_layers: 9, n_ctx: 512, ..options() }];
+    let check = |on_card: u64, expect: &[&str]| {
+        let budget = Budget { pools: vec![pool(HOST, 100), pool("gpu0", on_card)] };
+        let found = alternatives(&wanted, &budget, &mut toy);
+        let found: Vec<&str> = found.iter().map(|found| found.what.as_str()).collect();
+        assert_eq!(found, expect);
+    };
+    check(
+        29,
+        &["without the model that guesses", "the projector on the CPU", "all of these together"],
+    );
+    check(19, &["without the model that guesses", "all of these together"]);
+    check(9, &["all of these together"]);
+}
