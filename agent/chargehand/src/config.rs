@@ -132,6 +132,17 @@ pub struct UserConfig {
     pub sampling: SamplingConfig,
     /// What must stay free of the memory.
     pub memory: MemoryConfig,
+    /// How long runs are kept.
+    pub runs: RunsConfig,
+}
+
+/// The `[runs]` table.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunsConfig {
+    /// What all runs may take of the disk, such as `20GiB`; `docs/runs.md` has the default.
+    #[serde(deserialize_with = "size")]
+    pub max_disk: Option<Bytes>,
 }
 
 /// The `[memory]` table; `docs/memory.md` has the defaults and their reason.

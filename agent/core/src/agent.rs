@@ -13,6 +13,10 @@ use crate::transcript::Message;
 /// This many answers in a row that are no call end the run.
 const MAX_MALFORMED: u32 = 3;
 
+/// Why a call with a secret in it is none.
+const SECRET: &str = "the call has the value of a secret of this machine in it and was not run; write the name of the \
+                      variable instead";
+
 /// What a loop begins with, besides its contract.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Start<'a> {
@@ -72,11 +76,11 @@ pub fn run(
         };
         // The count comes from a process that is not ours.
         spent.tokens = spent.tokens.saturating_add(reply.usage.predicted_n);
-        if let Some(text) = reply.reasoning {
+        if let Some(text) = reply.reasoning.map(|text| env.secrets().mask(&text).into_owned()) {
             watch.see(&Event::Reasoned { turn, text: text.clone() });
             transcript.push(Message::Reasoned(text));
         }
-        match reply.answer {
+        match without_secrets(reply.answer, env) {
             Answer::Call(call) => {
                 watch.see(&Event::Called { turn, call: call.clone(), usage: reply.usage });
                 transcript.push(Message::Call(call.clone()));
@@ -104,6 +108,21 @@ pub fn run(
     Ok(Run { stop, transcript, turns: spent.turns })
 }
 
+/// Returns `answer` if no secret stands in it. A call that has one is none: it must reach no file, no log and no prompt.
+fn without_secrets(answer: Answer, env: &dyn Environment) -> Answer {
+    let mask = |text: &str| env.secrets().mask(text).into_owned();
+    match answer {
+        Answer::Call(call) => match call.masked(&mask) {
+            None => Answer::Call(call),
+            Some(text) => Answer::Malformed { text, reason: SECRET.to_owned() },
+        },
+        Answer::Malformed { text, reason } => {
+            Answer::Malformed { text: mask(&text), reason: mask(&reason) }
+        }
+        Answer::Nothing => Answer::Nothing,
+    }
+}
+
 fn observe(
     transcript: &mut Vec<Message>,
     watch: &mut dyn Watch,
@@ -117,6 +136,7 @@ fn observe(
 fn failed(err: ModelError) -> Stop {
     match err {
         ModelError::Interrupted => Stop::Interrupted,
+        ModelError::Full(tokens) => Stop::ContextLimit(tokens),
         ModelError::Ended(_) | ModelError::Failed(_) => Stop::WorkerFailed(err.to_string()),
     }
 }

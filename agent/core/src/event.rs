@@ -113,6 +113,8 @@ pub enum Stop {
     TokenLimit(u64),
     /// The time is up, in seconds.
     TimeLimit(u64),
+    /// The context of the model is full, in tokens.
+    ContextLimit(u64),
     /// The user interrupted.
     Interrupted,
     /// The worker could not go on.
@@ -120,11 +122,14 @@ pub enum Stop {
 }
 
 impl Stop {
-    /// Returns whether a limit of the contract ended the run.
+    /// Returns whether a limit, of the contract or of the model, ended the run.
     #[must_use]
     pub fn is_limit(&self) -> bool {
         match self {
-            Self::TurnLimit(_) | Self::TokenLimit(_) | Self::TimeLimit(_) => true,
+            Self::TurnLimit(_)
+            | Self::TokenLimit(_)
+            | Self::TimeLimit(_)
+            | Self::ContextLimit(_) => true,
             Self::Finished(_)
             | Self::Asked(_)
             | Self::ScriptEnded

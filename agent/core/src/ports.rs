@@ -143,6 +143,9 @@ pub enum ModelError {
     /// It answered that it cannot.
     #[error("the worker failed: {0}")]
     Failed(String),
+    /// The conversation does not fit into its context.
+    #[error("the context of {0} tokens is full")]
+    Full(u64),
     /// It was told to stop.
     #[error("the worker was interrupted")]
     Interrupted,

@@ -42,6 +42,28 @@ pub struct Observation {
     pub text: String,
 }
 
+impl ToolCall {
+    /// Returns its arguments as text with each string as `mask` has it, where that changes any of them. What is
+    /// written with escapes is found too.
+    #[must_use]
+    pub fn masked(&self, mask: &dyn Fn(&str) -> String) -> Option<String> {
+        let plain = Value::Object(self.arguments.clone());
+        let masked = with_strings(plain.clone(), mask);
+        (masked != plain).then(|| format!("{} {masked}", self.name))
+    }
+}
+
+fn with_strings(value: Value, change: &dyn Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) => Value::String(change(&text)),
+        Value::Array(all) => all.into_iter().map(|one| with_strings(one, change)).collect(),
+        Value::Object(all) => {
+            all.into_iter().map(|(key, one)| (change(&key), with_strings(one, change))).collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value,
+    }
+}
+
 impl Observation {
     /// Returns a success that reads `text`.
     pub fn done(text: impl Into<String>) -> Self {

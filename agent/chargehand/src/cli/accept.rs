@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::out;
+use super::{out, runs};
 use crate::config::Places;
 use crate::env::accept::{AcceptOptions, accept};
 use crate::env::repo::Repo;
@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     let repo = Repo::discover(&dir.file().repo)?;
     let options = AcceptOptions { message: args.message.clone(), anyway: args.anyway };
     let accepted = accept(&mut dir, &repo, options)?;
-    let id = &dir.file().id;
+    let id = dir.file().id.clone();
     let words = format!("accepted {id} as commit {}", accepted.commit);
     let told = if args.json {
         out::json(&json!({ "type": "accepted", "run": id, "commit": accepted.commit }))
@@ -47,5 +47,7 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     if let Err(err) = told {
         out::note(&format!("{words}, but {err}"));
     }
+    drop(dir);
+    runs::tidy(&places);
     Ok(())
 }

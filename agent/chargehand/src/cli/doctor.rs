@@ -1,4 +1,8 @@
 //! `chargehand doctor`: tries what a run needs, says what works and how to mend what does not.
+//!
+//! It attacks its own sandbox: what gets through is told, and a run is not advised.
+
+mod attacks;
 
 use std::process::ExitCode;
 
@@ -12,7 +16,7 @@ use super::out;
 use crate::config::{Places, UserConfig};
 use crate::env::pressure::Gauge;
 use crate::env::probe;
-use crate::env::sandbox::Sandbox;
+use crate::env::sandbox::{Sandbox, SandboxError};
 use crate::env::worker::{ModelWorker, PATIENCE};
 use crate::error::{Error, Kind};
 use crate::report::visible;
@@ -49,14 +53,21 @@ struct Finding {
 
 /// Looks at everything. Where a run would be refused it ends with 3.
 pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
-    let findings = [program(), state(), sandbox(), memory(), model()];
+    let sandbox = Sandbox::detect();
+    let attacks = attacks::finding(sandbox.as_ref().ok());
+    let findings = [program(), state(), layers(sandbox), attacks, memory(), model()];
     let healthy = findings.iter().all(|finding| finding.lines.is_ok());
     if args.json {
         let mut all = json!({ "type": "doctor", "healthy": healthy });
         for finding in &findings {
             all[finding.what] = match &finding.lines {
                 Ok(_) => finding.value.clone(),
-                Err(err) => json!({ "error": err.to_string(), "hints": err.hints() }),
+                Err(err) => {
+                    let mut value = finding.value.clone();
+                    value["error"] = json!(err.to_string());
+                    value["hints"] = json!(err.hints());
+                    value
+                }
             };
         }
         out::json(&all)?;
@@ -70,8 +81,9 @@ fn print(finding: &Finding) -> Result<(), Error> {
     let (sign, lines) = match &finding.lines {
         Ok(lines) => ("✓", lines.clone()),
         Err(err) => {
+            let told = err.to_string();
             let hints = err.hints().iter().map(|hint| format!("hint: {hint}"));
-            ("✗", std::iter::once(err.to_string()).chain(hints).collect())
+            ("✗", told.lines().map(str::to_owned).chain(hints).collect())
         }
     };
     for (at, line) in lines.iter().enumerate() {
@@ -110,8 +122,8 @@ fn state() -> Finding {
     finding("state", look())
 }
 
-fn sandbox() -> Finding {
-    let layers = Sandbox::detect().map(|sandbox| sandbox.layers()).map_err(Error::from);
+fn layers(sandbox: Result<Sandbox, SandboxError>) -> Finding {
+    let layers = sandbox.map(|sandbox| sandbox.layers()).map_err(Error::from);
     finding("sandbox", layers.map(|layers| (layers.clone(), json!({ "layers": layers }))))
 }
 

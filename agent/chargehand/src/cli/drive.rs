@@ -23,7 +23,7 @@ use crate::env::dir::hex;
 use crate::env::repo::Repo;
 use crate::env::run_dir::{RunDir, Status};
 use crate::env::sandbox::Sandbox;
-use crate::env::workspace::Workspace;
+use crate::env::workspace::{Changes, Workspace};
 use crate::error::{Error, Kind};
 use crate::signal::{AtOnce, Interrupt};
 use crate::ui::{self, Json, Paint, Phase, Plain, Start, Terminal, View};
@@ -192,7 +192,7 @@ impl Job<'_> {
             verdict,
             violations,
             evidence,
-            tree: changes.tree,
+            tree: changes.tree.clone(),
             log_head: watch.log()?.head().to_owned(),
             claim: claim(&stop),
             stop,
@@ -201,7 +201,7 @@ impl Job<'_> {
             prompt_tokens: worked.prompt_tokens,
             sandbox: self.sandbox.as_ref().map(Sandbox::layers).unwrap_or_default(),
         };
-        conclude(&mut self.dir, &report, &changes.patch, &mut watch)?;
+        conclude(&mut self.dir, &report, &changes, &mut watch)?;
         Ok(report)
     }
 }
@@ -267,6 +267,7 @@ fn claim(stop: &Stop) -> Option<String> {
         | Stop::TurnLimit(_)
         | Stop::TokenLimit(_)
         | Stop::TimeLimit(_)
+        | Stop::ContextLimit(_)
         | Stop::Interrupted
         | Stop::WorkerFailed(_) => None,
     }
@@ -276,16 +277,16 @@ fn claim(stop: &Stop) -> Option<String> {
 fn conclude(
     dir: &mut RunDir,
     report: &Report,
-    patch: &str,
+    changes: &Changes,
     watch: &mut RunWatch<'_>,
 ) -> Result<(), Error> {
-    let json = measure::write_report(dir.path(), report, patch)?;
+    let json = measure::write_report(dir.path(), report, changes)?;
     let log = watch.log()?;
     let hash = |text: &[u8]| hex(&Sha256::digest(text));
     let facts = json!({
         "verdict": report.verdict,
         "exit_code": report.exit_code(),
-        "diff_sha256": hash(patch.as_bytes()),
+        "diff_sha256": hash(changes.patch.as_bytes()),
         "report_sha256": hash(&json),
     });
     log.write("judged", facts)?;

@@ -38,7 +38,8 @@ pub(super) fn measure(
     watch: &mut RunWatch<'_>,
 ) -> Result<(Evidence, Changes), Error> {
     let mut workspace = Workspace::open(dir)?.keeping_secrets(contract, &config::variables());
-    let changes = workspace.changes()?;
+    let mut changes = workspace.changes()?;
+    changes.shown = workspace.secrets().mask(&changes.patch).into_owned();
     let logs = dir.path().join("checks");
     let commands = Commands { sandbox, logs: Some(&logs), stop: &|| brake.is_interrupted() };
     let mut seen = |run: &CheckRun| watch.see(&Event::Checked { run: run.clone() });
@@ -120,11 +121,15 @@ fn one_of(mut runs: Vec<CheckRun>) -> CheckRun {
 }
 
 /// Writes the report in its forms, each as a whole or not at all, and returns the one for programs.
-pub(super) fn write_report(dir: &Path, report: &Report, patch: &str) -> Result<Vec<u8>, Error> {
+pub(super) fn write_report(
+    dir: &Path,
+    report: &Report,
+    changes: &Changes,
+) -> Result<Vec<u8>, Error> {
     let json = serde_json::to_vec_pretty(report).expect("our own types have text keys only");
-    let html = html::render(report, patch);
+    let html = html::render(report, &changes.shown);
     let files = [
-        ("diff.patch", patch.as_bytes()),
+        ("diff.patch", changes.patch.as_bytes()),
         ("report.html", html.as_bytes()),
         ("report.json", &json),
     ];

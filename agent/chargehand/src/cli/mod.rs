@@ -28,6 +28,7 @@ mod replay;
 mod report;
 mod resume;
 mod run;
+mod runs;
 mod verify;
 mod watch;
 mod worker;
@@ -79,6 +80,8 @@ enum Command {
     Plan(plan::Args),
     /// Shows the built-in model, or what GGUF files say of themselves.
     Models(models::Args),
+    /// Shows what runs take of the disk, and removes old ones.
+    Runs(runs::Args),
     /// Shows what works on this machine and what is missing.
     Doctor(doctor::Args),
     /// Prints the completions for a shell.
@@ -116,6 +119,7 @@ impl Command {
             Self::Eval(args) => eval::run(args),
             Self::Plan(args) => plan::run(args),
             Self::Models(args) => models::run(args).map(|()| ExitCode::SUCCESS),
+            Self::Runs(args) => runs::run(args).map(|()| ExitCode::SUCCESS),
             Self::Doctor(args) => doctor::run(args),
             Self::Completions(args) => completions::run(args).map(|()| ExitCode::SUCCESS),
             Self::Worker { models } => hidden::worker(models),
@@ -139,6 +143,7 @@ impl Command {
             Self::Eval(args) => args.wants_json(),
             Self::Plan(args) => args.json,
             Self::Models(args) => args.json,
+            Self::Runs(args) => args.wants_json(),
             Self::Doctor(args) => args.json,
             Self::Completions(args) => args.json,
             Self::Worker { .. } | Self::DryRun { .. } | Self::Lab => false,

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::out;
+use super::{out, runs};
 use crate::config::Places;
 use crate::env::accept::reject;
 use crate::env::repo::Repo;
@@ -25,9 +25,13 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     let mut dir = RunDir::open(&places.state, &args.run)?;
     let repo = Repo::discover(&dir.file().repo).ok();
     reject(&mut dir, repo.as_ref())?;
-    let id = &dir.file().id;
+    let id = dir.file().id.clone();
+    drop(dir);
     if args.json {
-        return out::json(&json!({ "type": "rejected", "run": id }));
+        out::json(&json!({ "type": "rejected", "run": id }))?;
+    } else {
+        out::line(&format!("rejected {id}"))?;
     }
-    out::line(&format!("rejected {id}"))
+    runs::tidy(&places);
+    Ok(())
 }

@@ -75,7 +75,8 @@ fn list(args: &Args, state: &Path, runs: &[RunFile]) -> Result<(), Error> {
     })
 }
 
-fn word(state: &Path, run: &RunFile) -> &'static str {
+/// Returns in one word how far a run is that nobody works on.
+pub(super) fn word(state: &Path, run: &RunFile) -> &'static str {
     match run.status {
         Status::Running => "interrupted",
         Status::Done => {

@@ -92,6 +92,7 @@ pub fn accept(
     run.set_status(Status::Accepted)?;
     // The commit is safe; copies that stay are only litter.
     drop(run.remove(&COPIES));
+    drop(run.weigh());
     let paths = edits.iter().map(|edit| escape(&edit.path)).collect();
     Ok(Accepted { commit, branch: run.file().branch.clone(), paths })
 }
@@ -110,7 +111,10 @@ pub fn reject(run: &mut RunDir, repo: Option<&Repo>) -> Result<(), AcceptError> 
         return Err(state(run, "is on the branch; `chargehand accept` finishes the checkout"));
     }
     run.set_status(Status::Rejected)?;
-    Ok(run.remove(&PARTS)?)
+    run.remove(&PARTS)?;
+    // Without it whoever wants to know walks through it.
+    drop(run.weigh());
+    Ok(())
 }
 
 fn check_state(run: &RunDir) -> Result<(), AcceptError> {

@@ -11,9 +11,10 @@ use git2::{
     Index, IndexEntry, IndexEntryExtendedFlag, IndexTime, ObjectType, Oid, Repository, Status,
 };
 
-use super::dir::{Content, Dir, DiskError, STAGED, Tried, split, walk};
+use super::dir::{Content, Dir, DiskError, STAGED, Tried, split};
 use super::path_text::escape;
 use super::tree::{EXECUTABLE, FILE, LINK, Leaf};
+use super::walk::walk;
 
 /// `GIT_INDEX_ENTRY_VALID` of libgit2's flags.
 const ASSUME_VALID: u16 = 0x8000;

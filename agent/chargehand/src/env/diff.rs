@@ -21,6 +21,8 @@ pub struct Changes {
     pub list: Vec<Change>,
     /// The unified diff, with bytes that are no text replaced.
     pub patch: String,
+    /// The same to be looked at and not to be applied: without the values of secrets.
+    pub shown: String,
     /// [`Manifest::digest`] of the result.
     pub tree: String,
 }

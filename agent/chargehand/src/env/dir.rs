@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags};
 use rustix::io::Errno;
 use thiserror::Error;
 
@@ -147,15 +147,21 @@ impl Dir {
 
     /// Returns the names in this directory, sorted.
     pub(crate) fn names(&self) -> io::Result<Vec<Vec<u8>>> {
-        let mut names = Vec::new();
+        Ok(self.entries()?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// As [`Dir::names`], each with its kind as the directory lists it.
+    pub(crate) fn entries(&self) -> io::Result<Vec<(Vec<u8>, FileType)>> {
+        let mut entries = Vec::new();
         for entry in rustix::fs::Dir::read_from(&self.fd)? {
-            let name = entry?.file_name().to_bytes().to_vec();
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
             if name != b"." && name != b".." {
-                names.push(name);
+                entries.push((name.to_vec(), entry.file_type()));
             }
         }
-        names.sort();
-        Ok(names)
+        entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(entries)
     }
 
     /// Makes a thing under the name `name`, which must be free. Used for trees that can be made again: no fsync.
@@ -322,43 +328,6 @@ pub(crate) fn write_file(dir: &Path, name: &str, content: &[u8]) -> Result<(), D
         dir.stage(Content::Exact(content, 0o600))?.replace(&dir, name.as_bytes())
     };
     write().tried(|| format!("cannot write {}", dir.join(name).display()))
-}
-
-/// Calls `see` for everything under `dir` that is no directory. Links are seen, never followed.
-pub(crate) fn walk(dir: &Dir, see: &mut See<'_>) -> Result<(), DiskError> {
-    descend(dir, &mut Vec::new(), 0, see)
-}
-
-/// Takes the path from the top, the directory that holds it, the name there, and what it is.
-pub(crate) type See<'a> = dyn FnMut(&[u8], &Dir, &[u8], &Metadata) -> Result<(), DiskError> + 'a;
-
-fn descend(
-    dir: &Dir,
-    path: &mut Vec<u8>,
-    depth: usize,
-    see: &mut See<'_>,
-) -> Result<(), DiskError> {
-    let what = |path: &[u8]| format!("cannot read `{}`", super::path_text::escape(path));
-    if depth > MAX_DEPTH {
-        let message = format!("more than {MAX_DEPTH} directories lie in each other");
-        return Err(DiskError::new(what(path), io::Error::other(message)));
-    }
-    for name in dir.names().tried(|| what(path))? {
-        let parent = path.len();
-        if parent > 0 {
-            path.push(b'/');
-        }
-        path.extend_from_slice(&name);
-        let found = dir.look(&name).tried(|| what(path))?;
-        if found.is_dir() {
-            let inner = dir.dir(&name).tried(|| what(path))?;
-            descend(&inner, path, depth + 1, see)?;
-        } else {
-            see(path, dir, &name, &found)?;
-        }
-        path.truncate(parent);
-    }
-    Ok(())
 }
 
 /// Returns `2 * N` random hex digits.

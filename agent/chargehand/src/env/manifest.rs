@@ -4,17 +4,18 @@
 //! and times are not looked at either: a commit cannot carry them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::Metadata;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use chargehand_core::change::ChangeKind;
+use rustix::fs::FileType;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::dir::{Dir, DiskError, Tried, hex, walk, write_file};
+use super::dir::{Dir, DiskError, Tried, hex, write_file};
 use super::path_text::{escape, unescape};
+use super::walk::walk;
 
 const SCHEMA: u32 = 1;
 
@@ -71,8 +72,10 @@ impl Manifest {
     /// Returns what is under `dir`. Directories at `submodules` are places of submodules.
     pub(crate) fn of(dir: &Dir, submodules: &BTreeSet<Vec<u8>>) -> Result<Self, DiskError> {
         let mut entries = BTreeMap::new();
+        // Making one for each file would take longer than reading most of them.
+        let mut buffer = vec![0; 64 * 1024];
         walk(dir, &mut |path, parent, name, found| {
-            let entry = Entry::of(parent, name, found);
+            let entry = Entry::of(parent, name, found, &mut buffer);
             let entry = entry.tried(|| format!("cannot read `{}`", escape(path)))?;
             entries.insert(path.to_vec(), entry);
             Ok(())
@@ -144,23 +147,25 @@ impl Entry {
         Self { kind, mode: 0, links: 1, size: 0, sha256: String::new(), target: None }
     }
 
-    fn of(parent: &Dir, name: &[u8], found: &Metadata) -> io::Result<Self> {
-        if found.is_symlink() {
+    fn of(parent: &Dir, name: &[u8], listed: FileType, buffer: &mut [u8]) -> io::Result<Self> {
+        if listed.is_symlink() {
             let target = parent.link(name)?;
             let (size, sha256) = (target.len() as u64, hex(&Sha256::digest(&target)));
             return Ok(Self { size, sha256, target: Some(target), ..Self::plain(Kind::Link) });
         }
-        if !found.is_file() {
+        if !listed.is_file() {
             return Ok(Self::plain(Kind::Special));
         }
         let mut file = parent.file(name)?;
         // What was opened is what is described, even if another file took the name just now.
         let found = file.metadata()?;
+        if !found.is_file() {
+            return Ok(Self::plain(Kind::Special));
+        }
         let mut hasher = Sha256::new();
-        let mut buffer = vec![0; 64 * 1024];
         let mut size = 0;
         loop {
-            match file.read(&mut buffer)? {
+            match file.read(buffer)? {
                 0 => break,
                 count => {
                     hasher.update(&buffer[..count]);

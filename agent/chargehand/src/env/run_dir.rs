@@ -16,10 +16,12 @@ use thiserror::Error;
 use super::dir::{Dir, DiskError, Tried, random_hex, write_file};
 use super::path_text::{escape, unescape};
 use super::repo::{Repo, RepoError};
+use super::shelf::size;
 
 /// The version of `run.json`.
 const SCHEMA: u32 = 1;
-const RUN_FILE: &str = "run.json";
+/// The file that says how far a run is.
+pub(crate) const RUN_FILE: &str = "run.json";
 
 /// `run.json`.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
@@ -46,6 +48,9 @@ pub struct RunFile {
     /// The commit that `accept` made of it, written down before the branch was moved to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
+    /// What it takes of the disk since it was accepted or rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
 }
 
 /// How far a run is.
@@ -134,6 +139,7 @@ impl RunDir {
             status: Status::Running,
             pid: std::process::id(),
             commit: None,
+            bytes: None,
         };
         let mut run = Self { path, file, lock: None };
         match run.fill(contract_toml) {
@@ -167,7 +173,10 @@ impl RunDir {
             Self::list(state)?.into_iter().next().map(|file| file.id)
         } else {
             let mut fitting = ids(state)?;
-            fitting.retain(|id| id.starts_with(wanted) && !wanted.is_empty());
+            let is_whole = fitting.iter().any(|id| id == wanted);
+            fitting.retain(|id| {
+                if is_whole { id == wanted } else { id.starts_with(wanted) && !wanted.is_empty() }
+            });
             if fitting.len() > 1 {
                 let (wanted, count) = (wanted.to_owned(), fitting.len());
                 return Err(RunDirError::Ambiguous { wanted, count });
@@ -259,6 +268,12 @@ impl RunDir {
         self.update(|file| file.commit = Some(commit.to_owned()))
     }
 
+    /// Writes down what it takes of the disk, now that nothing more will be added.
+    pub(crate) fn weigh(&mut self) -> Result<(), RunDirError> {
+        let bytes = size(&self.path).0;
+        self.update(|file| file.bytes = Some(bytes))
+    }
+
     /// Removes these files and folders of the run.
     pub(crate) fn remove(&self, names: &[&str]) -> Result<(), DiskError> {
         let remove = || {
@@ -314,8 +329,9 @@ fn ids(state: &Path) -> Result<Vec<String>, DiskError> {
     };
     let mut ids = Vec::new();
     for entry in entries {
-        // A name that is no text is not one of ours.
-        ids.extend(entry.tried(what)?.file_name().into_string());
+        // A name that is no text is not one of ours, and one with a dot is of a run that is being removed.
+        let name = entry.tried(what)?.file_name().into_string();
+        ids.extend(name.ok().filter(|name| !name.starts_with('.')));
     }
     Ok(ids)
 }

@@ -8,8 +8,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 
-use super::dir::{Content, Dir, DiskError, Tried, walk};
+use super::dir::{Content, Dir, DiskError, Tried};
 use super::path_text::escape;
+use super::walk::walk;
 
 /// Brings `copy` to the state of `work`.
 ///

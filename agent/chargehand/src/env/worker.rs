@@ -233,6 +233,29 @@ impl ModelWorker {
         self.loaded = loaded;
         Ok(live)
     }
+
+    /// Reads an answer as a call. One that broke off is never read as a call.
+    fn read(
+        &self,
+        answer: &wire::Answer,
+        envelope: &Envelope,
+        request: &Request<'_>,
+    ) -> Result<Answer, ModelError> {
+        let (tools, max_tokens) = (&request.menu.specs, request.max_tokens);
+        let malformed =
+            |reason: String| Ok(Answer::Malformed { text: answer.text.clone(), reason });
+        match answer.ending {
+            Ending::Complete => match envelope.parse(&answer.text, tools) {
+                Ok(call) => Ok(Answer::Call(call)),
+                Err(err) => malformed(err.to_string()),
+            },
+            Ending::Limit => malformed(format!(
+                "the call was cut off after {max_tokens} tokens and not run; write a shorter one"
+            )),
+            Ending::ContextFull => Err(ModelError::Full(self.loaded.n_ctx)),
+            Ending::Cancelled => Err(ModelError::Interrupted),
+        }
+    }
 }
 
 fn flow(stop: bool) -> ControlFlow<()> {
@@ -270,7 +293,7 @@ impl Model for ModelWorker {
                 Ok(answer) => {
                     let usage = usage(&answer.timings);
                     let reasoning = answer.reasoning.clone();
-                    let answer = read(&answer, &envelope, request)?;
+                    let answer = self.read(&answer, &envelope, request)?;
                     return Ok(Reply { reasoning, answer, usage });
                 }
                 Err(lost) => lost,
@@ -279,6 +302,9 @@ impl Model for ModelWorker {
                 return Err(ModelError::Interrupted);
             }
             match lost {
+                AskError::Failed(Failure::PromptTooLong { n_ctx, .. }) => {
+                    return Err(ModelError::Full(n_ctx));
+                }
                 AskError::Failed(failure) => return Err(ModelError::Failed(failure.to_string())),
                 AskError::Start(err) => return Err(ModelError::Ended(err.to_string())),
                 AskError::Gone(how) if self.restarts < MAX_RESTARTS => {
@@ -292,29 +318,6 @@ impl Model for ModelWorker {
                 }
             }
         }
-    }
-}
-
-/// Reads an answer as a call. One that broke off is never read as a call.
-fn read(
-    answer: &wire::Answer,
-    envelope: &Envelope,
-    request: &Request<'_>,
-) -> Result<Answer, ModelError> {
-    let (tools, max_tokens) = (&request.menu.specs, request.max_tokens);
-    let malformed = |reason: String| Ok(Answer::Malformed { text: answer.text.clone(), reason });
-    match answer.ending {
-        Ending::Complete => match envelope.parse(&answer.text, tools) {
-            Ok(call) => Ok(Answer::Call(call)),
-            Err(err) => malformed(err.to_string()),
-        },
-        Ending::Limit => malformed(format!(
-            "the call was cut off after {max_tokens} tokens and not run; write a shorter one"
-        )),
-        Ending::ContextFull => Err(ModelError::Failed(
-            "the context is full; give the model a longer one with --ctx".to_owned(),
-        )),
-        Ending::Cancelled => Err(ModelError::Interrupted),
     }
 }
 

@@ -17,13 +17,14 @@ use rustix::io::Errno;
 use thiserror::Error;
 
 pub use super::diff::Changes;
-use super::dir::{Content, Dir, DiskError, Tried, is_absent, walk};
+use super::dir::{Content, Dir, DiskError, Tried, is_absent};
 use super::manifest::Manifest;
 use super::repo::Repo;
 use super::run_dir::RunDir;
 use super::scratch;
 use super::store::{Store, StoreError};
 use super::tree::{EXECUTABLE, FILE};
+use super::walk::walk;
 
 /// The largest file that a tool reads or writes.
 pub const MAX_FILE_BYTES: u64 = 8 << 20;

@@ -128,6 +128,7 @@ fn claim(page: &mut Page, report: &Report) {
         | Stop::TurnLimit(_)
         | Stop::TokenLimit(_)
         | Stop::TimeLimit(_)
+        | Stop::ContextLimit(_)
         | Stop::Interrupted => None,
     };
     let claim = report.claim.as_ref().filter(|claim| words.is_none_or(|(_, text)| text != *claim));

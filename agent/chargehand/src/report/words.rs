@@ -157,6 +157,10 @@ pub fn stop(stop: &Stop) -> String {
         Stop::TimeLimit(seconds) => {
             format!("the limit of {} was reached", millis(seconds.saturating_mul(1000)))
         }
+        Stop::ContextLimit(tokens) => format!(
+            "the context of {} tokens is full; --ctx gives the model a longer one",
+            count(*tokens)
+        ),
         Stop::Interrupted => "it was interrupted".to_owned(),
         Stop::WorkerFailed(_) => "the worker could not go on".to_owned(),
     }
@@ -173,6 +177,7 @@ pub fn stop_detail(stop: &Stop) -> Option<&str> {
         | Stop::TurnLimit(_)
         | Stop::TokenLimit(_)
         | Stop::TimeLimit(_)
+        | Stop::ContextLimit(_)
         | Stop::Interrupted => None,
     }
 }

@@ -43,7 +43,8 @@ fn the_smallest_context_ends_with_a_number_and_no_crash() {
     let place = Place::with(&[("a.txt", "a\n")]);
     let goal = "g".repeat(512);
     let outcome = place.run(&["run", &goal, "--write", "a.txt", "--ctx", "256"]);
-    let said = outcome.says("tokens and the context holds 256");
+    let said = outcome.expect(4).says("the context of 256 tokens is full");
+    assert_eq!(place.report()["stop"], json!({ "kind": "context_limit", "detail": 256 }));
     assert!(!said.stderr.contains("restarted"), "{}", said.stderr);
 }
 

@@ -237,6 +237,7 @@ fn all_reports() -> Vec<Report> {
         Stop::TurnLimit(1),
         Stop::TokenLimit(u64::MAX),
         Stop::TimeLimit(1),
+        Stop::ContextLimit(1),
         Stop::Interrupted,
         Stop::WorkerFailed(text()),
     ];

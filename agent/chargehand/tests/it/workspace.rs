@@ -203,33 +203,6 @@ fn the_largest_file_is_read_and_one_byte_more_is_not() {
 }
 
 #[test]
-fn no_race_leads_a_write_outside() {
-    let repo = sample();
-    let outside = repo.outside("outside");
-    fs::create_dir(&outside).unwrap();
-    let run = repo.run();
-    let mut workspace = Workspace::open(&run).unwrap();
-    let (work, goal) = (workspace.path(), outside.clone());
-    let stop = std::sync::atomic::AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                // Either of them may find what the writer has just made there.
-                drop(symlink(&goal, work.join("r")));
-                drop(fs::remove_file(work.join("r")));
-                drop(fs::create_dir(work.join("r")));
-                drop(fs::remove_dir_all(work.join("r")));
-            }
-        });
-        for _ in 0..300 {
-            drop(workspace.write(&rel("r/x"), b"x"));
-        }
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
-    });
-    assert_eq!(fs::read_dir(outside).unwrap().count(), 0);
-}
-
-#[test]
 fn instructions_are_those_of_the_base() {
     let repo = TempRepo::with(&[("CLAUDE.md", "c\n"), ("AGENTS.md", "a\n")]);
     let run = repo.run();

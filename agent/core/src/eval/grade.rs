@@ -90,6 +90,7 @@ fn ended(stop: &Stop) -> Option<TaskEnd> {
         | Stop::TurnLimit(_)
         | Stop::TokenLimit(_)
         | Stop::TimeLimit(_)
+        | Stop::ContextLimit(_)
         | Stop::Interrupted
         | Stop::WorkerFailed(_) => None,
     }

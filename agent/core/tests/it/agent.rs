@@ -4,6 +4,7 @@ use chargehand_core::agent::{self, Start};
 use chargehand_core::change::{Change, ChangeKind};
 use chargehand_core::contract::Gate;
 use chargehand_core::event::Event;
+use chargehand_core::mask::Secrets;
 use chargehand_core::ports::{Answer, Model, ModelError, Reply, Request, Stop, Usage, Watch};
 use chargehand_core::script::Script;
 use chargehand_core::transcript::Message;
@@ -154,18 +155,45 @@ fn a_count_without_bounds_is_a_count_beyond_the_limit() {
     parrot(&mut Spender(vec![99, u64::MAX], Vec::new()), &Stop::TokenLimit(100));
 }
 
-/// Cannot answer.
-struct Dead;
+#[test]
+fn a_secret_in_a_call_reaches_nothing() {
+    let secrets = || [("TOKEN".to_owned(), "hunter2-hunter2".to_owned())];
+    let calls = [
+        r#"{"tool":"write_file","args":{"path":"n","content":"a = hunter2-hunter2"}}"#,
+        // Written with an escape it is the same.
+        r#"{"tool":"write_file","args":{"path":"n","content":"\u0068unter2-hunter2"}}"#,
+        CREATE,
+    ];
+    let mut model = Script::parse(&calls.join("\n")).unwrap();
+    let mut world = World { secrets: Secrets::new(secrets()), ..World::default() };
+    let mut seen = Seen::default();
+    let run = agent::run(&contract(CONTRACT), &mut model, &mut world, &mut seen, Start::default());
+    let run = run.unwrap();
+    assert_eq!((run.stop, world.text("n").as_str()), (Stop::TurnLimit(3), "x\n"));
+    let told = format!("{:?}{:?}", seen.events, run.transcript);
+    assert!(!told.contains("hunter2"), "{told}");
+    let refused = |event: &&Event| matches!(event, Event::Malformed { text, .. } if text.contains("[secret TOKEN]"));
+    assert_eq!(seen.events.iter().filter(refused).count(), 2, "{told}");
+}
 
-impl Model for Dead {
+/// Cannot answer.
+struct Mute(fn() -> ModelError);
+
+impl Model for Mute {
     fn next_call(&mut self, _: &Request<'_>, _: &mut dyn Watch) -> Result<Reply, ModelError> {
-        Err(ModelError::Ended("signal 9".to_owned()))
+        Err((self.0)())
     }
 }
 
 #[test]
 fn a_dead_worker_is_no_error_of_ours() {
-    parrot(&mut Dead, &Stop::WorkerFailed("the worker process ended: signal 9".to_owned()));
+    let mut dead = Mute(|| ModelError::Ended("signal 9".to_owned()));
+    parrot(&mut dead, &Stop::WorkerFailed("the worker process ended: signal 9".to_owned()));
+}
+
+#[test]
+fn a_full_context_is_a_limit() {
+    parrot(&mut Mute(|| ModelError::Full(512)), &Stop::ContextLimit(512));
 }
 
 #[test]

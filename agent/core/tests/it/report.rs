@@ -48,6 +48,7 @@ fn the_exit_code_follows() {
     check(Stop::TurnLimit(1), 4, 4);
     check(Stop::TokenLimit(1), 4, 4);
     check(Stop::TimeLimit(1), 4, 4);
+    check(Stop::ContextLimit(1), 4, 4);
     check(Stop::Interrupted, 130, 130);
 }
 

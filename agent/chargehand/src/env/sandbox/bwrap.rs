@@ -27,7 +27,6 @@ const NAMESPACES: &[&str] = &[
     "--new-session",
     "--cap-drop",
     "ALL",
-    "--clearenv",
 ];
 
 /// Returns the version, such as `bubblewrap 0.8.0`.
@@ -42,13 +41,12 @@ pub(crate) fn version(program: &Path) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Returns the command that runs our `helper` inside; its arguments come next.
+/// Returns the command that runs our `helper` inside; its arguments and its environment come next.
 pub(crate) fn command(
     program: &Path,
     helper: &Path,
     view: &View,
     folders: &Folders<'_>,
-    env: &[(OsString, OsString)],
 ) -> Command {
     let mut args = Args(NAMESPACES.iter().map(OsString::from).collect());
     args.add(["--proc", "/proc"]);
@@ -72,14 +70,11 @@ pub(crate) fn command(
     args.mount("--ro-bind", helper, Path::new(HELPER));
     args.mount("--bind", folders.work, folders.work);
     args.add(["--remount-ro", "/"]);
-    for (name, value) in env {
-        args.add([OsStr::new("--setenv"), name, value]);
-    }
     args.add([OsStr::new("--chdir"), folders.work.as_ref()]);
     args.add(["--", HELPER]);
 
     let mut command = Command::new(program);
-    command.args(args.0).env_clear();
+    command.args(args.0);
     command
 }
 

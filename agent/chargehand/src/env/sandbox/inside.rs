@@ -14,10 +14,12 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{dup2_stdin, setsid};
 
+use super::attack;
 use super::attempt;
-use super::spec::Spec;
+use super::spec::{Spec, for_command};
 use super::supervise::supervise;
-use super::{calls, files};
+use super::{calls, files, rights};
+use crate::config;
 
 /// The hidden subcommand.
 pub(crate) const SUBCOMMAND: &str = "sandbox-exec";
@@ -27,6 +29,17 @@ pub(crate) const SUPERVISE: &str = "supervise";
 pub(crate) const ENTER: &str = "enter";
 /// Its first argument: be a command that tries what must not work.
 pub(crate) const ATTEMPT: &str = "attempt";
+
+/// Its first argument: make the attempts of [`attack`] in a sandbox.
+pub(crate) const ATTACK: &str = "attack";
+/// Its first argument: make those that do no harm, without one.
+pub(crate) const ATTACK_OUTSIDE: &str = "attack-outside";
+/// Its first argument: make those that concern a model, confined as its process is.
+pub(crate) const ATTACK_MODEL: &str = "attack-model";
+/// Its first argument: take too much of something.
+pub(crate) const OVERLOAD: &str = "overload";
+/// Its first argument: wait to be attacked.
+pub(crate) const VICTIM: &str = "victim";
 
 /// What a process that is no command of the user returns when it cannot even tell why.
 const FAILED: u8 = 70;
@@ -38,6 +51,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mode = args.next();
     match mode.as_ref().and_then(|mode| mode.to_str()) {
         Some(ATTEMPT) => attempt::run(args),
+        Some(mode @ (ATTACK | ATTACK_OUTSIDE | ATTACK_MODEL)) => attack::run(mode, args),
+        Some(OVERLOAD) => attack::overload(args),
+        Some(VICTIM) => attack::victim(),
         Some(mode @ (SUPERVISE | ENTER)) => {
             let Some(spec) = Spec::from_args(&mut args) else { return ExitCode::from(FAILED) };
             let command: Vec<OsString> = args.collect();
@@ -80,6 +96,7 @@ fn prepare(spec: &Spec) -> Result<i32, String> {
     set_pdeathsig(Signal::SIGKILL).map_err(|err| failed("pdeathsig", &err))?;
     umask(Mode::from_bits_truncate(0o022));
     files::limit(spec).map_err(|err| failed("limits", &err))?;
+    rights::give_up().map_err(|err| failed("capabilities", &err))?;
     let abi = files::restrict(spec).map_err(|err| failed("landlock", &err))?;
     calls::restrict(spec).map_err(|err| failed("seccomp", &err))?;
     Ok(abi)
@@ -88,7 +105,8 @@ fn prepare(spec: &Spec) -> Result<i32, String> {
 /// Becomes `command`; if it returns, that is the reason why not.
 fn become_command(command: &[OsString]) -> String {
     let Some((program, args)) = command.split_first() else { return "no command".to_owned() };
-    let err = Command::new(program).args(args).exec();
+    let env = for_command(config::variables());
+    let err = Command::new(program).args(args).env_clear().envs(env).exec();
     let program = program.to_string_lossy();
     match err.kind() {
         io::ErrorKind::NotFound => {

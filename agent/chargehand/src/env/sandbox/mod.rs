@@ -3,6 +3,7 @@
 //! It does not decide whether a command passed, and it never runs one without a sandbox. What the layers do not
 //! stop is said by [`Sandbox::layers`].
 
+pub mod attack;
 mod attempt;
 mod bwrap;
 mod calls;
@@ -12,6 +13,7 @@ mod files;
 mod folders;
 pub mod inside;
 pub mod model;
+mod rights;
 mod spec;
 mod supervise;
 mod tasks;
@@ -192,29 +194,25 @@ impl Sandbox {
     /// Returns the process that supervises `command`.
     fn command(&self, command: &[OsString], folders: &Folders<'_>) -> Command {
         let Machine { helper, bwrap, .. } = &self.machine;
-        let mut outer = match self.tier {
+        let (mut outer, home, temporary) = match self.tier {
             Tier::Namespaces => {
-                let env = self.environment(&self.view.home, Path::new("/tmp"));
-                bwrap::command(bwrap, helper, &self.view, folders, &env)
+                let outer = bwrap::command(bwrap, helper, &self.view, folders);
+                (outer, &*self.view.home, Path::new("/tmp"))
             }
             Tier::Landlock => {
-                let env = self.environment(&folders.home, &folders.temporary);
                 let mut outer = Command::new(helper);
-                outer.env_clear().envs(env).current_dir(folders.work);
-                outer
+                outer.current_dir(folders.work);
+                (outer, &*folders.home, &*folders.temporary)
             }
         };
+        let env = self.view.env.iter().cloned().chain(view::home_variables(home, temporary));
         outer
+            .env_clear()
+            .envs(env.map(|(name, value)| (spec::put_aside(&name), value)))
             .args([inside::SUBCOMMAND, inside::SUPERVISE])
             .args(self.spec(folders).to_args())
             .args(command);
         outer
-    }
-
-    fn environment(&self, home: &Path, temporary: &Path) -> Vec<(OsString, OsString)> {
-        let mut env = self.view.env.clone();
-        env.extend(view::home_variables(home, temporary));
-        env
     }
 
     fn spec(&self, folders: &Folders<'_>) -> Spec {

@@ -12,7 +12,7 @@ use landlock::{
     Scope, path_beneath_rules,
 };
 
-use super::calls;
+use super::{calls, rights};
 
 /// The newest version that is made use of.
 const BEST: ABI = ABI::V6;
@@ -48,6 +48,7 @@ const DEVICES: &str = "/dev";
 ///
 /// When the kernel has Landlock or seccomp and does not take our rules.
 pub fn confine(models: &[PathBuf]) -> io::Result<()> {
+    rights::give_up()?;
     restrict_files(models).map_err(io::Error::other)?;
     calls::restrict_model().map_err(io::Error::other)
 }

@@ -1,8 +1,11 @@
-//! What a sandboxed process is told on its command line, by us to us.
+//! What a sandboxed process is told on its command line and in its environment, by us to us.
 //!
-//! Plain arguments and no JSON: a path need not be text.
+//! Plain arguments and no JSON: a path need not be text. Values of variables may be secret, and everybody may read
+//! arguments, so they stand in the environment.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 /// How a command is held.
@@ -91,6 +94,21 @@ impl Spec {
             }
         }
     }
+}
+
+/// Stands before the name of each variable that is for the command. What starts it must not obey them: a linker that
+/// is told of a library in the workspace would load it into a process that still has its rights.
+const ASIDE: &[u8] = b"for the command: ";
+
+/// Returns the name under which a variable of the command is handed on.
+pub(crate) fn put_aside(name: &OsStr) -> OsString {
+    OsString::from_vec([ASIDE, name.as_bytes()].concat())
+}
+
+/// Returns the environment of the command out of ours.
+pub(crate) fn for_command(own: BTreeMap<OsString, OsString>) -> BTreeMap<OsString, OsString> {
+    let name = |name: &OsStr| Some(OsStr::from_bytes(name.as_bytes().strip_prefix(ASIDE)?).into());
+    own.into_iter().filter_map(|(own, value)| Some((name(&own)?, value))).collect()
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ fn every_attack_of_the_list_has_its_test() {
 }
 
 /// Returns the repository that the cases begin with.
-fn fixture() -> Place {
+pub(crate) fn fixture() -> Place {
     Place::with(&[
         ("src/a.py", "x = 1\n"),
         ("src/b.py", "x = 2\n"),
@@ -94,15 +94,15 @@ fn snapshot(dir: &Path) -> Vec<String> {
 
 type Call = (&'static str, Value);
 
-fn write_call(path: &str, content: &str) -> Call {
+pub(crate) fn write_call(path: &str, content: &str) -> Call {
     ("write_file", json!({ "path": path, "content": content }))
 }
 
-fn read_call(path: &str) -> Call {
+pub(crate) fn read_call(path: &str) -> Call {
     ("read_file", json!({ "path": path }))
 }
 
-fn edit_call(path: &str, old: &str, new: &str) -> Call {
+pub(crate) fn edit_call(path: &str, old: &str, new: &str) -> Call {
     ("edit_file", json!({ "path": path, "old": old, "new": new }))
 }
 
@@ -110,7 +110,7 @@ fn check_call(name: &str) -> Call {
     ("run_check", json!({ "name": name }))
 }
 
-fn finish() -> Call {
+pub(crate) fn finish() -> Call {
     ("finish", json!({ "summary": "it is done" }))
 }
 
