@@ -160,12 +160,15 @@ impl Log {
     pub fn event(&mut self, event: &Event) -> Result<(), AuditError> {
         match event {
             Event::Tokens { .. } => Ok(()),
-            Event::TurnStarted { .. }
+            Event::PhaseStarted { .. }
+            | Event::TurnStarted { .. }
             | Event::Reasoned { .. }
             | Event::Called { .. }
             | Event::Malformed { .. }
             | Event::Observed { .. }
             | Event::Checked { .. }
+            | Event::Reviewed { .. }
+            | Event::Proposed { .. }
             | Event::WorkerRestarted { .. }
             | Event::MemoryWarned { .. }
             | Event::Stopped { .. } => {

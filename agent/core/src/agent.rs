@@ -3,8 +3,11 @@
 use crate::change::Change;
 use crate::contract::Contract;
 use crate::event::Event;
+use crate::opinion::Opinion;
+use crate::phase::{Phase, Seat};
 use crate::ports::{Answer, EnvError, Environment, Model, ModelError, Request, Stop, Watch};
 use crate::prompt;
+use crate::rel_path::RelPath;
 use crate::state::State;
 use crate::tool::Observation;
 use crate::tools::{self, Outcome};
@@ -24,6 +27,29 @@ pub struct Start<'a> {
     pub instructions: Option<&'a str>,
     /// In what the workspace already differs from the base: a run that is resumed may only have to be finished.
     pub changes: &'a [Change],
+    /// What the worker is there for.
+    pub task: Task<'a>,
+    /// Whether somebody looks on who can be asked about a command.
+    pub attended: bool,
+    /// What earlier loops of the run have used up.
+    pub spent: Spent,
+}
+
+/// What a worker is there for.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Task<'a> {
+    /// The job.
+    #[default]
+    Implement,
+    /// To mend these, of work that is there.
+    Fix(&'a [String]),
+    /// To say what is wrong with a change.
+    Review {
+        /// The change.
+        patch: &'a str,
+        /// The ids that can be cited.
+        citable: &'a [String],
+    },
 }
 
 /// What a loop leaves behind.
@@ -33,8 +59,22 @@ pub struct Run {
     pub stop: Stop,
     /// Everything that was said.
     pub transcript: Vec<Message>,
-    /// Turns that were taken.
-    pub turns: u32,
+    /// What it says of the change, in a review.
+    pub opinion: Opinion,
+    /// What has been used up, with earlier loops.
+    pub spent: Spent,
+}
+
+impl Task<'_> {
+    /// Returns the phase it belongs to.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::Implement => Phase::Implement,
+            Self::Fix(_) => Phase::Fix,
+            Self::Review { .. } => Phase::Review,
+        }
+    }
 }
 
 /// Runs the loop until the worker finishes, a limit is reached or somebody says stop.
@@ -53,9 +93,9 @@ pub fn run(
     // They come with the repository: nothing in them is hidden, and no secret.
     let instructions =
         start.instructions.map(|text| tools::spelt_out(env.secrets().mask(text).into_owned()));
-    let mut transcript = prompt::opening(contract, &files, instructions.as_deref());
-    let mut state = State::new(contract, files, start.changes);
-    let mut spent = Spent::default();
+    let mut transcript = start.opening(contract, &files, instructions.as_deref());
+    let mut state = start.state(contract, files);
+    let mut spent = Spent { malformed: 0, ..start.spent };
     let stop = loop {
         if let Some(stop) = watch.stop().or_else(|| spent.limit(contract)) {
             break stop;
@@ -105,7 +145,31 @@ pub fn run(
         }
     };
     watch.see(&Event::Stopped { stop: stop.clone() });
-    Ok(Run { stop, transcript, turns: spent.turns })
+    Ok(Run { stop, transcript, opinion: state.opinion, spent })
+}
+
+impl Start<'_> {
+    fn opening(
+        &self,
+        contract: &Contract,
+        files: &[RelPath],
+        instructions: Option<&str>,
+    ) -> Vec<Message> {
+        match self.task {
+            Task::Implement => prompt::opening(contract, files, instructions),
+            Task::Fix(fixes) => prompt::fix(contract, files, instructions, fixes),
+            Task::Review { patch, citable } => prompt::review(contract, patch, citable),
+        }
+    }
+
+    fn state<'c>(&self, contract: &'c Contract, files: Vec<RelPath>) -> State<'c> {
+        let mut state = State::new(contract, files, self.changes);
+        state.seat = Seat { phase: self.task.phase(), attended: self.attended };
+        if let Task::Review { citable, .. } = self.task {
+            state.citable = citable.to_vec();
+        }
+        state
+    }
 }
 
 /// Returns `answer` if no secret stands in it. A call that has one is none: it must reach no file, no log and no prompt.
@@ -142,10 +206,13 @@ fn failed(err: ModelError) -> Stop {
 }
 
 /// What has been used up.
-#[derive(Default)]
-struct Spent {
-    turns: u32,
-    tokens: u64,
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Spent {
+    /// Turns that were taken.
+    pub turns: u32,
+    /// Tokens that were generated.
+    pub tokens: u64,
+    /// Answers in a row that were no call.
     malformed: u32,
 }
 

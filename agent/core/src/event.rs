@@ -4,12 +4,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::evidence::CheckRun;
 use crate::menu::Shut;
+use crate::opinion::Opinion;
+use crate::phase::Phase;
 use crate::tool::{Observation, ToolCall};
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Event {
+    /// A phase begins.
+    PhaseStarted {
+        /// Which.
+        phase: Phase,
+        /// How often the work was sent back before.
+        round: u32,
+        /// What a fix is asked for; nothing in other phases.
+        fixes: Vec<String>,
+    },
     /// A turn begins.
     TurnStarted {
         /// Counted from 1.
@@ -65,6 +76,20 @@ pub enum Event {
         /// The run.
         run: CheckRun,
     },
+    /// A review came to its end. It is a claim.
+    Reviewed {
+        /// How often the work was sent back before.
+        round: u32,
+        /// What it says.
+        opinion: Opinion,
+    },
+    /// The worker proposed a command that the contract does not have, and the user was asked.
+    Proposed {
+        /// Program and arguments.
+        command: Vec<String>,
+        /// What the user says.
+        approval: Approval,
+    },
     /// The worker was started anew after it had died.
     WorkerRestarted {
         /// Why it died.
@@ -80,6 +105,31 @@ pub enum Event {
         /// Why.
         stop: Stop,
     },
+}
+
+/// What the user says to a command that is proposed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Approval {
+    /// This time.
+    Once,
+    /// This time, and whenever exactly this is proposed in this repository again.
+    Always,
+    /// The user said so of exactly this before, and was not asked again.
+    Remembered,
+    /// No.
+    Denied,
+}
+
+impl Approval {
+    /// Returns whether the command may run.
+    #[must_use]
+    pub const fn is_given(self) -> bool {
+        match self {
+            Self::Once | Self::Always | Self::Remembered => true,
+            Self::Denied => false,
+        }
+    }
 }
 
 /// Tokens and times of one turn. The names are those of llama-server's `timings`.
@@ -105,6 +155,10 @@ pub enum Stop {
     Finished(String),
     /// The worker asks something that nobody is there to answer.
     Asked(String),
+    /// A review is at its end, with this last word. It ends a review and no run.
+    Reviewed(String),
+    /// The review asks for changes still, and the contract grants no more than so many rounds of them.
+    RoundLimit(u32),
     /// A script has no more calls.
     ScriptEnded,
     /// All turns are spent.
@@ -129,9 +183,11 @@ impl Stop {
             Self::TurnLimit(_)
             | Self::TokenLimit(_)
             | Self::TimeLimit(_)
-            | Self::ContextLimit(_) => true,
+            | Self::ContextLimit(_)
+            | Self::RoundLimit(_) => true,
             Self::Finished(_)
             | Self::Asked(_)
+            | Self::Reviewed(_)
             | Self::ScriptEnded
             | Self::Interrupted
             | Self::WorkerFailed(_) => false,

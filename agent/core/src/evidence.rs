@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::change::Change;
-use crate::contract::{Check, Guard, Moved};
+use crate::contract::{Check, Contract, Guard, Moved};
 
 /// One run of a required command by us, or as many as the contract wants, when they ended the same.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
@@ -75,6 +75,14 @@ pub struct Evidence {
     pub checks: Vec<CheckRun>,
 }
 
+/// Returns the ids that a review can cite: of a result that keeps `contract`, each command was run.
+#[must_use]
+pub fn citable(contract: &Contract, changes: &[Change], guarded: &[Guarded]) -> Vec<String> {
+    let checks = contract.checks.iter().map(|check| CheckRun::not_started(&check.name, "").id());
+    let changes = changes.iter().map(Change::id);
+    changes.chain(guarded.iter().map(Guarded::id)).chain(checks).collect()
+}
+
 impl CheckEnd {
     /// Returns whether it is a success of `check`.
     #[must_use]
@@ -87,6 +95,19 @@ impl CheckEnd {
 }
 
 impl CheckRun {
+    /// Returns the run of a command that was never started, and why.
+    #[must_use]
+    pub fn not_started(name: &str, why: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            end: CheckEnd::NotStarted(why.to_owned()),
+            passed: false,
+            millis: 0,
+            output: String::new(),
+            output_bytes: 0,
+        }
+    }
+
     /// Returns what it is cited by.
     #[must_use]
     pub fn id(&self) -> String {

@@ -67,6 +67,7 @@ pub const GATES: &[Row] = &[
             "edit_file",
             "delete_file",
             "run_check",
+            "run_command",
         ],
         demand: "no call is repeated that would come to the same again, because nothing has changed since",
         rule: Rule::Call(no_repeat),

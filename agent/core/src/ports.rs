@@ -5,7 +5,7 @@ use thiserror::Error;
 use chargehand_grammar::Bindings;
 
 use crate::contract::Check;
-use crate::event::Event;
+use crate::event::{Approval, Event};
 use crate::evidence::CheckRun;
 use crate::mask::Secrets;
 use crate::menu::Menu;
@@ -51,6 +51,15 @@ pub trait Environment {
     ///
     /// Only when nothing could be tried; a command that fails or cannot start is a [`CheckRun`].
     fn run_check(&mut self, check: &Check) -> Result<CheckRun, EnvError>;
+
+    /// Runs a command that the user has approved, as a check is run.
+    ///
+    /// # Errors
+    ///
+    /// As [`Environment::run_check`].
+    fn run_approved(&mut self, command: &Check) -> Result<CheckRun, EnvError> {
+        Ok(CheckRun::not_started(&command.name, "nobody looks on"))
+    }
 
     /// Returns what must not be told of what is in here.
     fn secrets(&self) -> &Secrets {
@@ -158,6 +167,11 @@ pub trait Watch {
 
     /// Takes note of what the next call is held to: a grammar, and what its rules are bound to.
     fn hold(&mut self, _gbnf: &str, _bindings: &Bindings) {}
+
+    /// Asks the user whether a command may run that the contract does not have. Where nobody looks on, it may not.
+    fn approve(&mut self, _command: &[String]) -> Approval {
+        Approval::Denied
+    }
 
     /// Returns a reason to stop, such as Ctrl-C or the time limit. Asked often.
     fn stop(&mut self) -> Option<Stop>;

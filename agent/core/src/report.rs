@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::{Violation, violations};
 use crate::contract::{Contract, ContractFile};
-use crate::event::Event;
+use crate::event::{Approval, Event};
 use crate::evidence::Evidence;
 use crate::menu::Shut;
+use crate::opinion::Opinion;
+use crate::phase::Phase;
 use crate::ports::{Stop, Usage};
 use crate::tool::{Observation, ToolCall};
 
@@ -52,6 +54,12 @@ pub struct Report {
     pub log_head: String,
     /// What the worker says; it decides nothing.
     pub claim: Option<String>,
+    /// What reviews said, where the contract asks for one. It decides nothing, and may leave the work open.
+    #[serde(default)]
+    pub review: Option<Reviewed>,
+    /// The commands that were proposed, and what the user said.
+    #[serde(default)]
+    pub approvals: Vec<Approved>,
     /// Why the run ended.
     pub stop: Stop,
     /// The turns, in order.
@@ -64,11 +72,53 @@ pub struct Report {
     pub sandbox: Vec<String>,
 }
 
+/// What came of the reviews.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+pub struct Reviewed {
+    /// What the last word is.
+    pub outcome: Outcome,
+    /// Each time the work was looked at, in order.
+    pub rounds: Vec<Round>,
+}
+
+/// How reviews ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The last review approves of what was judged.
+    Approved,
+    /// It does not, or there was none.
+    Open,
+}
+
+/// One time that the work was looked at.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
+pub struct Round {
+    /// How often the work was sent back before.
+    pub round: u32,
+    /// What the review says; work that breaks its contract is not reviewed.
+    pub opinion: Option<Opinion>,
+    /// What the work was sent back with; nothing where it was not.
+    pub fixes: Vec<String>,
+}
+
+/// A command that was proposed.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+pub struct Approved {
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// What the user said.
+    pub approval: Approval,
+}
+
 /// One turn.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Turn {
     /// Counted from 1.
     pub turn: u32,
+    /// The phase it belongs to.
+    #[serde(default)]
+    pub phase: Phase,
     /// What the gates shut, and why. A report of before they were told has none.
     #[serde(default)]
     pub gates: Vec<Shut>,
@@ -91,12 +141,20 @@ impl Report {
         (verdict, violations)
     }
 
-    /// Returns the exit code of the run: 0 holds, 1 violated, 4 a limit was reached, 130 interrupted.
+    /// Returns whether the contract asks for a review that does not approve of the result.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.review.as_ref().is_some_and(|review| review.outcome == Outcome::Open)
+    }
+
+    /// Returns the exit code of the run: 0 holds, 1 violated, 4 a limit was reached or its review is open, 130
+    /// interrupted.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match (&self.stop, self.verdict) {
             (Stop::Interrupted, _) => 130,
             (stop, _) if stop.is_limit() => 4,
+            (_, Verdict::Holds) if self.is_open() => 4,
             (_, Verdict::Holds) => 0,
             (_, Verdict::Violated) => 1,
         }
@@ -108,11 +166,14 @@ impl Report {
 pub fn turns(events: &[Event]) -> Vec<Turn> {
     let mut turns: Vec<Turn> = Vec::new();
     let mut shut = Vec::new();
+    let mut now = Phase::default();
     for event in events {
         match event {
+            Event::PhaseStarted { phase, .. } => now = *phase,
             Event::TurnStarted { gates, .. } => shut.clone_from(gates),
             Event::Called { turn, call, usage } => turns.push(Turn {
                 turn: *turn,
+                phase: now,
                 gates: std::mem::take(&mut shut),
                 call: Some(call.clone()),
                 malformed: None,
@@ -121,6 +182,7 @@ pub fn turns(events: &[Event]) -> Vec<Turn> {
             }),
             Event::Malformed { turn, text, usage, .. } => turns.push(Turn {
                 turn: *turn,
+                phase: now,
                 gates: std::mem::take(&mut shut),
                 call: None,
                 malformed: Some(text.clone()),
@@ -135,12 +197,88 @@ pub fn turns(events: &[Event]) -> Vec<Turn> {
             Event::Tokens { .. }
             | Event::Reasoned { .. }
             | Event::Checked { .. }
+            | Event::Reviewed { .. }
+            | Event::Proposed { .. }
             | Event::WorkerRestarted { .. }
             | Event::MemoryWarned { .. }
             | Event::Stopped { .. } => {}
         }
     }
     turns
+}
+
+/// Returns what a list of events tells of the reviews that `contract` asks for.
+#[must_use]
+pub fn reviewed(contract: &Contract, events: &[Event]) -> Option<Reviewed> {
+    let criteria = contract.review.as_ref()?.criteria.len();
+    let mut rounds: Vec<Round> = Vec::new();
+    for event in events {
+        match event {
+            // A run that goes on looks once more at what it has looked at.
+            Event::PhaseStarted { phase: Phase::Check, round, .. } => {
+                rounds.retain(|known| known.round != *round);
+                rounds.push(Round { round: *round, ..Round::default() });
+            }
+            Event::PhaseStarted { phase: Phase::Fix, fixes, .. } => {
+                rounds.iter_mut().last().into_iter().for_each(|last| last.fixes.clone_from(fixes));
+            }
+            Event::Reviewed { opinion, .. } => {
+                let last = rounds.iter_mut().last();
+                last.into_iter().for_each(|last| last.opinion = Some(opinion.clone()));
+            }
+            Event::PhaseStarted { .. }
+            | Event::TurnStarted { .. }
+            | Event::Tokens { .. }
+            | Event::Reasoned { .. }
+            | Event::Called { .. }
+            | Event::Malformed { .. }
+            | Event::Observed { .. }
+            | Event::Checked { .. }
+            | Event::Proposed { .. }
+            | Event::MemoryWarned { .. }
+            | Event::WorkerRestarted { .. }
+            | Event::Stopped { .. } => {}
+        }
+    }
+    let last = rounds.last().filter(|last| last.fixes.is_empty());
+    let opinion = last.and_then(|last| last.opinion.as_ref());
+    let approves = opinion.is_some_and(|opinion| opinion.approves(criteria));
+    Some(Reviewed { outcome: if approves { Outcome::Approved } else { Outcome::Open }, rounds })
+}
+
+/// Returns the commands that were proposed.
+#[must_use]
+pub fn approvals(events: &[Event]) -> Vec<Approved> {
+    let proposed = events.iter().filter_map(|event| match event {
+        Event::Proposed { command, approval } => {
+            Some(Approved { command: command.clone(), approval: *approval })
+        }
+        Event::PhaseStarted { .. }
+        | Event::TurnStarted { .. }
+        | Event::Tokens { .. }
+        | Event::Reasoned { .. }
+        | Event::Called { .. }
+        | Event::Malformed { .. }
+        | Event::Observed { .. }
+        | Event::Checked { .. }
+        | Event::Reviewed { .. }
+        | Event::MemoryWarned { .. }
+        | Event::WorkerRestarted { .. }
+        | Event::Stopped { .. } => None,
+    });
+    proposed.collect()
+}
+
+/// Returns the worker's last word on its work, unless somebody works on behind it.
+#[must_use]
+pub fn claim(events: &[Event]) -> Option<String> {
+    let at = events
+        .iter()
+        .rposition(|event| matches!(event, Event::PhaseStarted { phase, .. } if phase.is_work()));
+    events[at.unwrap_or(0)..].iter().find_map(|event| match event {
+        Event::Stopped { stop: Stop::Finished(summary) } => Some(summary.clone()),
+        _ => None,
+    })
 }
 
 /// Returns the sums over `turns`.

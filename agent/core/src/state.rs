@@ -6,6 +6,8 @@ use std::ops::Range;
 use crate::change::{Change, ChangeKind};
 use crate::contract::Contract;
 use crate::known::Known;
+use crate::opinion::Opinion;
+use crate::phase::Seat;
 use crate::rel_path::RelPath;
 
 /// The state of a run, as far as it decides what may be called next.
@@ -13,6 +15,12 @@ use crate::rel_path::RelPath;
 pub struct State<'a> {
     /// The contract of the run.
     pub contract: &'a Contract,
+    /// Where its worker sits.
+    pub seat: Seat,
+    /// What its worker says of the change, in a review.
+    pub opinion: Opinion,
+    /// The ids of the evidence that a review can cite.
+    pub citable: Vec<String>,
     /// Calls that would come to what they came to before, by tool and canonical arguments.
     pub past: BTreeMap<&'static str, BTreeMap<String, Past>>,
     /// Reading calls since the last change.
@@ -70,6 +78,9 @@ impl<'a> State<'a> {
     pub fn new(contract: &'a Contract, paths: Vec<RelPath>, changes: &[Change]) -> Self {
         let mut state = Self {
             contract,
+            seat: Seat::default(),
+            opinion: Opinion::default(),
+            citable: Vec::new(),
             past: BTreeMap::new(),
             reads: 0,
             checked: BTreeMap::new(),

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use chargehand_core::contract::Contract;
 use chargehand_core::menu::{Argument, Entry, Menu, Values};
+use chargehand_core::phase::Seat;
 use chargehand_core::tool::{Observation, Style, ToolCall};
 use chargehand_core::tools;
 use chargehand_core::transcript::Message;
@@ -45,7 +46,7 @@ fn look(path: &str) -> Result<String, Box<dyn Error>> {
         ],
         not: Vec::new(),
     };
-    let (entries, specs) = (vec![edit], tools::specs(&contract));
+    let (entries, specs) = (vec![edit], tools::specs(&contract, Seat::default()));
     let menu = Menu { entries, specs, ..Menu::default() };
     let (text, bindings) = menu.grammar(envelope);
     let bytes = (0..=u8::MAX).map(|byte| (Kind::Text, vec![byte]));

@@ -123,8 +123,17 @@ fn state() -> Finding {
 }
 
 fn layers(sandbox: Result<Sandbox, SandboxError>) -> Finding {
-    let layers = sandbox.map(|sandbox| sandbox.layers()).map_err(Error::from);
-    finding("sandbox", layers.map(|layers| (layers.clone(), json!({ "layers": layers }))))
+    let found = sandbox.map_err(Error::from).map(|sandbox| {
+        let (tier, layers) = (sandbox.tier(), sandbox.layers());
+        let unasked = "so commands run attended, or where the contract says `sandbox.tier = 2`";
+        let line = match tier {
+            1 => "tier 1".to_owned(),
+            weaker => format!("tier {weaker}, {unasked}"),
+        };
+        let value = json!({ "tier": tier, "layers": layers });
+        (std::iter::once(line).chain(layers).collect(), value)
+    });
+    finding("sandbox", found)
 }
 
 fn memory() -> Finding {

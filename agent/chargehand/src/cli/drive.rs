@@ -6,15 +6,19 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use chargehand_core::agent::{self, Start as Begin};
 use chargehand_core::contract::Contract;
 use chargehand_core::event::Event;
+use chargehand_core::evidence::Evidence;
+use chargehand_core::phase::Phase as JobPhase;
 use chargehand_core::ports::{Stop, Watch};
 use chargehand_core::report::{self, Report, SCHEMA};
+use chargehand_core::runner::{self, Begin, Entry, Measured};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::measure;
+use super::ask::Owner;
+use super::measure::{self, Taken};
+use super::site::RunSite;
 use super::watch::{Brake, RunWatch};
 use super::worker::{Ready, Started, WorkerSpec};
 use crate::audit::{self, Log};
@@ -65,17 +69,42 @@ pub(super) struct Job<'a> {
     pub(super) earlier: Vec<Event>,
     /// Whether the user wants an end.
     pub(super) interrupt: Interrupt,
+    /// Whoever is asked about commands; nobody in an unattended run.
+    pub(super) owner: Option<Owner>,
 }
 
 /// What the loop left behind.
 struct Worked {
     stop: Stop,
     prompt_tokens: Option<u64>,
+    /// What was measured last on the way.
+    taken: Option<Taken>,
 }
 
-/// Returns the sandbox, if the contract has commands to run.
-pub(super) fn sandbox_for(contract: &Contract) -> Result<Option<Sandbox>, Error> {
-    if contract.checks.is_empty() { Ok(None) } else { Ok(Some(Sandbox::detect()?)) }
+/// Returns the sandbox, if there may be commands to run. The second tier is not taken where nobody looks on, unless the
+/// contract has it.
+pub(super) fn sandbox_for(contract: &Contract, attended: bool) -> Result<Option<Sandbox>, Error> {
+    if contract.checks.is_empty() && !attended {
+        return Ok(None);
+    }
+    let sandbox = Sandbox::detect()?;
+    if !attended {
+        permit(&sandbox, contract.sandbox.tier)?;
+    }
+    Ok(Some(sandbox))
+}
+
+/// Refuses a sandbox that is weaker than `weakest`.
+pub(super) fn permit(sandbox: &Sandbox, weakest: u8) -> Result<(), Error> {
+    if sandbox.tier() <= weakest {
+        return Ok(());
+    }
+    let layers = sandbox.layers();
+    let missing = layers.first().map_or("", String::as_str);
+    let message = format!("commands would be held by the second tier alone; {missing}");
+    Err(Error::new(Kind::Refused, message)
+        .hint("mend what is missing; or take `sandbox.tier = 2` into the contract, or --tier 2; or look on: --attended")
+        .hint("docs/threat-model.md says what the second tier does not stop"))
 }
 
 /// Lets Ctrl-C and SIGTERM end the program at once, until the result is dropped: a goal, a contract or a script may
@@ -164,18 +193,25 @@ impl Job<'_> {
         }
         let earlier = std::mem::take(&mut self.earlier);
         let resumed = !earlier.is_empty();
-        let mut watch = RunWatch::new(self.log, view, brake.clone(), earlier);
+        let entry = Entry::behind(&self.contract, &earlier);
+        let attended = self.owner.is_some();
+        let watch = RunWatch::new(self.log, view, brake.clone(), earlier);
+        let mut watch = watch.attended_by(self.owner);
         let held = Held {
             dir: &self.dir,
             contract: &self.contract,
             sandbox: self.sandbox.as_ref(),
             brake: &brake,
             resumed,
+            attended,
+            entry,
         };
         let worked = held.work(self.hands, &mut watch)?;
-        watch.view().phase(Phase::Verifying);
-        let (evidence, changes) =
-            measure::measure(&self.contract, self.sandbox.as_ref(), &self.dir, &brake, &mut watch)?;
+        let (phase, fixes) = (JobPhase::Verify, Vec::new());
+        watch.see(&Event::PhaseStarted { phase, round: 0, fixes });
+        let before = (worked.taken, &mut watch as &mut dyn Watch);
+        let Taken { evidence, changes } =
+            measure::measure(&self.contract, self.sandbox.as_ref(), &self.dir, &brake, before)?;
         let stop = if brake.is_interrupted() { Stop::Interrupted } else { worked.stop };
         let (verdict, violations) = Report::judge(&self.contract, &evidence);
         let turns = report::turns(watch.events());
@@ -194,7 +230,9 @@ impl Job<'_> {
             evidence,
             tree: changes.tree.clone(),
             log_head: watch.log()?.head().to_owned(),
-            claim: claim(&stop),
+            claim: report::claim(watch.events()),
+            review: report::reviewed(&self.contract, watch.events()),
+            approvals: report::approvals(watch.events()),
             stop,
             totals: report::totals(&turns),
             turns,
@@ -214,6 +252,10 @@ struct Held<'a> {
     brake: &'a Brake,
     /// Whether an earlier process may have changed the workspace.
     resumed: bool,
+    /// Whether somebody is asked about commands.
+    attended: bool,
+    /// Where the job goes on.
+    entry: Entry,
 }
 
 impl Held<'_> {
@@ -230,46 +272,38 @@ impl Held<'_> {
                 let stop = self.brake.reason();
                 let stop = stop.unwrap_or_else(|| Stop::WorkerFailed(err.to_string()));
                 watch.see(&Event::Stopped { stop: stop.clone() });
-                Ok(Worked { stop, prompt_tokens: None })
+                Ok(Worked { stop, prompt_tokens: None, taken: None })
             }
         }
     }
 
     fn lead(&self, worker: &mut Started, watch: &mut RunWatch<'_>) -> Result<Worked, Error> {
-        watch.view().phase(Phase::Working);
-        let mut workspace = self.workspace()?;
-        let instructions = workspace.instructions();
+        let workspace = self.workspace()?;
         let changes = if self.resumed { workspace.measure()?.0.list } else { Vec::new() };
-        let begin = Begin { instructions: instructions.as_deref(), changes: &changes };
-        let run = agent::run(self.contract, worker.model(), &mut workspace, watch, begin);
+        let evidence = Evidence { changes, ..Evidence::default() };
+        let begin = Begin {
+            instructions: workspace.instructions(),
+            entry: self.entry.clone(),
+            measured: Measured { evidence, patch: String::new() },
+            attended: self.attended,
+        };
+        let &Self { dir, contract, sandbox, brake, .. } = self;
+        let mut site = RunSite { dir, contract, sandbox, brake, workspace, taken: None };
+        let stop = runner::run(contract, worker.model(), &mut site, watch, begin);
         // A log that could not be written comes first: it may be why the loop ended.
         watch.log()?;
-        Ok(Worked { stop: run?.stop, prompt_tokens: worker.prompt_tokens() })
+        Ok(Worked { stop: stop?, prompt_tokens: worker.prompt_tokens(), taken: site.taken })
     }
 
     fn workspace(&self) -> Result<Workspace<'_>, Error> {
         let workspace =
             Workspace::open(self.dir)?.keeping_secrets(self.contract, &config::variables());
+        let workspace = if self.attended { workspace.attended() } else { workspace };
         let Some(sandbox) = self.sandbox else { return Ok(workspace) };
         let stop = || self.brake.reason().is_some();
         Ok(workspace
             .protecting(&self.contract.scope)
             .with_checks(Box::new(move |check, copy| sandbox.run(check, copy, None, &stop))))
-    }
-}
-
-/// The worker's own words on how it went; they decide nothing.
-fn claim(stop: &Stop) -> Option<String> {
-    match stop {
-        Stop::Finished(summary) => Some(summary.clone()),
-        Stop::Asked(_)
-        | Stop::ScriptEnded
-        | Stop::TurnLimit(_)
-        | Stop::TokenLimit(_)
-        | Stop::TimeLimit(_)
-        | Stop::ContextLimit(_)
-        | Stop::Interrupted
-        | Stop::WorkerFailed(_) => None,
     }
 }
 

@@ -98,6 +98,7 @@ impl From<AcceptError> for Error {
             AcceptError::State { .. }
             | AcceptError::OtherRepo { .. }
             | AcceptError::Verdict { .. }
+            | AcceptError::Open(_)
             | AcceptError::Tampered(_)
             | AcceptError::Nothing(_)
             | AcceptError::Uncommittable { .. }

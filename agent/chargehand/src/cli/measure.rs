@@ -10,7 +10,7 @@ use chargehand_core::evidence::{CheckEnd, CheckRun, Evidence};
 use chargehand_core::ports::{Environment, Watch};
 use chargehand_core::report::Report;
 
-use super::watch::{Brake, RunWatch};
+use super::watch::Brake;
 use crate::config;
 use crate::env::dir::write_file;
 use crate::env::run_dir::RunDir;
@@ -29,22 +29,36 @@ pub(super) struct Commands<'a> {
     pub(super) stop: &'a dyn Fn() -> bool,
 }
 
-/// Returns what changed and how the required commands ended, with the difference as a patch.
+/// What was measured, and of which files.
+pub(super) struct Taken {
+    /// All that decides.
+    pub(super) evidence: Evidence,
+    /// The difference from the base.
+    pub(super) changes: Changes,
+}
+
+/// Returns what changed and how the required commands ended, with the difference as a patch. Of files that are still
+/// those that were measured before, the commands are not run again.
 pub(super) fn measure(
     contract: &Contract,
     sandbox: Option<&Sandbox>,
     dir: &RunDir,
     brake: &Brake,
-    watch: &mut RunWatch<'_>,
-) -> Result<(Evidence, Changes), Error> {
+    (before, watch): (Option<Taken>, &mut dyn Watch),
+) -> Result<Taken, Error> {
     let mut workspace = Workspace::open(dir)?.keeping_secrets(contract, &config::variables());
     let mut changes = workspace.changes()?;
     changes.shown = workspace.secrets().mask(&changes.patch).into_owned();
+    let is_whole = |taken: &Taken| taken.evidence.checks.len() == contract.checks.len();
+    let still = before.filter(|taken| taken.changes.tree == changes.tree && is_whole(taken));
+    if let Some(Taken { evidence, .. }) = still {
+        return Ok(Taken { evidence, changes });
+    }
     let logs = dir.path().join("checks");
     let commands = Commands { sandbox, logs: Some(&logs), stop: &|| brake.is_interrupted() };
     let mut seen = |run: &CheckRun| watch.see(&Event::Checked { run: run.clone() });
     let evidence = commands.evidence(contract, &mut workspace, &changes.list, &mut seen)?;
-    Ok((evidence, changes))
+    Ok(Taken { evidence, changes })
 }
 
 impl Commands<'_> {

@@ -3,6 +3,7 @@
 //! The result goes to stdout and everything else to stderr; the exit code is the one that `error.rs` lists.
 
 mod accept;
+mod ask;
 mod attest;
 mod bounds;
 mod completions;
@@ -29,6 +30,7 @@ mod report;
 mod resume;
 mod run;
 mod runs;
+mod site;
 mod verify;
 mod watch;
 mod worker;

@@ -35,6 +35,12 @@ pub(super) fn note(text: &str) {
     drop(writeln!(io::stderr(), "{text}"));
 }
 
+/// Prints a question to stderr, with no line end: the answer stands behind it.
+pub(super) fn ask(text: &str) {
+    let mut stderr = io::stderr();
+    drop(stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush()));
+}
+
 /// Says why a command failed: to people on stderr, and to a program that asked for JSON on stdout too.
 pub(super) fn report_error(err: &Error, as_json: bool) {
     note(&format!("error: {}", escape(&err.to_string())));

@@ -5,6 +5,7 @@ use std::fs;
 use chargehand_core::contract::Contract;
 use chargehand_core::report::{Report, SCHEMA};
 
+use crate::audit::Line;
 use crate::env::run_dir::{RunDir, Status};
 use crate::error::{Error, Kind};
 
@@ -49,6 +50,12 @@ pub(super) fn contract(dir: &RunDir) -> Result<Contract, Error> {
     let path = dir.path().join("contract.toml");
     Contract::parse(&text(dir, "contract.toml")?)
         .map_err(|err| Error::new(Kind::Failed, format!("{}: {err}", path.display())))
+}
+
+/// Returns whether somebody looked on in any sitting of a run, so that its commands ran in whatever tier there was.
+pub(super) fn was_attended(lines: &[Line]) -> bool {
+    let facts = lines.iter().filter_map(|line| line.fields.get("facts"));
+    facts.filter_map(|facts| facts.get("attended")).any(|attended| *attended == true)
 }
 
 fn text(dir: &RunDir, name: &str) -> Result<String, Error> {

@@ -2,15 +2,16 @@
 
 use std::process::ExitCode;
 
-use chargehand_core::agent::{self, Start};
+use chargehand_core::agent::{self, Start, Task};
 use chargehand_core::contract::{Contract, Limits};
 use chargehand_core::event::Event;
+use chargehand_core::phase::Phase;
 use chargehand_core::ports::{Stop, Watch};
 use chargehand_core::script::Script;
 use chargehand_core::tool::ToolCall;
 use serde_json::json;
 
-use super::record::Record;
+use super::record::{self, Record};
 use super::{drive, out};
 use crate::audit::{self, Line};
 use crate::config::Places;
@@ -80,7 +81,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
 /// Returns what tells the tree apart that the recorded calls lead to.
 fn play(dir: &RunDir, record: &Record, counter: &mut Counter) -> Result<String, Error> {
     let contract = unlimited(&record.contract);
-    let sandbox = drive::sandbox_for(&contract)?;
+    let lines = audit::read(&dir.path().join("events.jsonl"))?;
+    let sandbox = drive::sandbox_for(&contract, record::was_attended(&lines))?;
     let mut workspace = Workspace::replica(dir)?;
     let interrupt = counter.interrupt.clone();
     let stop = move || interrupt.is_set();
@@ -89,26 +91,52 @@ fn play(dir: &RunDir, record: &Record, counter: &mut Counter) -> Result<String, 
             .protecting(&contract.scope)
             .with_checks(Box::new(move |check, copy| sandbox.run(check, copy, None, &stop)));
     }
-    for calls in sittings(&audit::read(&dir.path().join("events.jsonl"))?) {
+    for (phase, calls) in sittings(&lines) {
         let changes = workspace.measure()?.0.list;
-        let start = Start { instructions: None, changes: &changes };
+        // Whoever reviews changes nothing, so nothing hangs on what it could cite.
+        let task = match phase {
+            Phase::Implement | Phase::Check | Phase::Verify => Task::Implement,
+            Phase::Fix => Task::Fix(&[]),
+            Phase::Review => Task::Review { patch: "", citable: &[] },
+        };
+        let start = Start { changes: &changes, task, ..Start::default() };
         agent::run(&contract, &mut Script::of(calls), &mut workspace, counter, start)?;
     }
     Ok(workspace.measure()?.0.tree)
 }
 
-/// Returns the calls of each process that worked on the run: one that goes on has read no file yet.
-fn sittings(lines: &[Line]) -> Vec<Vec<ToolCall>> {
-    let mut sittings = vec![Vec::new()];
+/// Returns the calls of each phase in each process that worked on the run: whoever begins has read no file yet.
+fn sittings(lines: &[Line]) -> Vec<(Phase, Vec<ToolCall>)> {
+    let mut sittings = vec![(Phase::Implement, Vec::new())];
     for line in lines {
-        if line.kind == "resumed" {
-            sittings.push(Vec::new());
-        }
-        if let (Some(Event::Called { call, .. }), Some(last)) = (line.event(), sittings.last_mut())
-        {
-            last.push(call);
+        match line.event() {
+            Some(Event::PhaseStarted { phase, .. }) => sittings.push((phase, Vec::new())),
+            Some(Event::Called { call, .. }) => {
+                sittings
+                    .iter_mut()
+                    .last()
+                    .into_iter()
+                    .for_each(|(_, calls)| calls.push(call.clone()));
+            }
+            // A log of before phases were told.
+            None if line.kind == "resumed" => sittings.push((Phase::Implement, Vec::new())),
+            Some(
+                Event::TurnStarted { .. }
+                | Event::Tokens { .. }
+                | Event::Reasoned { .. }
+                | Event::Malformed { .. }
+                | Event::Observed { .. }
+                | Event::Checked { .. }
+                | Event::Reviewed { .. }
+                | Event::Proposed { .. }
+                | Event::WorkerRestarted { .. }
+                | Event::MemoryWarned { .. }
+                | Event::Stopped { .. },
+            )
+            | None => {}
         }
     }
+    sittings.retain(|(_, calls)| !calls.is_empty());
     sittings
 }
 

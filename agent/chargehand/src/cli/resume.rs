@@ -7,11 +7,13 @@ use chargehand_core::report::Report;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::ask::Owner;
 use super::drive::{self, Hands, Job, ShowArgs};
 use super::record;
 use super::worker::{WorkerArgs, WorkerSpec};
 use crate::audit::{Line, Log};
 use crate::config::Places;
+use crate::env::approvals::Approvals;
 use crate::env::run_dir::{RunDir, Status};
 use crate::error::{Error, Kind};
 
@@ -22,6 +24,9 @@ pub(super) struct Args {
     run: String,
     #[command(flatten)]
     worker: WorkerArgs,
+    /// Lets the worker propose commands that the contract does not have: you are asked on the terminal each time
+    #[arg(long)]
+    attended: bool,
     #[command(flatten)]
     show: ShowArgs,
 }
@@ -56,11 +61,14 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
         let ready = spec.again(&args.worker.config(&places)?, &places)?;
         (spec, ready)
     };
-    let sandbox = drive::sandbox_for(&contract)?;
+    let approvals = Approvals::of(&places.state, &dir.file().repo);
+    let owner = Owner::at_the_terminal(args.attended, approvals);
+    let attended = owner.is_some();
+    let sandbox = drive::sandbox_for(&contract, attended)?;
     let interrupt = drive::listen()?;
     drop(waiting);
     dir.set_status(Status::Running)?;
-    log.write("resumed", json!({ "facts": { "worker": spec } }))?;
+    log.write("resumed", json!({ "facts": { "worker": spec, "attended": attended } }))?;
     let earlier = lines.iter().filter_map(Line::event).collect();
     args.show.drive(Job {
         dir,
@@ -71,10 +79,11 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
         log,
         earlier,
         interrupt,
+        owner,
     })
 }
 
-/// A run that came to a limit has its verdict, and goes on all the same: the user grants the limits anew.
+/// A run that came to a limit, or whose review is open, has its verdict and goes on all the same: the user grants the limits anew.
 fn may_resume(dir: &RunDir) -> Result<(), Error> {
     let word = match dir.file().status {
         Status::Running => return Ok(()),
@@ -87,7 +96,7 @@ fn may_resume(dir: &RunDir) -> Result<(), Error> {
     Err(Error::new(
         Kind::Refused,
         format!(
-            "run {id} {word}; only a run that was interrupted or came to a limit can be resumed"
+            "run {id} {word}; only a run that was interrupted, came to a limit or has an open review can be resumed"
         ),
     )
     .hint(format!("chargehand report {id} shows it")))
@@ -95,7 +104,8 @@ fn may_resume(dir: &RunDir) -> Result<(), Error> {
 
 fn reached_limit(dir: &RunDir) -> bool {
     let text = fs::read(dir.path().join("report.json")).unwrap_or_default();
-    serde_json::from_slice::<Report>(&text).is_ok_and(|report| report.stop.is_limit())
+    serde_json::from_slice::<Report>(&text)
+        .is_ok_and(|report| report.stop.is_limit() || report.is_open())
 }
 
 /// The worker that worked last.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use chargehand_core::contract::Contract;
 use serde_json::json;
 
+use super::ask::Owner;
 use super::contract::ContractArgs;
 use super::drive::{self, Hands, Job, ShowArgs};
 use super::fits;
@@ -13,6 +14,7 @@ use super::out;
 use super::worker::WorkerArgs;
 use crate::audit::Log;
 use crate::config::{Places, ProjectConfig};
+use crate::env::approvals::Approvals;
 use crate::env::repo::Repo;
 use crate::env::run_dir::RunDir;
 use crate::env::workspace::Workspace;
@@ -29,6 +31,9 @@ pub(super) struct Args {
     /// The repository, instead of the one around the current folder
     #[arg(short = 'C', long = "cd", value_name = "DIR")]
     directory: Option<PathBuf>,
+    /// Lets the worker propose commands that the contract does not have: you are asked on the terminal each time
+    #[arg(long)]
+    attended: bool,
     #[command(flatten)]
     show: ShowArgs,
 }
@@ -51,7 +56,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     warn_of_dirt(&repo, &contract);
     let (spec, ready) = args.worker.choose(&places)?;
     fits::has_programs(&contract)?;
-    let sandbox = drive::sandbox_for(&contract)?;
+    let owner = Owner::at_the_terminal(args.attended, Approvals::of(&places.state, repo.top()));
+    let attended = owner.is_some();
+    let sandbox = drive::sandbox_for(&contract, attended)?;
     let output = args.show.output_beside(&repo)?;
     let text = toml::to_string(&contract.source).map_err(|err| {
         Error::new(Kind::Bug, format!("the contract cannot be written as TOML: {err}"))
@@ -63,7 +70,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let begin = || {
         fits::held_against(&contract, &workspace)?;
         fits::spares(&workspace, output.as_deref())?;
-        let facts = json!({ "worker": spec, "contract": contract.source, "base": dir.file().base });
+        let base = &dir.file().base;
+        let facts = json!({
+            "worker": spec, "contract": contract.source, "base": base, "attended": attended,
+        });
         Ok::<_, Error>(Log::create(&dir.path().join("events.jsonl"), &dir.file().id, facts)?)
     };
     let log = begin().inspect_err(|_| dir.discard())?;
@@ -78,6 +88,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
         log,
         earlier,
         interrupt,
+        owner,
     })
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::measure::Commands;
-use super::record::Record;
+use super::record::{self, Record};
 use super::{drive, out};
 use crate::audit::{self, Line};
 use crate::config::Places;
@@ -48,7 +48,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let record = Record::read(&dir)?;
     let mut workspace = Workspace::open(&dir)?;
     let (changes, now) = workspace.measure()?;
-    let sandbox = drive::sandbox_for(&record.contract)?;
+    // A log that cannot be read is a finding below.
+    let lines = audit::read(&dir.path().join("events.jsonl")).unwrap_or_default();
+    let sandbox = drive::sandbox_for(&record.contract, record::was_attended(&lines))?;
     let stop = || interrupt.is_set();
     let commands = Commands { sandbox: sandbox.as_ref(), logs: None, stop: &stop };
     let evidence =
@@ -150,6 +152,11 @@ fn disagreement(lines: &[Line], record: &Record) -> Option<&'static str> {
             "diff.patch is not the one that was judged",
         ),
         (report::turns(&events) == report.turns, "its calls are not those of the report"),
+        (
+            report::reviewed(&record.contract, &events) == report.review
+                && report::approvals(&events) == report.approvals,
+            "its reviews and approvals are not those of the report",
+        ),
         (agreed == Some(&json!(report.contract)), "it tells of another contract than the report"),
     ];
     tests.into_iter().find(|(holds, _)| !holds).map(|(_, why)| why)

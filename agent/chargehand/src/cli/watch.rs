@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use chargehand_core::event::Event;
+use chargehand_core::event::{Approval, Event};
 use chargehand_core::ports::{Stop, Watch};
 use chargehand_grammar::Bindings;
 
+use super::ask::Owner;
 use crate::audit::{AuditError, Log};
 use crate::signal::Interrupt;
-use crate::ui::View;
+use crate::ui::{Phase, View};
 
 /// When to stop, besides what the contract counts.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ pub(super) struct RunWatch<'v> {
     turns_before: u32,
     turn: u32,
     failure: Option<AuditError>,
+    /// Whoever is asked about commands; nobody in an unattended run.
+    owner: Option<Owner>,
 }
 
 impl<'v> RunWatch<'v> {
@@ -56,7 +59,13 @@ impl<'v> RunWatch<'v> {
     pub(super) fn new(log: Log, view: &'v mut dyn View, brake: Brake, earlier: Vec<Event>) -> Self {
         let turns_before = earlier.iter().filter_map(turn_of).max().unwrap_or(0);
         let turn = turns_before;
-        Self { log, view, brake, events: earlier, turns_before, turn, failure: None }
+        let (failure, owner) = (None, None);
+        Self { log, view, brake, events: earlier, turns_before, turn, failure, owner }
+    }
+
+    /// Lets `owner` be asked about commands.
+    pub(super) fn attended_by(self, owner: Option<Owner>) -> Self {
+        Self { owner, ..self }
     }
 
     /// Returns the view.
@@ -90,6 +99,9 @@ impl Watch for RunWatch<'_> {
             self.failure = self.write(&event).err();
         }
         self.turn = turn_of(&event).unwrap_or(self.turn);
+        if let Event::PhaseStarted { phase, .. } = &event {
+            self.view.phase(Phase::of(*phase));
+        }
         self.view.event(&event);
         if !matches!(event, Event::Tokens { .. }) {
             self.events.push(event);
@@ -102,6 +114,12 @@ impl Watch for RunWatch<'_> {
         }
     }
 
+    fn approve(&mut self, command: &[String]) -> Approval {
+        let Some(owner) = &self.owner else { return Approval::Denied };
+        self.view.hold();
+        owner.decide(command, &|| self.brake.reason().is_some())
+    }
+
     fn stop(&mut self) -> Option<Stop> {
         // What cannot be written down must not happen.
         let failure = self.failure.as_ref().map(|err| Stop::WorkerFailed(err.to_string()));
@@ -111,8 +129,14 @@ impl Watch for RunWatch<'_> {
 
 fn ends_turn(event: &Event) -> bool {
     match event {
-        Event::Observed { .. } | Event::Malformed { .. } | Event::Stopped { .. } => true,
-        Event::TurnStarted { .. }
+        // What was allowed is written down before it happens.
+        Event::Proposed { .. }
+        | Event::Reviewed { .. }
+        | Event::Observed { .. }
+        | Event::Malformed { .. }
+        | Event::Stopped { .. } => true,
+        Event::PhaseStarted { .. }
+        | Event::TurnStarted { .. }
         | Event::Tokens { .. }
         | Event::Reasoned { .. }
         | Event::Called { .. }
@@ -129,7 +153,10 @@ fn turn_of(event: &Event) -> Option<u32> {
         | Event::Called { turn, .. }
         | Event::Malformed { turn, .. }
         | Event::Observed { turn, .. } => Some(*turn),
-        Event::Tokens { .. }
+        Event::PhaseStarted { .. }
+        | Event::Reviewed { .. }
+        | Event::Proposed { .. }
+        | Event::Tokens { .. }
         | Event::Checked { .. }
         | Event::WorkerRestarted { .. }
         | Event::MemoryWarned { .. }
@@ -144,7 +171,10 @@ fn count_on(mut event: Event, before: u32) -> Event {
         | Event::Called { turn, .. }
         | Event::Malformed { turn, .. }
         | Event::Observed { turn, .. } => *turn += before,
-        Event::Tokens { .. }
+        Event::PhaseStarted { .. }
+        | Event::Reviewed { .. }
+        | Event::Proposed { .. }
+        | Event::Tokens { .. }
         | Event::Checked { .. }
         | Event::WorkerRestarted { .. }
         | Event::MemoryWarned { .. }

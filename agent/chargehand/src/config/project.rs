@@ -25,11 +25,21 @@ pub struct ProjectConfig {
     /// Guards that every run has to keep.
     #[serde(rename = "guard")]
     pub guards: Vec<GuardFile>,
+    /// What must hold commands at least.
+    pub sandbox: ProjectSandbox,
     /// Upper bounds for the limits of a contract.
     pub limits: ProjectLimits,
     /// Gates that no run may switch off.
     #[serde(deserialize_with = "gates_on")]
     pub gates: BTreeSet<Gate>,
+}
+
+/// The `[sandbox]` table of a project.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProjectSandbox {
+    /// The weakest tier that a contract may ask for.
+    pub tier: Option<u8>,
 }
 
 /// The `[limits]` table of a project.
@@ -84,6 +94,7 @@ impl ProjectConfig {
         limits.turn_tokens = lower(limits.turn_tokens, bounds.turn_tokens);
         limits.reads = lower(limits.reads, bounds.reads);
         limits.time = lower(limits.time, bounds.time);
+        contract.sandbox.tier = lower(contract.sandbox.tier, self.sandbox.tier);
         for gate in &self.gates {
             contract.gates.switch_on(*gate);
         }

@@ -33,7 +33,7 @@ const DURABLE: &[u8] = b"[core]\n\tfsyncObjectFiles = true\n";
 pub struct AcceptOptions {
     /// The commit message; without one it is the goal.
     pub message: Option<String>,
-    /// Whether a verdict that is not `holds` is taken too, and a branch that has moved on, as long as nothing that
+    /// Whether a verdict that is not `holds` is taken too, a review that is open, and a branch that has moved on, as long as nothing that
     /// the run changed has changed there.
     pub anyway: bool,
 }
@@ -154,6 +154,9 @@ fn read_report(run: &RunDir, anyway: bool) -> Result<Report, AcceptError> {
     }
     if report.verdict != Verdict::Holds && !anyway {
         return Err(AcceptError::Verdict { id: id.clone(), violations: report.violations.len() });
+    }
+    if report.is_open() && !anyway {
+        return Err(AcceptError::Open(id.clone()));
     }
     Ok(report)
 }

@@ -1,9 +1,11 @@
 //! Touches the world: repositories, workspaces, sandboxed commands, worker processes, memory.
 
 pub mod accept;
+pub mod approvals;
 mod bounds;
 mod checkout;
 mod command;
+mod copies;
 pub mod diff;
 pub mod dir;
 mod edits;

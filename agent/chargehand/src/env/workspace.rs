@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use chargehand_core::contract::{Check, Scope};
-use chargehand_core::evidence::{CheckEnd, CheckRun};
+use chargehand_core::evidence::CheckRun;
 use chargehand_core::mask::Secrets;
 use chargehand_core::ports::{EnvError, Environment};
 use chargehand_core::rel_path::RelPath;
@@ -21,7 +21,6 @@ use super::dir::{Content, Dir, DiskError, Tried, is_absent};
 use super::manifest::Manifest;
 use super::repo::Repo;
 use super::run_dir::RunDir;
-use super::scratch;
 use super::store::{Store, StoreError};
 use super::tree::{EXECUTABLE, FILE};
 use super::walk::walk;
@@ -36,8 +35,8 @@ pub(crate) const COPIES: [&str; 3] = [SCRATCH, FINAL, REPLICA];
 
 pub(super) const WORK: &str = "work";
 const GIT: &str = "git";
-const SCRATCH: &str = "scratch";
-const FINAL: &str = "final";
+pub(super) const SCRATCH: &str = "scratch";
+pub(super) const FINAL: &str = "final";
 pub(super) const REPLICA: &str = "replica";
 pub(super) const ASIDE: &str = "tmp";
 const BASE: &str = "base.json";
@@ -50,8 +49,8 @@ pub type CheckRunner<'a> = Box<dyn FnMut(&Check, &Path) -> CheckRun + 'a>;
 
 /// The private workspace.
 pub struct Workspace<'a> {
-    run: PathBuf,
-    work: Dir,
+    pub(super) run: PathBuf,
+    pub(super) work: Dir,
     aside: Dir,
     pub(super) base: Manifest,
     pub(super) store: Store,
@@ -60,8 +59,10 @@ pub struct Workspace<'a> {
     pub(super) protect: Option<&'a Scope>,
     pub(super) secrets: Secrets,
     instructions: Option<String>,
+    /// Whether commands run that are no checks; the caller has asked the user.
+    attended: bool,
     /// What was copied for checks, once there is a copy.
-    copied: Option<BTreeSet<Vec<u8>>>,
+    pub(super) copied: Option<BTreeSet<Vec<u8>>>,
 }
 
 /// Why there is no workspace, or it cannot be judged.
@@ -118,6 +119,12 @@ impl<'a> Workspace<'a> {
         self
     }
 
+    /// Lets commands run that the user has approved.
+    #[must_use]
+    pub fn attended(self) -> Self {
+        Self { attended: true, ..self }
+    }
+
     /// Returns the folder of the files. Nothing but the tools of the worker may write there.
     #[must_use]
     pub fn path(&self) -> PathBuf {
@@ -140,39 +147,6 @@ impl<'a> Workspace<'a> {
         let (changes, after) = self.measure()?;
         after.save(&self.run, JUDGED)?;
         Ok(changes)
-    }
-
-    /// Copies the files to `into`, which must not exist yet: for checks that decide.
-    ///
-    /// # Errors
-    ///
-    /// [`WorkspaceError::Disk`].
-    pub fn copy_for_checks(&self, into: &Path) -> Result<(), WorkspaceError> {
-        let copy = make_private(into)?;
-        scratch::synchronise(&self.work, &self.base.submodules(), &copy, &mut BTreeSet::new())?;
-        Ok(())
-    }
-
-    /// Makes a fresh copy for the checks that decide, in the folder of the run, and returns its path.
-    ///
-    /// # Errors
-    ///
-    /// [`WorkspaceError::Disk`].
-    pub fn final_copy(&self) -> Result<PathBuf, WorkspaceError> {
-        self.clear(FINAL)?;
-        let path = self.run.join(FINAL);
-        self.copy_for_checks(&path)?;
-        Ok(path)
-    }
-
-    /// Removes the copies that checks ran in.
-    ///
-    /// # Errors
-    ///
-    /// [`WorkspaceError::Disk`].
-    pub fn remove_copies(&mut self) -> Result<(), WorkspaceError> {
-        self.copied = None;
-        COPIES.iter().try_for_each(|name| self.clear(name))
     }
 
     pub(crate) fn measure(&self) -> Result<(Changes, Manifest), WorkspaceError> {
@@ -220,29 +194,19 @@ impl<'a> Workspace<'a> {
         };
         let (work, aside) = (open(WORK)?, open(ASIDE)?);
         let (run, instructions) = (run.to_owned(), read_instructions(&store)?);
-        let (checks, protect, secrets, copied) = (None, None, Secrets::default(), None);
-        Ok(Self { run, work, aside, base, store, checks, protect, secrets, instructions, copied })
-    }
-
-    /// Brings the copy that checks of the worker run in up to date. What builds left there stays.
-    pub(super) fn refresh_scratch(&mut self) -> Result<PathBuf, WorkspaceError> {
-        let path = self.run.join(SCRATCH);
-        let submodules = self.base.submodules();
-        if let Some(mut copied) = self.copied.take() {
-            let copy = Dir::open(&path).tried(|| format!("cannot open {}", path.display()));
-            let done = copy
-                .and_then(|copy| scratch::synchronise(&self.work, &submodules, &copy, &mut copied));
-            if done.is_ok() {
-                self.copied = Some(copied);
-                return Ok(path);
-            }
-            // A command may leave its folder in any state; then a fresh one takes its place.
-        }
-        self.clear(SCRATCH)?;
-        let mut copied = BTreeSet::new();
-        scratch::synchronise(&self.work, &submodules, &make_private(&path)?, &mut copied)?;
-        self.copied = Some(copied);
-        Ok(path)
+        Ok(Self {
+            run,
+            work,
+            aside,
+            base,
+            store,
+            checks: None,
+            protect: None,
+            secrets: Secrets::default(),
+            instructions,
+            attended: false,
+            copied: None,
+        })
     }
 
     pub(super) fn clear(&self, name: &str) -> Result<(), WorkspaceError> {
@@ -344,15 +308,15 @@ impl Environment for Workspace<'_> {
         })?;
         Ok(match &mut self.checks {
             Some(run) => run(check, &copy),
-            None => CheckRun {
-                name: check.name.clone(),
-                end: CheckEnd::NotStarted("no sandbox was given to this workspace".to_owned()),
-                passed: false,
-                millis: 0,
-                output: String::new(),
-                output_bytes: 0,
-            },
+            None => CheckRun::not_started(&check.name, "no sandbox was given to this workspace"),
         })
+    }
+
+    fn run_approved(&mut self, command: &Check) -> Result<CheckRun, EnvError> {
+        if self.attended {
+            return self.run_check(command);
+        }
+        Ok(CheckRun::not_started(&command.name, "nobody looks on"))
     }
 }
 

@@ -40,7 +40,9 @@ pub fn statement(report: &Report, files: Files<'_>) -> Value {
         report.evidence.checks.iter().filter(|run| run.passed).map(|run| run.id()).collect();
     let failed: Vec<String> =
         report.violations.iter().map(|found| format!("{}:{}", found.rule, found.subject)).collect();
+    let warned: Vec<&str> = report.is_open().then_some("review").into_iter().collect();
     let result = match report.verdict {
+        Verdict::Holds if report.is_open() => "WARNED",
         Verdict::Holds => "PASSED",
         Verdict::Violated => "FAILED",
     };
@@ -52,7 +54,7 @@ pub fn statement(report: &Report, files: Files<'_>) -> Value {
             "result": result,
             "configuration": configuration,
             "passedTests": passed,
-            "warnedTests": [],
+            "warnedTests": warned,
             "failedTests": failed,
             "chargehand": {
                 "version": env!("CARGO_PKG_VERSION"),

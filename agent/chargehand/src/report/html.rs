@@ -8,7 +8,7 @@ use chargehand_core::ports::{Stop, Usage};
 use chargehand_core::report::{Report, Verdict};
 
 use super::markup::Page;
-use super::{facts, turns, words};
+use super::{facts, rounds, turns, words};
 
 const STYLE: &str = include_str!("style.css");
 /// What a browser may do with the page: show it with its own style, and nothing else.
@@ -28,6 +28,8 @@ pub fn render(report: &Report, patch: &str) -> String {
     verdict(&mut body, report);
     facts::violations(&mut body, report);
     facts::evidence(&mut body, report, patch);
+    rounds::review(&mut body, report);
+    rounds::approvals(&mut body, report);
     claim(&mut body, report);
     turns::turns(&mut body, report);
     contract(&mut body, &report.contract);
@@ -88,6 +90,9 @@ fn verdict(page: &mut Page, report: &Report) {
             page.text(&breaches).raw(" of the contract.")
         }
     };
+    if report.is_open() {
+        page.raw(" Its review is open: it does not approve.");
+    }
     page.raw("</p></div></div><div class=goal><h2>Goal</h2><p>");
     page.text(clipped(&report.contract.goal)).raw("</p></div>");
     tiles(page, report);
@@ -125,6 +130,8 @@ fn claim(page: &mut Page, report: &Report) {
         Stop::WorkerFailed(reason) => Some(("It could not go on", reason)),
         Stop::Finished(_)
         | Stop::ScriptEnded
+        | Stop::Reviewed(_)
+        | Stop::RoundLimit(_)
         | Stop::TurnLimit(_)
         | Stop::TokenLimit(_)
         | Stop::TimeLimit(_)
@@ -167,6 +174,12 @@ fn contract(page: &mut Page, contract: &ContractFile) {
         page.raw("<dt>check <code>").text(&check.name).raw("</code></dt><dd><code>");
         page.text(&check.run.join(" ")).raw("</code> <span class=dim>within ");
         page.text(&words::millis(millis_of(check.timeout))).raw("</span></dd>");
+    }
+    if let Some(review) = &contract.review {
+        for criterion in &review.criteria {
+            pair(page, "criterion", criterion);
+        }
+        pair(page, "rounds of fixing at most", &words::count(review.rounds.into()));
     }
     let limits = &contract.limits;
     pair(page, "turns at most", &words::count(limits.turns.into()));

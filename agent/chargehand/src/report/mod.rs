@@ -8,6 +8,7 @@ pub mod exam;
 mod facts;
 pub mod html;
 mod markup;
+mod rounds;
 mod turns;
 pub mod visible;
 pub mod words;

@@ -75,6 +75,18 @@ pub fn json(text: &str) -> String {
     spelt
 }
 
+/// Returns a command so that no two look the same: what is not plain stands in quotes, and what is not ASCII, or
+/// cannot be seen, is spelt out. Nothing is left out.
+#[must_use]
+pub fn command(command: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+    let word = |word: &String| match !word.is_empty() && word.chars().all(plain) {
+        true => word.clone(),
+        false => format!("\"{}\"", word.escape_default().to_string().replace("\\'", "'")),
+    };
+    command.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
 fn spell(text: &str, stays: impl Fn(char) -> bool) -> Visible {
     let mut seen = Visible::default();
     for (c, hidden) in marked(text) {

@@ -1,6 +1,7 @@
 //! Numbers, times and reasons as people read them.
 
 use chargehand_core::change::ChangeKind;
+use chargehand_core::event::Approval;
 use chargehand_core::ports::{Stop, Usage};
 use chargehand_core::report::Verdict;
 use chargehand_core::tool::ToolCall;
@@ -161,6 +162,11 @@ pub fn stop(stop: &Stop) -> String {
             "the context of {} tokens is full; --ctx gives the model a longer one",
             count(*tokens)
         ),
+        Stop::Reviewed(_) => "a review came to its end".to_owned(),
+        Stop::RoundLimit(rounds) => {
+            let rounds = plural(u64::from(*rounds), "round");
+            format!("the review wants changes still, after {rounds} of fixing")
+        }
         Stop::Interrupted => "it was interrupted".to_owned(),
         Stop::WorkerFailed(_) => "the worker could not go on".to_owned(),
     }
@@ -173,6 +179,8 @@ pub fn stop_detail(stop: &Stop) -> Option<&str> {
         Stop::Asked(question) => Some(question),
         Stop::WorkerFailed(reason) => Some(reason),
         Stop::Finished(_)
+        | Stop::Reviewed(_)
+        | Stop::RoundLimit(_)
         | Stop::ScriptEnded
         | Stop::TurnLimit(_)
         | Stop::TokenLimit(_)
@@ -186,4 +194,15 @@ pub fn stop_detail(stop: &Stop) -> Option<&str> {
 #[must_use]
 pub fn prompt(usage: &Usage) -> u64 {
     usage.prompt_n.saturating_add(usage.cache_n)
+}
+
+/// Returns what the user said to a command.
+#[must_use]
+pub const fn approval(approval: Approval) -> &'static str {
+    match approval {
+        Approval::Once => "allowed this time",
+        Approval::Always => "allowed from now on",
+        Approval::Remembered => "allowed before",
+        Approval::Denied => "not allowed",
+    }
 }

@@ -83,7 +83,7 @@ impl<W: Write> Json<W> {
 
     fn called(&mut self, call: &ToolCall, usage: Usage) {
         let id = self.next_id();
-        if !matches!(call.name.as_str(), "finish" | "ask") {
+        if !matches!(call.name.as_str(), "finish" | "ask" | "end_review") {
             let fields = self.call_item(call, None);
             self.item("item.started", id, fields);
         }
@@ -135,7 +135,10 @@ impl<W: Write> Json<W> {
     fn stopped(&mut self, stop: &Stop) {
         if let Some(Open { usage, call }) = self.open.take() {
             match (call, stop) {
-                (Some((id, _)), Stop::Finished(text) | Stop::Asked(text)) => {
+                (
+                    Some((id, _)),
+                    Stop::Finished(text) | Stop::Asked(text) | Stop::Reviewed(text),
+                ) => {
                     let fields = json!({ "type": "agent_message", "text": text });
                     self.item("item.completed", id, fields);
                 }
@@ -212,7 +215,7 @@ impl<W: Write> View for Json<W> {
     }
 
     fn phase(&mut self, phase: Phase) {
-        self.verifying = phase == Phase::Verifying;
+        self.verifying = phase.is_ours();
         self.line(&json!({ "type": "thread.phase", "phase": phase.word() }));
     }
 
@@ -222,7 +225,15 @@ impl<W: Write> View for Json<W> {
                 (self.verifying, self.in_turn) = (false, true);
                 self.line(&json!({ "type": "turn.started", "turn": turn, "tools": tools, "gates": gates }));
             }
-            Event::Tokens { .. } => {}
+            Event::Tokens { .. } | Event::PhaseStarted { .. } => {}
+            Event::Reviewed { round, opinion } => {
+                self.completed(json!({ "type": "review", "round": round, "opinion": opinion }));
+            }
+            Event::Proposed { command, approval } => {
+                self.completed(
+                    json!({ "type": "approval", "command": command, "approval": approval }),
+                );
+            }
             Event::Reasoned { text, .. } => {
                 self.completed(json!({ "type": "reasoning", "text": text }));
             }

@@ -6,6 +6,7 @@ use std::path::Path;
 use chargehand_core::event::Event;
 use chargehand_core::evidence::CheckRun;
 use chargehand_core::memory::Plan;
+use chargehand_core::opinion::Opinion;
 use chargehand_core::ports::{Stop, Usage};
 use chargehand_core::report::Report;
 use chargehand_core::tool::{Observation, ToolCall};
@@ -96,7 +97,7 @@ impl Story {
 
     /// Takes note of the phase: checks are told apart by it.
     pub(super) fn phase(&mut self, phase: Phase) {
-        self.verifying = phase == Phase::Verifying;
+        self.verifying = phase.is_ours();
     }
 
     /// Returns the lines for what happened.
@@ -106,7 +107,15 @@ impl Story {
                 self.verifying = false;
                 Vec::new()
             }
-            Event::Tokens { .. } | Event::Reasoned { .. } => Vec::new(),
+            Event::Tokens { .. } | Event::Reasoned { .. } | Event::PhaseStarted { .. } => {
+                Vec::new()
+            }
+            Event::Reviewed { opinion, .. } => opinion_lines(opinion),
+            Event::Proposed { command, approval } => {
+                let line = Line::default().tone(Tone::Strong, "  ? ");
+                let line = line.put(None, words::approval(*approval)).put(None, ": ");
+                vec![line.put(None, &visible::command(command))]
+            }
             Event::Called { turn, call, usage } => {
                 self.pending = Some((*turn, Said::Call(call.clone()), *usage));
                 Vec::new()
@@ -192,6 +201,24 @@ fn cost(line: Line, usage: &Usage) -> Line {
     parts.push(format!("{} generated", words::count(usage.predicted_n)));
     parts.extend(words::rate(usage.predicted_n, usage.predicted_ms));
     line.tone(Tone::Dim, &parts.join(" · "))
+}
+
+/// A line for each criterion that is not met and for each change that is wanted.
+fn opinion_lines(opinion: &Opinion) -> Vec<Line> {
+    let unmet = opinion.answers.iter().filter(|answer| !answer.met).map(|answer| {
+        let line =
+            Line::default().tone(Tone::Bad, &format!("  ✗ criterion {}: ", answer.criterion));
+        line.foreign(None, &answer.why, MAX_REASON)
+    });
+    let wanted = opinion.findings.iter().map(|found| {
+        let place = format!("{}:{}: ", one_line(&found.path, MAX_SUBJECT), found.line);
+        Line::default().tone(Tone::Bad, "  ✗ ").put(None, &place).foreign(
+            None,
+            &found.what,
+            MAX_REASON,
+        )
+    });
+    unmet.chain(wanted).collect()
 }
 
 fn check_line(run: &CheckRun) -> Line {

@@ -67,7 +67,10 @@ impl Live {
     pub fn see(&mut self, event: &Event, now: Duration) {
         match event {
             Event::TurnStarted { turn, tools, .. } => {
-                (self.phase, self.turn) = (Phase::Working, *turn);
+                if !self.phase.has_turns() {
+                    self.phase = Phase::Working;
+                }
+                self.turn = *turn;
                 self.tools.clone_from(tools);
                 self.heard.clear();
                 "thinking".clone_into(&mut self.doing);
@@ -84,7 +87,12 @@ impl Live {
             Event::Checked { run } => {
                 self.doing = format!("{} {}", short(&run.name), short(&run.result()));
             }
-            Event::Reasoned { .. } | Event::Observed { .. } | Event::Stopped { .. } => {}
+            Event::PhaseStarted { .. }
+            | Event::Reasoned { .. }
+            | Event::Observed { .. }
+            | Event::Reviewed { .. }
+            | Event::Proposed { .. }
+            | Event::Stopped { .. } => {}
         }
     }
 
@@ -129,7 +137,7 @@ impl Live {
     }
 
     fn turn_part(&self) -> String {
-        if self.phase != Phase::Working || self.turn == 0 {
+        if !self.phase.has_turns() || self.turn == 0 {
             return String::new();
         }
         format!("turn {}/{}", self.turn, self.turns.max(self.turn))

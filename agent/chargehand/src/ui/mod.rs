@@ -16,6 +16,7 @@ use std::path::Path;
 use chargehand_core::contract::ContractFile;
 use chargehand_core::event::Event;
 use chargehand_core::memory::Plan;
+use chargehand_core::phase::Phase as JobPhase;
 use chargehand_core::report::Report;
 
 pub use json::{Json, STREAM_SCHEMA};
@@ -34,6 +35,9 @@ pub trait View {
 
     /// Shows that something else is going on now.
     fn phase(&mut self, phase: Phase);
+
+    /// Leaves the terminal to somebody else until something happens: the user is asked.
+    fn hold(&mut self) {}
 
     /// Shows what happened.
     fn event(&mut self, event: &Event);
@@ -85,6 +89,12 @@ pub enum Phase {
     Loading,
     /// The worker acts.
     Working,
+    /// We measure what it left, before a review.
+    Checking,
+    /// A review reads the change.
+    Reviewing,
+    /// The worker mends what was found.
+    Fixing,
     /// We run the required commands and look at the diff; checks from here on are ours.
     Verifying,
 }
@@ -97,7 +107,40 @@ impl Phase {
             Self::Preparing => "preparing",
             Self::Loading => "loading",
             Self::Working => "working",
+            Self::Checking => "checking",
+            Self::Reviewing => "reviewing",
+            Self::Fixing => "fixing",
             Self::Verifying => "verifying",
+        }
+    }
+
+    /// Returns what a run is busy with in a phase of its job.
+    #[must_use]
+    pub const fn of(phase: JobPhase) -> Self {
+        match phase {
+            JobPhase::Implement => Self::Working,
+            JobPhase::Check => Self::Checking,
+            JobPhase::Review => Self::Reviewing,
+            JobPhase::Fix => Self::Fixing,
+            JobPhase::Verify => Self::Verifying,
+        }
+    }
+
+    /// Returns whether checks that are run now are ours.
+    const fn is_ours(self) -> bool {
+        match self {
+            Self::Checking | Self::Verifying => true,
+            Self::Preparing | Self::Loading | Self::Working | Self::Reviewing | Self::Fixing => {
+                false
+            }
+        }
+    }
+
+    /// Returns whether somebody calls tools.
+    const fn has_turns(self) -> bool {
+        match self {
+            Self::Working | Self::Reviewing | Self::Fixing => true,
+            Self::Preparing | Self::Loading | Self::Checking | Self::Verifying => false,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use chargehand_core::change::Change;
 use chargehand_core::evidence::CheckRun;
 use chargehand_core::ports::Stop;
-use chargehand_core::report::{Report, Verdict};
+use chargehand_core::report::{Outcome, Report, Verdict};
 
 use super::line::one_line;
 use super::{Paint, Tone};
@@ -41,6 +41,7 @@ pub fn summary(report: &Report, dir: &Path, paint: Paint) -> String {
     let widest = widest.max().unwrap_or_default();
     text.rows("changed", &report.evidence.changes, |text, change| text.change(change, widest));
     text.rows("checks", &report.evidence.checks, Text::check);
+    text.review(report);
     text.end_of(report);
     text.next(report, dir);
     text.text
@@ -99,6 +100,20 @@ impl Text {
         format!("{sign} {}: {end}, {}", one_line(&run.name, MAX_PATH), words::millis(run.millis))
     }
 
+    fn review(&mut self, report: &Report) {
+        let Some(review) = &report.review else { return };
+        let rounds = words::plural(review.rounds.len() as u64, "round");
+        let (tone, word) = match review.outcome {
+            Outcome::Approved => (Tone::Good, "✓ approved"),
+            Outcome::Open => (Tone::Bad, "✗ open"),
+        };
+        let word = self.paint.paint(tone, word);
+        self.row("review", &format!("{word} in {rounds}, a claim"));
+        let last = review.rounds.last().and_then(|round| round.opinion.as_ref());
+        let wanted = last.map(|opinion| opinion.fixes(&[])).unwrap_or_default();
+        self.rows("review", &wanted, |_, fix| one_line(fix, MAX_WORDS));
+    }
+
     fn end_of(&mut self, report: &Report) {
         let turns = words::plural(report.turns.len() as u64, "turn");
         self.row("ended", &format!("{} after {turns}", words::stop(&report.stop)));
@@ -130,8 +145,8 @@ impl Text {
         let accept = (format!("chargehand accept {run}"), "commit it on your branch");
         let reject = (format!("chargehand reject {run}"), "throw it away");
         let resume = (format!("chargehand resume {run}"), "go on where it stopped");
-        // An interrupted run stays open, whatever its verdict: `accept` refuses it.
-        let is_open = report.stop == Stop::Interrupted;
+        // An interrupted run, or one with an open review, stays open, whatever its verdict: `accept` refuses it.
+        let is_open = report.stop == Stop::Interrupted || report.is_open();
         let resumable = is_open || report.stop.is_limit();
         let commands = match report.verdict {
             Verdict::Holds if !is_open => [accept, diff],

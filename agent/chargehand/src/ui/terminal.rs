@@ -44,6 +44,8 @@ struct Screen {
     story: Story,
     /// Whether there is a line to redraw.
     running: bool,
+    /// Whether somebody else writes to the terminal.
+    held: bool,
     lost: Lost,
 }
 
@@ -83,6 +85,7 @@ impl Terminal {
             live,
             story,
             running: false,
+            held: false,
             lost: Lost::default(),
         };
         let screen = Arc::new(Mutex::new(screen));
@@ -112,7 +115,7 @@ fn width() -> u16 {
 
 impl Screen {
     fn draw(&mut self) {
-        if !self.running {
+        if !self.running || self.held {
             return;
         }
         let width = match (self.width)() {
@@ -166,8 +169,17 @@ impl View for Terminal {
         screen.draw();
     }
 
+    fn hold(&mut self) {
+        let mut screen = self.screen();
+        if screen.running {
+            screen.held = true;
+            screen.write(CLEAR);
+        }
+    }
+
     fn event(&mut self, event: &Event) {
         let mut screen = self.screen();
+        screen.held = false;
         let now = screen.began.elapsed();
         screen.live.see(event, now);
         let lines = screen.story.event(event);

@@ -4,6 +4,7 @@
 mod accept;
 mod apprentice;
 mod attacks;
+mod attended;
 mod attest;
 mod bounds;
 mod changes;
@@ -25,6 +26,7 @@ mod ledger;
 mod loads;
 mod output;
 mod passed;
+mod phases;
 mod place;
 mod plan;
 #[cfg(target_arch = "x86_64")]

@@ -204,7 +204,8 @@ fn the_log_is_whole_and_chained() {
     let lines = audit::read(&place.run_dir().join("events.jsonl")).unwrap();
     let kinds: Vec<&str> = lines.iter().map(|line| line.kind.as_str()).collect();
     let turn = ["turn_started", "called", "observed"];
-    let expect = [&["run_started"][..], &turn, &turn[..2], &["stopped", "judged"]].concat();
+    let (begun, ended) = (["run_started", "phase_started"], ["stopped", "phase_started", "judged"]);
+    let expect = [&begun[..], &turn, &turn[..2], &ended].concat();
     assert_eq!(kinds, expect);
 }
 

@@ -148,6 +148,8 @@ fn report(
         violations,
         evidence,
         claim: claim.map(str::to_owned),
+        review: None,
+        approvals: Vec::new(),
         stop,
         totals: totals(&turns),
         turns,

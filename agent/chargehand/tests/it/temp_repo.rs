@@ -171,6 +171,8 @@ pub(crate) fn judge(run: &mut RunDir, contract: &str) {
         violations,
         evidence,
         claim: None,
+        review: None,
+        approvals: Vec::new(),
         stop: Stop::ScriptEnded,
         turns: Vec::new(),
         totals: Usage::default(),

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{MAX_GOAL, MAX_REPEAT};
+use super::{MAX_CRITERIA, MAX_GOAL, MAX_REPEAT, MAX_ROUNDS};
 
 /// Why a contract is refused.
 #[derive(Debug, Error)]
@@ -86,9 +86,23 @@ pub enum ContractError {
     /// A check name that cannot be said in a call.
     #[error("`{0}` is no check name: use letters, digits, `-` and `_`, 64 at most")]
     CheckName(String),
-    /// It asks for a review.
-    #[error("`[review]` asks for a judge, and this version has none; take it out or wait for it")]
-    NoJudge,
+    /// A review is asked too much.
+    #[error("`review.criteria` has {0} entries, {MAX_CRITERIA} at most are asked")]
+    Criteria(usize),
+    /// A criterion that cannot be asked.
+    #[error("criterion {number} of `[review]` {reason}")]
+    Criterion {
+        /// Counted from 1.
+        number: usize,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Work would be sent back for ever.
+    #[error("`review.rounds` is {0}; it goes from 0 to {MAX_ROUNDS}")]
+    Rounds(u32),
+    /// There is no such tier.
+    #[error("`sandbox.tier` is {0}; it is 1 or 2")]
+    Tier(u8),
     /// A limit of zero.
     #[error("limit `{0}` is zero: nothing could be done")]
     ZeroLimit(&'static str),

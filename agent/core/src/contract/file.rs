@@ -20,15 +20,32 @@ pub struct ContractFile {
     /// Commands that must pass.
     #[serde(default, rename = "check")]
     pub checks: Vec<Check>,
-    /// What a judge is asked, where one is asked for, if only by an empty table.
+    /// What a review is asked, where one is wanted, if only by an empty table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<Review>,
+    /// What must hold commands at least.
+    #[serde(default)]
+    pub sandbox: SandboxFile,
     /// When to stop.
     #[serde(default)]
     pub limits: Limits,
     /// Which gates are on.
     #[serde(default)]
     pub gates: Gates,
+}
+
+/// The `[sandbox]` table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SandboxFile {
+    /// The weakest tier that a command may run in: 1 for namespaces of its own, 2 for Landlock and seccomp alone.
+    pub tier: u8,
+}
+
+impl Default for SandboxFile {
+    fn default() -> Self {
+        Self { tier: 1 }
+    }
 }
 
 /// The `[scope]` table.

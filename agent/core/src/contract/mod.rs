@@ -10,6 +10,7 @@ mod error;
 mod file;
 mod gate;
 mod guard;
+mod review;
 mod scope;
 
 use std::time::Duration;
@@ -20,9 +21,10 @@ pub use check::{Check, MAX_REPEAT};
 pub use class::{CLASSES, Class, Row, UnknownClass};
 pub use duration::parse_duration;
 pub use error::ContractError;
-pub use file::{ContractFile, ScopeFile};
+pub use file::{ContractFile, SandboxFile, ScopeFile};
 pub use gate::{Gate, Gates, UnknownGate, parse_switch};
 pub use guard::{Deny, Guard, GuardFile, Moved};
+pub use review::{MAX_CRITERIA, MAX_CRITERION, MAX_ROUNDS, Review};
 pub use scope::{Deed, Objection, Scope, Sizes, literal};
 
 /// A goal may have so many bytes. It stands in every prompt, and a context of 16,384 tokens has no room for more.
@@ -39,22 +41,16 @@ pub struct Contract {
     pub guards: Vec<Guard>,
     /// Commands that must pass, run by us.
     pub checks: Vec<Check>,
+    /// What a review is asked, where the contract wants one.
+    pub review: Option<Review>,
+    /// What must hold commands at least.
+    pub sandbox: SandboxFile,
     /// When to stop.
     pub limits: Limits,
     /// Which gates are on.
     pub gates: Gates,
     /// The text it was read from, for the report.
     pub source: ContractFile,
-}
-
-/// What a judge is asked after the checks.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Review {
-    /// One question each.
-    pub criteria: Vec<String>,
-    /// Rounds of fixing at most.
-    pub rounds: Option<u32>,
 }
 
 /// When a run stops.
@@ -107,13 +103,20 @@ impl Contract {
         let scope = Scope::new(&source.scope)?;
         let guards = guard::compile(&source.guards)?;
         check::validate(&source.checks)?;
-        // Rather refused than silently not kept.
-        if source.review.is_some() {
-            return Err(ContractError::NoJudge);
+        source.review.as_ref().map_or(Ok(()), review::validate)?;
+        if !(1..=2).contains(&source.sandbox.tier) {
+            return Err(ContractError::Tier(source.sandbox.tier));
         }
         check_limits(&source.limits)?;
-        let ContractFile { goal, checks, limits, gates, .. } = source.clone();
-        Ok(Self { goal: goal.trim().to_owned(), scope, guards, checks, limits, gates, source })
+        let ContractFile { goal, checks, review, sandbox, limits, gates, .. } = source.clone();
+        let goal = goal.trim().to_owned();
+        Ok(Self { goal, scope, guards, checks, review, sandbox, limits, gates, source })
+    }
+
+    /// Returns what a review is asked.
+    #[must_use]
+    pub fn criteria(&self) -> &[String] {
+        self.review.as_ref().map_or(&[], |review| &review.criteria)
     }
 
     /// Returns the check called `name`.

@@ -87,6 +87,8 @@ fn ended(stop: &Stop) -> Option<TaskEnd> {
         Stop::Finished(_) => Some(TaskEnd::Finished),
         Stop::Asked(_) => Some(TaskEnd::Asked),
         Stop::ScriptEnded
+        | Stop::Reviewed(_)
+        | Stop::RoundLimit(_)
         | Stop::TurnLimit(_)
         | Stop::TokenLimit(_)
         | Stop::TimeLimit(_)

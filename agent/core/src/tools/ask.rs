@@ -1,6 +1,6 @@
 //! Ends the run with a question, when the task cannot be done as it is written.
 
-use super::{Arguments, Desk, Effect, Subjects, Tool, ToolError};
+use super::{Arguments, Desk, Effect, Subjects, Tool, ToolError, WORK};
 use crate::ports::Stop;
 use crate::state::State;
 
@@ -8,6 +8,7 @@ pub(super) const TOOL: Tool = Tool {
     name: "ask",
     description: "Ends the job with a question when the task is unclear or the contract does not allow it.",
     parameters: &[("question", "string", true)],
+    phases: WORK,
     subjects,
     nothing: "",
     ways: Tool::one_way,

@@ -1,12 +1,13 @@
 //! Deletes a file.
 
-use super::{Arguments, Desk, Effect, Subjects, Tool, ToolError};
+use super::{Arguments, Desk, Effect, Subjects, Tool, ToolError, WORK};
 use crate::state::State;
 
 pub(super) const TOOL: Tool = Tool {
     name: "delete_file",
     description: "Deletes a file.",
     parameters: &[("path", "string", true)],
+    phases: WORK,
     subjects,
     nothing: "no file is there that may go",
     ways: Tool::one_way,

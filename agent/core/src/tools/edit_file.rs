@@ -5,7 +5,9 @@ use std::ops::Range;
 
 use chargehand_grammar::bindings::MAX_TEXT;
 
-use super::{Arguments, Desk, Effect, Subjects, Tool, ToolError, check_scope, plural, read_text};
+use super::{
+    Arguments, Desk, Effect, Subjects, Tool, ToolError, WORK, check_scope, plural, read_text,
+};
 use crate::known::Known;
 use crate::menu::{Argument, Values};
 use crate::rel_path::RelPath;
@@ -16,6 +18,7 @@ pub(super) const TOOL: Tool = Tool {
     description: "Replaces `old`, a piece of the file that occurs exactly once, by `new`. With an empty `old`, adds \
                   `new` as last lines.",
     parameters: &[("path", "string", true), ("old", "string", true), ("new", "string", true)],
+    phases: WORK,
     subjects,
     nothing: "no file is there that may change",
     ways,

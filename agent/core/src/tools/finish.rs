@@ -1,6 +1,6 @@
 //! Ends the run with the worker's claim that the job is done.
 
-use super::{Arguments, Desk, Effect, Subjects, Tool, ToolError};
+use super::{Arguments, Desk, Effect, Subjects, Tool, ToolError, WORK};
 use crate::ports::Stop;
 use crate::state::State;
 
@@ -8,6 +8,7 @@ pub(super) const TOOL: Tool = Tool {
     name: "finish",
     description: "Ends the job when the task is done and every check passed after the last change.",
     parameters: &[("summary", "string", true)],
+    phases: WORK,
     subjects,
     nothing: "",
     ways: Tool::one_way,

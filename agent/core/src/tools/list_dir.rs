@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::{Arguments, Desk, Effect, Subjects, Tool, ToolError};
+use super::{ANY, Arguments, Desk, Effect, Subjects, Tool, ToolError};
 use crate::state::State;
 
 pub(super) const TOOL: Tool = Tool {
     name: "list_dir",
     description: "Lists a directory, `.` for the top level. Directories end with `/`.",
     parameters: &[("path", "string", true)],
+    phases: ANY,
     subjects,
     nothing: "there are no directories",
     ways: Tool::one_way,

@@ -1,14 +1,18 @@
 //! The tools: what a worker can do. Prompt, grammar and dispatch are made from the one list below.
 
+mod answer;
 mod ask;
 mod delete_file;
 mod edit_file;
+mod end_review;
 mod finish;
 mod hidden;
 mod list_dir;
 mod open;
 mod read_file;
+mod request_change;
 mod run_check;
+mod run_command;
 mod search;
 mod write_file;
 
@@ -20,6 +24,7 @@ use thiserror::Error;
 use crate::contract::{Contract, Deed, Objection};
 use crate::gates::{self, Ask, Gates, READING};
 use crate::menu::{Argument, Values, canonical, schema};
+use crate::phase::{Phase, Seat};
 use crate::ports::{EnvError, Environment, Stop, Watch};
 use crate::rel_path::{PathError, RelPath};
 use crate::state::{File, Past, State};
@@ -37,9 +42,18 @@ const TOOLS: &[Tool] = &[
     edit_file::TOOL,
     delete_file::TOOL,
     run_check::TOOL,
+    run_command::TOOL,
     finish::TOOL,
     ask::TOOL,
+    answer::TOOL,
+    request_change::TOOL,
+    end_review::TOOL,
 ];
+
+/// Where something may be changed.
+const WORK: &[Phase] = &[Phase::Implement, Phase::Fix];
+/// Wherever a worker sits.
+const ANY: &[Phase] = &[Phase::Implement, Phase::Fix, Phase::Review];
 
 /// An observation is cut after this many bytes, at a line's end.
 pub const MAX_OBSERVATION: usize = 12 * 1024;
@@ -50,6 +64,8 @@ struct Tool {
     description: &'static str,
     /// Name, JSON type and whether it is required. Optional ones come last.
     parameters: &'static [(&'static str, &'static str, bool)],
+    /// Where it is at hand.
+    phases: &'static [Phase],
     /// Returns what it can be about, which its first argument says.
     subjects: for<'s> fn(&'s State<'s>) -> Subjects<'s>,
     /// Why it cannot be called, when there is nothing that it can be about.
@@ -113,20 +129,29 @@ enum ToolError {
     Refused(String),
 }
 
-/// Returns what a model is told of the tools of a run.
+/// Returns what a model is told of the tools of its seat.
 #[must_use]
-pub fn specs(contract: &Contract) -> Vec<ToolSpec> {
+pub fn specs(contract: &Contract, seat: Seat) -> Vec<ToolSpec> {
     let spec = |tool: &Tool| ToolSpec {
         name: tool.name.to_owned(),
         description: tool.description.to_owned(),
         parameters: schema(tool.parameters),
     };
-    offered(contract).map(spec).collect()
+    offered(contract, seat).map(spec).collect()
 }
 
-/// Returns the tools of a run: they follow from the contract and stay the same from turn to turn.
-fn offered(contract: &Contract) -> impl Iterator<Item = &'static Tool> {
-    TOOLS.iter().filter(|tool| gates::unoffered(contract, tool.name).is_none())
+/// Returns the tools of a seat: they follow from the contract and stay the same from turn to turn.
+fn offered(contract: &Contract, seat: Seat) -> impl Iterator<Item = &'static Tool> {
+    let at_hand = seated(seat);
+    at_hand.filter(|tool| gates::unoffered(contract, tool.name).is_none())
+}
+
+/// Returns the tools that a seat has, whatever the contract says. Where nobody looks on, nobody can be asked.
+fn seated(seat: Seat) -> impl Iterator<Item = &'static Tool> {
+    let is_at_hand = move |tool: &&Tool| {
+        tool.phases.contains(&seat.phase) && (seat.attended || tool.name != run_command::TOOL.name)
+    };
+    TOOLS.iter().filter(is_at_hand)
 }
 
 /// Runs `call`. Gates and contract are asked here too, whoever proposed the call and under whatever grammar.
@@ -137,8 +162,8 @@ pub fn run(
     watch: &mut dyn Watch,
 ) -> Outcome {
     let failed = |err: &dyn std::fmt::Display| Outcome::Observed(Observation::failed(err));
-    let Some(tool) = offered(state.contract).find(|tool| tool.name == call.name) else {
-        let names: Vec<&str> = offered(state.contract).map(|tool| tool.name).collect();
+    let Some(tool) = offered(state.contract, state.seat).find(|tool| tool.name == call.name) else {
+        let names: Vec<&str> = offered(state.contract, state.seat).map(|tool| tool.name).collect();
         let name = call.name.escape_debug();
         return failed(&format!("there is no tool `{name}`; there are {}", names.join(", ")));
     };

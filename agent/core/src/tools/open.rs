@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{Subject, Subjects, TOOLS, Tool, specs};
+use super::{Subject, Subjects, Tool, seated, specs};
 use crate::contract::Gate;
 use crate::gates::{self, Ask, Gates, Reason};
 use crate::menu::{Argument, Entry, Menu, Shut, Values};
@@ -17,8 +17,8 @@ pub const MAX_NOT: usize = 64 * 1024;
 /// Returns what may be called in `state`.
 #[must_use]
 pub fn menu(state: &State<'_>) -> Menu {
-    let mut menu = Menu { specs: specs(state.contract), ..Menu::default() };
-    for tool in TOOLS {
+    let mut menu = Menu { specs: specs(state.contract, state.seat), ..Menu::default() };
+    for tool in seated(state.seat) {
         match gates::unoffered(state.contract, tool.name) {
             Some(shut) => menu.gates.push(shut),
             None => tool.put_on(&mut menu, state),

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Arguments, Desk, Effect, MAX_OBSERVATION, Subjects, Tool, ToolError, read_text};
+use super::{ANY, Arguments, Desk, Effect, MAX_OBSERVATION, Subjects, Tool, ToolError, read_text};
 use crate::gates::{Ask, Gates};
 use crate::menu::{Argument, Values};
 use crate::state::State;
@@ -11,6 +11,7 @@ pub(super) const TOOL: Tool = Tool {
     name: "read_file",
     description: "Shows a text file. A long file is shown in parts; `start` is the first line of a part.",
     parameters: &[("path", "string", true), ("start", "integer", false)],
+    phases: ANY,
     subjects,
     nothing: "there are no files",
     ways,

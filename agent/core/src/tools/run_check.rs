@@ -1,7 +1,8 @@
 //! Runs a check of the contract.
 
-use super::{Arguments, Desk, Effect, Subjects, Tool, ToolError};
+use super::{Arguments, Desk, Effect, Subjects, Tool, ToolError, WORK};
 use crate::event::Event;
+use crate::evidence::CheckRun;
 use crate::state::State;
 
 /// The end of the output that a worker reads, in bytes.
@@ -11,6 +12,7 @@ pub(super) const TOOL: Tool = Tool {
     name: "run_check",
     description: "Runs a check by its name and shows the end of its output.",
     parameters: &[("name", "string", true)],
+    phases: WORK,
     subjects,
     nothing: "the contract has no check",
     ways: Tool::one_way,
@@ -28,11 +30,18 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
     };
     let mut run = desk.env.run_check(check)?;
     run.output = desk.env.secrets().mask(&run.output).into_owned();
-    let output = tail(run.output.trim_end());
-    let text = if output.is_empty() { run.result() } else { format!("{}\n{output}", run.result()) };
+    let text = shown(&run);
     desk.state.checked.insert(run.name.clone(), run.passed);
     desk.watch.see(&Event::Checked { run });
     Ok(Effect::Did(text))
+}
+
+/// Returns what a worker reads of a run: how it ended, and the end of what it wrote.
+pub(super) fn shown(run: &CheckRun) -> String {
+    match tail(run.output.trim_end()) {
+        "" => run.result(),
+        output => format!("{}\n{output}", run.result()),
+    }
 }
 
 /// Returns whole lines from the end of `output`; of a line that is too long, its end.

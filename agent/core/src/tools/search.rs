@@ -1,6 +1,6 @@
 //! Finds a text in all files.
 
-use super::{Arguments, Desk, Effect, Subjects, Tool, ToolError};
+use super::{ANY, Arguments, Desk, Effect, Subjects, Tool, ToolError};
 use crate::state::State;
 
 /// Matches that are shown.
@@ -12,6 +12,7 @@ pub(super) const TOOL: Tool = Tool {
     name: "search",
     description: "Finds a text in all files, to the letter, and shows each line that has it.",
     parameters: &[("text", "string", true)],
+    phases: ANY,
     subjects,
     nothing: "there are no files",
     ways: Tool::one_way,

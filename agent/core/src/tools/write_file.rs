@@ -1,6 +1,8 @@
 //! Creates a file or replaces it as a whole.
 
-use super::{Arguments, Desk, Effect, Subject, Subjects, Tool, ToolError, check_scope, plural};
+use super::{
+    Arguments, Desk, Effect, Subject, Subjects, Tool, ToolError, WORK, check_scope, plural,
+};
 use crate::rel_path::RelPath;
 use crate::state::State;
 
@@ -9,13 +11,14 @@ pub(super) const TOOL: Tool = Tool {
     description: "Creates a file with this content, or replaces all of an existing file. The last line gets its \
                   line end.",
     parameters: &[("path", "string", true), ("content", "string", true)],
+    phases: WORK,
     subjects,
     nothing: "the contract lists no file to create, and no file is there that may change",
     ways: Tool::one_way,
     run,
 };
 
-fn subjects<'s>(state: &'s State<'s>) -> Subjects<'s> {
+pub(super) fn subjects<'s>(state: &'s State<'s>) -> Subjects<'s> {
     let scope = &state.contract.scope;
     if scope.creates_freely() {
         return Subjects::Any;

@@ -46,6 +46,9 @@ fn a_worker_finishes() {
             | Event::Reasoned { .. }
             | Event::Malformed { .. }
             | Event::Checked { .. }
+            | Event::PhaseStarted { .. }
+            | Event::Reviewed { .. }
+            | Event::Proposed { .. }
             | Event::WorkerRestarted { .. }
             | Event::MemoryWarned { .. } => "other",
         })
@@ -203,7 +206,7 @@ fn the_watch_can_stop_a_run() {
     let mut world = World::default();
     let run = agent::run(&contract(CONTRACT), &mut model, &mut world, &mut seen, Start::default())
         .unwrap();
-    assert_eq!((run.stop, run.turns), (Stop::Interrupted, 0));
+    assert_eq!((run.stop, run.spent.turns), (Stop::Interrupted, 0));
     assert!(world.files.is_empty());
 }
 
@@ -222,7 +225,7 @@ fn a_run_that_is_resumed_may_finish_what_is_there() {
         [(&[change][..], Stop::Finished("done".to_owned())), (&[], Stop::ScriptEnded)]
     {
         let (mut model, mut world) = (Script::parse(finish).unwrap(), World::new(&[("a", "x")]));
-        let start = Start { instructions: None, changes };
+        let start = Start { changes, ..Start::default() };
         let contract = contract("[scope]\nwrite = ['a']");
         let run =
             agent::run(&contract, &mut model, &mut world, &mut Seen::default(), start).unwrap();
@@ -249,7 +252,7 @@ fn lines_are_not_added_again_after_a_cut() {
     for (changes, expect) in [(&[change][..], "1\nx\ny\ny\n"), (&[], "1\nx\nx\ny\ny\n")] {
         let (mut model, mut world) =
             (Script::parse(calls).unwrap(), World::new(&[("a", "1\nx\n")]));
-        let start = Start { instructions: None, changes };
+        let start = Start { changes, ..Start::default() };
         agent::run(&contract, &mut model, &mut world, &mut Seen::default(), start).unwrap();
         assert_eq!(world.files["a"], expect.as_bytes());
     }
@@ -268,7 +271,7 @@ fn the_opening_is_short_and_says_what_counts() {
         &mut Script::parse("").unwrap(),
         &mut env,
         &mut seen,
-        Start { instructions: Some("Use tabs.\n"), changes: &[] },
+        Start { instructions: Some("Use tabs.\n"), ..Start::default() },
     )
     .unwrap();
     let [Message::System(system), Message::User(job)] = run.transcript.as_slice() else { panic!() };

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use chargehand_core::contract::{Contract, ContractFile, MAX_GOAL, ScopeFile, parse_duration};
+use chargehand_core::contract::{
+    Contract, ContractFile, MAX_CRITERIA, MAX_CRITERION, MAX_GOAL, MAX_ROUNDS, ScopeFile,
+    parse_duration,
+};
 
 use crate::world::contract;
 
@@ -100,8 +103,6 @@ fn checks_are_checked() {
         "`10 min` is no duration",
     );
     refused(&with("[limits]\nturns = 0"), "limit `turns` is zero");
-    refused(&with("[review]\ncriteria = ['x']"), "this version has none");
-    refused(&with("[review]\n"), "this version has none");
     let check = |rest: &str| with(&format!("[[check]]\nname = 'a'\n{rest}"));
     refused(&check("run = ['x']\ntimeout = '0s'"), "check `a` has a timeout of zero");
     refused(&check("run = ['x', \"b\\u0000\"]"), "check `a` has a NUL character");
@@ -263,4 +264,33 @@ fn guards_and_commands_are_checked() {
     refused(&check("pass_env = ['HOME']"), "cannot have the variable `HOME`: the sandbox sets it");
     refused(&check("pass_env = ['A=B']"), "a name has letters, digits and `_`");
     assert!(Contract::parse(&check("repeat = 100\nexit = [255]\nenv = { A = '' }")).is_ok());
+}
+
+#[test]
+fn a_review_is_bounded() {
+    let with = |review: &str| format!("goal = 'g'\n[scope]\nwrite = ['a']\n[review]\n{review}");
+    let review = |text: &str| Contract::parse(&with(text)).unwrap().review.unwrap();
+    assert_eq!((review("").rounds, review("rounds = 0").rounds), (3, 0));
+    assert_eq!(review(&format!("rounds = {MAX_ROUNDS}")).rounds, MAX_ROUNDS);
+    refused(&with("rounds = 101"), "`review.rounds` is 101; it goes from 0 to 100");
+    refused(&with("criteria = ['a', ' ']"), "criterion 2 of `[review]` says nothing");
+    refused(&with("criteria = [\"a\\nb\"]"), "criterion 1 of `[review]` has a control character");
+    let long = |length: usize| with(&format!("criteria = ['{}']", "x".repeat(length)));
+    assert!(Contract::parse(&long(MAX_CRITERION)).is_ok());
+    refused(&long(MAX_CRITERION + 1), "criterion 1 of `[review]` is longer than 1000 bytes");
+    let many = |count: usize| with(&format!("criteria = [{}]", "'x',".repeat(count)));
+    assert!(Contract::parse(&many(MAX_CRITERIA)).is_ok());
+    refused(&many(MAX_CRITERIA + 1), "`review.criteria` has 51 entries, 50 at most are asked");
+}
+
+#[test]
+fn a_tier_is_one_that_there_is() {
+    let with = |tier: u8| format!("goal = 'g'\n[scope]\nwrite = ['a']\n[sandbox]\ntier = {tier}");
+    assert_eq!(Contract::parse("goal = 'g'\n[scope]\nwrite = ['a']").unwrap().sandbox.tier, 1);
+    for tier in [1, 2] {
+        assert_eq!(Contract::parse(&with(tier)).unwrap().sandbox.tier, tier);
+    }
+    for tier in [0, 3] {
+        refused(&with(tier), &format!("`sandbox.tier` is {tier}; it is 1 or 2"));
+    }
 }

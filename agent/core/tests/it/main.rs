@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod agent;
+mod approvals;
 mod check;
 mod contract;
 mod estimate;
@@ -16,6 +17,7 @@ mod pin;
 mod reference;
 mod rel_path;
 mod report;
+mod runner;
 mod tidy;
 mod tool;
 mod tools;

@@ -5,7 +5,7 @@ use chargehand_core::event::Event;
 use chargehand_core::evidence::Evidence;
 use chargehand_core::menu::Shut;
 use chargehand_core::ports::{Stop, Usage};
-use chargehand_core::report::{Report, SCHEMA, Verdict, totals, turns};
+use chargehand_core::report::{Outcome, Report, Reviewed, SCHEMA, Verdict, totals, turns};
 use chargehand_core::tool::{Observation, ToolCall};
 
 use crate::world::contract;
@@ -25,6 +25,8 @@ fn report(stop: Stop, verdict: Verdict) -> Report {
         violations: Vec::new(),
         evidence: Evidence::default(),
         claim: None,
+        review: None,
+        approvals: Vec::new(),
         stop,
         turns: Vec::new(),
         totals: Usage::default(),
@@ -49,7 +51,20 @@ fn the_exit_code_follows() {
     check(Stop::TokenLimit(1), 4, 4);
     check(Stop::TimeLimit(1), 4, 4);
     check(Stop::ContextLimit(1), 4, 4);
+    check(Stop::RoundLimit(1), 4, 4);
     check(Stop::Interrupted, 130, 130);
+}
+
+#[test]
+fn an_open_review_is_no_success_and_no_violation() {
+    let finished = Stop::Finished(String::new());
+    for (outcome, holds) in [(Outcome::Approved, 0), (Outcome::Open, 4)] {
+        let review = Some(Reviewed { outcome, rounds: Vec::new() });
+        let code = |verdict| {
+            Report { review: review.clone(), ..report(finished.clone(), verdict) }.exit_code()
+        };
+        assert_eq!((code(Verdict::Holds), code(Verdict::Violated)), (holds, 1));
+    }
 }
 
 #[test]

@@ -40,13 +40,13 @@ const ROOMS: &[Room] = &[
         layers: &[
             &["bytes", "known", "look_alike", "tool"],
             &["mask", "rel_path"],
-            &["change", "contract", "memory", "transcript"],
+            &["change", "contract", "memory", "opinion", "phase", "transcript"],
             &["evidence", "menu", "state"],
             &["event", "gates", "prompt"],
             &["ports"],
             &["check", "script", "tools"],
             &["agent", "report"],
-            &["eval"],
+            &["eval", "runner"],
         ],
     },
     Room {

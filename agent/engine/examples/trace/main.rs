@@ -137,8 +137,10 @@ fn play(engine: &Engine<'_>, words: &Words, trace: &Trace, rounds: usize) -> Res
     let mut player = Player { engine, words, session, script, rounds, sums: Sums::default() };
     let run = agent::run(&contract, &mut player, &mut world, &mut Patience, Start::default())?;
     match run.stop {
-        Stop::Finished(_) if usize::try_from(run.turns)? == trace.calls.len() => Ok(player.sums),
-        stop => Err(format!("turn {} ended the trace: {stop:?}", run.turns).into()),
+        Stop::Finished(_) if usize::try_from(run.spent.turns)? == trace.calls.len() => {
+            Ok(player.sums)
+        }
+        stop => Err(format!("turn {} ended the trace: {stop:?}", run.spent.turns).into()),
     }
 }
 

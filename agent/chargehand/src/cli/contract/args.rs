@@ -67,6 +67,15 @@ pub(in crate::cli) struct ContractArgs {
     /// A command that must pass, run without a shell; named after its program, or NAME=CMD
     #[arg(long, value_name = "CMD")]
     check: Vec<String>,
+    /// A question that a review has to answer before the work is approved
+    #[arg(long, value_name = "TEXT")]
+    criterion: Vec<String>,
+    /// How often a review, or a check, may send the work back; asks for a review
+    #[arg(long, value_name = "N")]
+    rounds: Option<u32>,
+    /// The weakest sandbox that commands may run in: 1 for namespaces of their own, 2 for Landlock and seccomp alone
+    #[arg(long, value_name = "N")]
+    tier: Option<u8>,
     /// Calls of the worker, at most
     #[arg(long, value_name = "N")]
     turns: Option<u32>,
@@ -118,6 +127,12 @@ impl ContractArgs {
         scope.max_changed_files = self.max_changed_files.or(scope.max_changed_files);
         scope.max_new_files = self.max_new_files.or(scope.max_new_files);
         scope.max_deleted_files = self.max_deleted_files.or(scope.max_deleted_files);
+        if !self.criterion.is_empty() || self.rounds.is_some() {
+            let review = file.review.get_or_insert_default();
+            review.criteria.extend_from_slice(&self.criterion);
+            review.rounds = self.rounds.unwrap_or(review.rounds);
+        }
+        file.sandbox.tier = self.tier.unwrap_or(file.sandbox.tier);
         file.limits.turns = self.turns.unwrap_or(file.limits.turns);
         file.limits.time = self.time.unwrap_or(file.limits.time);
         for (gate, on) in &self.gates {
@@ -254,9 +269,9 @@ pub(super) fn refuse(err: ContractError) -> Error {
     match &err {
         ContractError::NoScope => Error::from_source(Kind::Refused, &err)
             .hint("say what may change: --write GLOB, --create PATH or --delete GLOB"),
-        ContractError::Contradiction { .. }
-        | ContractError::NoJudge
-        | ContractError::NoNetwork(_) => Error::from_source(Kind::Refused, &err),
+        ContractError::Contradiction { .. } | ContractError::NoNetwork(_) => {
+            Error::from_source(Kind::Refused, &err)
+        }
         ContractError::NoGoal => Error::from_source(Kind::Usage, &err)
             .hint("give it as the first argument, as `goal` in the contract, or on stdin with `-`"),
         ContractError::Syntax(_)
@@ -272,6 +287,10 @@ pub(super) fn refuse(err: ContractError) -> Error {
         | ContractError::GoalCharacter(_)
         | ContractError::Nul(_)
         | ContractError::ZeroTimeout(_)
+        | ContractError::Criteria(_)
+        | ContractError::Criterion { .. }
+        | ContractError::Rounds(_)
+        | ContractError::Tier(_)
         | ContractError::ZeroLimit(_) => Error::from_source(Kind::Usage, &err),
     }
 }

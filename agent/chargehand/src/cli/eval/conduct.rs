@@ -49,6 +49,9 @@ pub(super) struct Args {
     /// The seed of the first repetition; it matters with a temperature above 0
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u32,
+    /// The weakest sandbox that commands may run in: 1 for namespaces of their own, 2 for Landlock and seccomp alone
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    tier: u8,
     /// Goes on with an examination that was interrupted, or `last`; all other flags must be the same
     #[arg(long, value_name = "EVAL")]
     resume: Option<String>,
@@ -67,6 +70,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
         .iter()
         .any(|task| !task.contract.checks.is_empty() || !task.grade.checks.is_empty());
     let sandbox = needs_sandbox.then(Sandbox::detect).transpose()?;
+    sandbox.as_ref().map_or(Ok(()), |sandbox| drive::permit(sandbox, args.tier))?;
     let interrupt = drive::listen()?;
     let head = Head {
         schema: 0,
@@ -243,6 +247,7 @@ impl Sitting<'_> {
             log,
             earlier: Vec::new(),
             interrupt: self.exam.interrupt.clone(),
+            owner: None,
         };
         let report = job.go(&mut Silent)?;
         if self.exam.interrupt.is_set() {

@@ -4,9 +4,11 @@
 use std::path::Path;
 use std::vec::IntoIter;
 
-use chargehand_core::agent::{self, Start};
+use chargehand_core::agent::{self, Start, Task};
 use chargehand_core::contract::{Contract, Limits};
-use chargehand_core::event::Event;
+use chargehand_core::event::{Approval, Event};
+use chargehand_core::evidence::citable;
+use chargehand_core::phase::Phase;
 use chargehand_core::ports::{Answer, Model, ModelError, Reply, Request, Stop, Usage, Watch};
 use chargehand_core::tool::Envelope;
 use chargehand_grammar::Bindings;
@@ -61,10 +63,14 @@ pub(super) fn find(run: &str, turn: u32) -> Result<Found, Error> {
     Ok(Found { run: id, gbnf, bindings })
 }
 
-/// What one process did on the run.
+/// What one process did in one phase of the run.
 #[derive(Default)]
 struct Sitting {
     spec: Option<WorkerSpec>,
+    attended: bool,
+    phase: Phase,
+    /// What the user said of commands.
+    approvals: Vec<Approval>,
     turns: u32,
     answers: Vec<Answer>,
     /// For each answer whether what came back was a success.
@@ -74,23 +80,33 @@ struct Sitting {
 fn sittings(lines: &[Line]) -> Vec<Sitting> {
     let mut sittings = vec![Sitting::default()];
     for line in lines {
-        if line.kind == "resumed" {
+        let event = line.event();
+        if let Some(Event::PhaseStarted { phase, .. }) = event {
+            let before = sittings.last();
+            let (spec, attended) =
+                before.map_or((None, false), |before| (before.spec.clone(), before.attended));
+            sittings.push(Sitting { spec, attended, phase, ..Sitting::default() });
+        } else if line.kind == "resumed" {
             sittings.push(Sitting::default());
         }
         let Some(last) = sittings.last_mut() else { continue };
-        let spec = line.fields.get("facts").and_then(|facts| facts.get("worker"));
-        if let Some(spec) = spec.and_then(|spec| WorkerSpec::deserialize(spec).ok()) {
+        let fact = |name: &str| line.fields.get("facts").and_then(|facts| facts.get(name));
+        if let Some(spec) = fact("worker").and_then(|spec| WorkerSpec::deserialize(spec).ok()) {
             last.spec = Some(spec);
+            last.attended = fact("attended").is_some_and(|attended| *attended == true);
         }
-        match line.event() {
+        match event {
             Some(Event::TurnStarted { .. }) => last.turns += 1,
             Some(Event::Called { call, .. }) => last.answers.push(Answer::Call(call)),
             Some(Event::Malformed { text, reason, .. }) => {
                 last.answers.push(Answer::Malformed { text, reason });
             }
             Some(Event::Observed { observation, .. }) => last.outcomes.push(observation.ok),
+            Some(Event::Proposed { approval, .. }) => last.approvals.push(approval),
             Some(
-                Event::Tokens { .. }
+                Event::PhaseStarted { .. }
+                | Event::Reviewed { .. }
+                | Event::Tokens { .. }
                 | Event::Reasoned { .. }
                 | Event::Checked { .. }
                 | Event::WorkerRestarted { .. }
@@ -112,7 +128,8 @@ fn play(
 ) -> Result<(String, Bindings), Error> {
     let limits = Limits { turns: u32::MAX, ..contract.limits.clone() };
     let contract = Contract { limits, ..contract.clone() };
-    let sandbox = drive::sandbox_for(&contract)?;
+    let attended = sittings.iter().any(|sitting| sitting.attended);
+    let sandbox = drive::sandbox_for(&contract, attended)?;
     let mut workspace = Workspace::replica(dir)?;
     let stop = || interrupt.is_set();
     if let Some(sandbox) = &sandbox {
@@ -121,15 +138,24 @@ fn play(
             .with_checks(Box::new(move |check, copy| sandbox.run(check, copy, None, &stop)));
     }
     let mut left = turn;
-    for Sitting { spec, turns, answers, outcomes } in sittings {
+    for sitting in sittings.into_iter().filter(|sitting| sitting.turns > 0) {
+        let Sitting { spec, attended, phase, approvals, turns, answers, outcomes } = sitting;
         let is_last = left <= turns;
         let envelope = if is_last { envelope(spec.as_ref())? } else { Envelope::plain() };
         let stop_at = is_last.then_some(left);
         let mut player = Player { answers: answers.into_iter(), stop_at, envelope, held: None };
-        let mut witness =
-            Witness { interrupt, expected: outcomes.into_iter(), differs: None, turn: 0 };
+        let (expected, approvals) = (outcomes.into_iter(), approvals.into_iter());
+        let mut witness = Witness { interrupt, expected, approvals, differs: None, turn: 0 };
         let changes = workspace.measure()?.0.list;
-        let start = Start { instructions: None, changes: &changes };
+        let guarded = workspace.guarded(&contract.guards, &changes)?;
+        let citable = citable(&contract, &changes, &guarded);
+        // A grammar does not hang on what is to be mended, nor on how the change is shown.
+        let task = match phase {
+            Phase::Implement | Phase::Check | Phase::Verify => Task::Implement,
+            Phase::Fix => Task::Fix(&[]),
+            Phase::Review => Task::Review { patch: "", citable: &citable },
+        };
+        let start = Start { changes: &changes, task, attended, ..Start::default() };
         agent::run(&contract, &mut player, &mut workspace, &mut witness, start)?;
         if interrupt.is_set() {
             return Err(Error::new(Kind::Interrupted, "interrupted; nothing was changed"));
@@ -198,6 +224,8 @@ impl Model for Player {
 struct Witness<'a> {
     interrupt: &'a Interrupt,
     expected: IntoIter<bool>,
+    /// What the user said then. Nothing runs again for it.
+    approvals: IntoIter<Approval>,
     turn: u32,
     /// The first turn that ended in another way.
     differs: Option<u32>,
@@ -211,7 +239,10 @@ impl Watch for Witness<'_> {
                 let is_same = self.expected.next().is_none_or(|then| then == observation.ok);
                 self.differs = self.differs.or((!is_same).then_some(self.turn));
             }
-            Event::Tokens { .. }
+            Event::PhaseStarted { .. }
+            | Event::Tokens { .. }
+            | Event::Reviewed { .. }
+            | Event::Proposed { .. }
             | Event::Reasoned { .. }
             | Event::Called { .. }
             | Event::Malformed { .. }
@@ -220,6 +251,10 @@ impl Watch for Witness<'_> {
             | Event::MemoryWarned { .. }
             | Event::Stopped { .. } => {}
         }
+    }
+
+    fn approve(&mut self, _: &[String]) -> Approval {
+        self.approvals.next().unwrap_or(Approval::Denied)
     }
 
     fn stop(&mut self) -> Option<Stop> {

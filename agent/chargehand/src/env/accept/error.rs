@@ -63,6 +63,11 @@ pub enum AcceptError {
         /// How many breaches there are.
         violations: usize,
     },
+    /// Its review does not approve of it.
+    #[error(
+        "the review of run {0} does not approve of the result, see its report; `--anyway` takes it all the same"
+    )]
+    Open(String),
     /// The workspace is not what was judged.
     #[error("the workspace of run {0} is not what was judged: something has written to it since")]
     Tampered(String),

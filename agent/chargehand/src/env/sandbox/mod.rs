@@ -133,6 +133,15 @@ impl Sandbox {
         detect::best(machine)
     }
 
+    /// Returns the number of its tier: 1 for namespaces of its own, 2 for Landlock and seccomp alone.
+    #[must_use]
+    pub fn tier(&self) -> u8 {
+        match self.tier {
+            Tier::Namespaces => 1,
+            Tier::Landlock => 2,
+        }
+    }
+
     /// Returns in words what holds a command, and what is not stopped. One line each, for the report.
     #[must_use]
     pub fn layers(&self) -> Vec<String> {

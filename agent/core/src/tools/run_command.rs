@@ -1,0 +1,51 @@
+//! Proposes a command that the contract does not have. It runs when the user says so, in the sandbox of the checks.
+
+use super::{Arguments, Desk, Effect, Subjects, Tool, ToolError, run_check};
+use crate::contract::Check;
+use crate::event::Event;
+use crate::phase::Phase;
+use crate::state::State;
+
+/// Nobody reads more before he says yes.
+const MAX_COMMAND: usize = 2000;
+
+pub(super) const TOOL: Tool = Tool {
+    name: "run_command",
+    description: "Proposes a command, as program and arguments without a shell. The user is asked; where he agrees it \
+                  runs in a copy of the files, and the end of its output is shown.",
+    parameters: &[("command", "string", true)],
+    phases: &[Phase::Implement, Phase::Fix],
+    subjects,
+    nothing: "",
+    ways: Tool::one_way,
+    run,
+};
+
+fn subjects<'s>(_: &'s State<'s>) -> Subjects<'s> {
+    Subjects::Any
+}
+
+fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, ToolError> {
+    let text = arguments.text("command");
+    let refuse = |why: &str| Err(ToolError::Refused(why.to_owned()));
+    if text.len() > MAX_COMMAND || text.contains('\0') {
+        return refuse("a command has 2000 bytes at most, and no NUL");
+    }
+    let command = match shell_words::split(text) {
+        Ok(command) if command.first().is_some_and(|program| !program.is_empty()) => command,
+        Ok(_) => return refuse("there is nothing to run"),
+        Err(err) => return refuse(&format!("the command cannot be read: {err}")),
+    };
+    let approval = desk.watch.approve(&command);
+    desk.watch.see(&Event::Proposed { command: command.clone(), approval });
+    // At the question the user may also have asked for an end.
+    if let Some(stop) = desk.watch.stop() {
+        return Ok(Effect::Stop(stop));
+    }
+    if !approval.is_given() {
+        return refuse("the user does not want this command to run");
+    }
+    let mut run = desk.env.run_approved(&Check::new(TOOL.name, command))?;
+    run.output = desk.env.secrets().mask(&run.output).into_owned();
+    Ok(Effect::Did(run_check::shown(&run)))
+}
