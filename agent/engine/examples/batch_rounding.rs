@@ -1,10 +1,12 @@
-//! Whether a token has the same logits, to the bit, when it is evaluated alone and in a batch as large as a draft.
+//! Whether a token has the same logits, to the bit, when it is evaluated alone and in a batch as large as a draft,
+//! and how long such a batch takes.
 //!
 //! `cargo run --release -p chargehand-engine --example batch_rounding -- MODEL.gguf`
 #![expect(clippy::print_stdout, reason = "a measurement prints its figures")]
 
 use std::env;
 use std::error::Error;
+use std::fs;
 use std::num::NonZeroU32;
 
 use llama_cpp_2::context::LlamaContext;
@@ -35,24 +37,31 @@ fn main() -> Result<()> {
         .with_n_threads_batch(1);
     let mut context = model.new_context(&backend, params)?;
     for prompt in PROMPTS {
-        let alone = logits(&mut context, prompt, 1)?;
+        let (alone, took) = logits(&mut context, prompt, 1)?;
+        println!("behind {prompt}, one token: {took:.1} ms");
         for size in BATCHES {
             let (mut same, mut worst) = (0, 0.0_f32);
-            for (one, other) in alone.iter().zip(logits(&mut context, prompt, size)?) {
+            let (batched, took) = logits(&mut context, prompt, size)?;
+            for (one, other) in alone.iter().zip(batched) {
                 let differences = one.iter().zip(&other).map(|(a, b)| (a - b).abs());
                 let largest = differences.fold(0.0, f32::max);
                 (same, worst) = (same + u32::from(largest == 0.0), worst.max(largest));
             }
             println!(
-                "behind {prompt}, batches of {size:2}: {same} of {COUNT} the same, {worst:e} at most"
+                "behind {prompt}, batches of {size:2}: {same} of {COUNT} the same, {worst:e} at most; {took:.1} ms each"
             );
         }
     }
     Ok(())
 }
 
-/// Returns the logits of some tokens behind a prompt, evaluated in batches of `size`.
-fn logits(context: &mut LlamaContext<'_>, prompt: usize, size: usize) -> Result<Vec<Vec<f32>>> {
+/// Returns the logits of some tokens behind a prompt, evaluated in batches of `size`, and the milliseconds of CPU time
+/// that the quickest batch took.
+fn logits(
+    context: &mut LlamaContext<'_>,
+    prompt: usize,
+    size: usize,
+) -> Result<(Vec<Vec<f32>>, f64)> {
     let mut batch = LlamaBatch::new(512, 1);
     context.clear_kv_cache();
     let add = |batch: &mut LlamaBatch<'_>, place: usize, wanted: bool| -> Result<()> {
@@ -62,13 +71,22 @@ fn logits(context: &mut LlamaContext<'_>, prompt: usize, size: usize) -> Result<
     };
     (0..prompt).try_for_each(|place| add(&mut batch, place, false))?;
     context.decode(&mut batch)?;
-    let mut rows = Vec::new();
+    let (mut rows, mut quickest) = (Vec::new(), f64::INFINITY);
     for first in (prompt..prompt + COUNT).step_by(size) {
         batch.clear();
         (first..first + size).try_for_each(|place| add(&mut batch, place, true))?;
+        let begun = cpu_ms();
         context.decode(&mut batch)?;
+        quickest = quickest.min(cpu_ms() - begun);
         let row = |row| context.get_logits_ith(row).to_vec();
         rows.extend((0..i32::try_from(size)?).map(row));
     }
-    Ok(rows)
+    Ok((rows, quickest))
+}
+
+/// Returns the milliseconds that this thread has run.
+fn cpu_ms() -> f64 {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = text.split_whitespace().next().and_then(|first| first.parse::<f64>().ok());
+    nanoseconds.map_or(f64::NAN, |nanoseconds| nanoseconds / 1e6)
 }

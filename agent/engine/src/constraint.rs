@@ -157,6 +157,33 @@ pub trait Matcher: Debug {
         Ok(Vec::new())
     }
 
+    /// Returns how many of these tokens are worth guessing where what is forced is said without being asked about.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Matcher::mask`].
+    fn unforced(&mut self, tokens: &[TokenId]) -> Result<usize, ConstraintError> {
+        Ok(tokens.len())
+    }
+
+    /// Returns whether a token may be said that begins with `bytes`, which are forced, and goes on.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Matcher::mask`].
+    fn goes_beyond(&mut self, _bytes: &[u8]) -> Result<bool, ConstraintError> {
+        Ok(true)
+    }
+
+    /// Returns up to `most` bytes that follow if the piece of a text that is being said does not end.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Matcher::mask`].
+    fn copied(&mut self, _most: usize) -> Result<Vec<u8>, ConstraintError> {
+        Ok(Vec::new())
+    }
+
     /// Returns how many of these tokens, one after the other, would be allowed, as far as the matcher knows.
     ///
     /// # Errors

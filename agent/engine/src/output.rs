@@ -38,6 +38,11 @@ impl Output {
         self.whole == self.bytes.len()
     }
 
+    /// Returns the last `count` bytes, or as many as there are.
+    pub(crate) fn last(&self, count: usize) -> &[u8] {
+        &self.bytes[self.bytes.len().saturating_sub(count)..]
+    }
+
     /// Returns the complete characters that were not returned before.
     pub(crate) fn news(&mut self) -> String {
         let news = String::from_utf8_lossy(&self.bytes[self.told..self.whole]).into_owned();

@@ -1,5 +1,7 @@
 //! How a token is picked from what is allowed: greedily, or by chance with a seed. It knows no grammar.
 
+mod best;
+
 use std::fmt::Debug;
 
 use chargehand_grammar::Mask;
@@ -10,6 +12,8 @@ use llama_cpp_2::token::data::LlamaTokenData;
 use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use self::best::{best, top};
 
 /// What holds a grammar against what a model writes.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
@@ -130,6 +134,8 @@ pub trait Choose: Debug {
 pub struct Sampler {
     /// llama.cpp's samplers; none picks the most likely token.
     chain: Option<LlamaSampler>,
+    /// How many of the most likely tokens the chain looks at, if not at all.
+    most: Option<usize>,
     /// Kept between tokens, so that its memory is.
     candidates: LlamaTokenDataArray,
 }
@@ -141,7 +147,8 @@ impl Sampler {
         // NaN compares false and must not reach the division by the temperature.
         let is_greedy = sampling.temperature.is_nan() || sampling.temperature <= 0.0;
         let chain = (!is_greedy).then(|| LlamaSampler::chain(steps(sampling), true));
-        Self { chain, candidates: LlamaTokenDataArray::new(Vec::new(), false) }
+        let most = usize::try_from(sampling.top_k).ok().filter(|most| *most > 0);
+        Self { chain, most, candidates: LlamaTokenDataArray::new(Vec::new(), false) }
     }
 }
 
@@ -153,26 +160,21 @@ impl Choose for Sampler {
         _guess: Option<TokenId>,
     ) -> Result<Option<TokenId>, BadLogits> {
         let Some(chain) = &mut self.chain else { return best(logits, mask) };
-        let Self { candidates, .. } = self;
+        let candidates = &mut self.candidates;
         candidates.data.clear();
         (candidates.selected, candidates.sorted) = (None, false);
-        let mut bad = false;
-        each_run(logits, mask, |first, run| {
-            // A range of known length beside a slice is written with vectors.
-            let first = to_llama(first).0;
-            let end = first + i32::try_from(run.len()).unwrap_or(0);
-            let data = |(id, logit): (i32, &f32)| LlamaTokenData::new(LlamaToken(id), *logit, 0.0);
-            candidates.data.extend((first..end).zip(run).map(data));
-            bad |= run.iter().any(|logit| is_bad(*logit));
-        });
+        let bad = match self.most {
+            Some(most) => top(logits, mask, most, &mut candidates.data),
+            None => all(logits, mask, &mut candidates.data),
+        };
         if bad {
             BadLogits::look(logits)?;
         }
         if candidates.data.is_empty() {
             return Ok(None);
         }
-        // A list is in the order in which a walk found it; the same random number must mean the same token.
-        if let Some(Mask::Allow(_)) = mask {
+        // They are in the order in which they were found; the same random number must mean the same token.
+        if self.most.is_some() || matches!(mask, Some(Mask::Allow(_))) {
             candidates.data.sort_unstable_by_key(LlamaTokenData::id);
         }
         candidates.apply_sampler(chain);
@@ -180,58 +182,17 @@ impl Choose for Sampler {
     }
 }
 
-/// Tokens that are compared at once; whole blocks without a better one are passed over.
-const BLOCK: usize = 64;
-
-/// Returns the first of the most likely tokens.
-fn best(logits: &[f32], mask: Option<&Mask>) -> Result<Option<TokenId>, BadLogits> {
-    let mut best: Option<(TokenId, f32)> = None;
-    let mut consider = |token: TokenId, logit: f32| {
-        let wins = |(first, known)| logit > known || logit == known && token < first;
-        if best.is_none_or(wins) {
-            best = Some((token, logit));
-        }
-    };
-    let bad = match mask {
-        None => blocks(logits, |_| true, &mut consider),
-        Some(Mask::Allow(tokens)) => tokens.iter().fold(false, |bad, token| {
-            let logit = logits[*token as usize];
-            consider(*token, logit);
-            bad | is_bad(logit)
-        }),
-        Some(mask @ (Mask::Deny(_) | Mask::Bits(_))) => {
-            blocks(logits, |token| mask.allows(token), &mut consider)
-        }
-    };
-    if bad {
-        BadLogits::look(logits)?;
-    }
-    Ok(best.map(|(token, _)| token))
-}
-
-/// Shows `consider` all tokens that could be the best of those that `allows` takes, and returns whether a logit is bad.
-fn blocks(
-    logits: &[f32],
-    allows: impl Fn(TokenId) -> bool,
-    consider: &mut impl FnMut(TokenId, f32),
-) -> bool {
-    let mut floor = f32::NEG_INFINITY;
-    let (mut is_first, mut bad) = (true, false);
-    for (block, first) in logits.chunks(BLOCK).zip((0..).step_by(BLOCK)) {
-        // No branch, so that it is done with vectors.
-        let highest = block.iter().fold(f32::NEG_INFINITY, |a, b| if *b > a { *b } else { a });
-        bad |= block.iter().fold(false, |bad, logit| bad | is_bad(*logit));
-        if highest <= floor && !is_first {
-            continue;
-        }
-        for (token, logit) in (first..).zip(block) {
-            if (*logit > floor || is_first) && allows(token) {
-                consider(token, *logit);
-                floor = floor.max(*logit);
-                is_first = false;
-            }
-        }
-    }
+/// Puts all allowed tokens into `found`, and returns whether a logit is bad.
+fn all(logits: &[f32], mask: Option<&Mask>, found: &mut Vec<LlamaTokenData>) -> bool {
+    let mut bad = false;
+    each_run(logits, mask, |first, run| {
+        // A range of known length beside a slice is written with vectors.
+        let first = to_llama(first).0;
+        let end = first + i32::try_from(run.len()).unwrap_or(0);
+        let data = |(id, logit): (i32, &f32)| LlamaTokenData::new(LlamaToken(id), *logit, 0.0);
+        found.extend((first..end).zip(run).map(data));
+        bad |= run.iter().any(|logit| is_bad(*logit));
+    });
     bad
 }
 
@@ -326,8 +287,9 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_never_picked() {
-        for temperature in [0.0, 1.0] {
-            let mut sampler = Sampler::new(&Sampling { temperature, ..Sampling::default() });
+        for (temperature, top_k) in [(0.0, 0), (1.0, 0), (1.0, 2)] {
+            let sampling = Sampling { temperature, top_k, ..Sampling::default() };
+            let mut sampler = Sampler::new(&sampling);
             let mut choose =
                 |logits: &[f32], mask: Option<Mask>| sampler.choose(logits, mask.as_ref(), None);
             for bad in [f32::NAN, -f32::NAN, f32::INFINITY] {
@@ -346,17 +308,6 @@ mod tests {
             let words = BadLogits { bad: 2, all: 6 }.to_string();
             assert_eq!(words, "2 of 6 logits of the model are NaN or infinite");
         }
-    }
-
-    #[test]
-    fn it_is_the_best_of_many() {
-        let logits: Vec<f32> = (0..1000_u16).map(|at| f32::from(at % 7 * 97 + at % 89)).collect();
-        let denied: Box<[u32]> = (0..900).filter(|token| token % 3 == 0).collect();
-        let mask = Mask::Deny(denied);
-        let slow = (0..1000_u32)
-            .filter(|token| mask.allows(*token))
-            .reduce(|a, b| if logits[b as usize] > logits[a as usize] { b } else { a });
-        assert_eq!(best(&logits, Some(&mask)), Ok(slow));
     }
 
     #[test]

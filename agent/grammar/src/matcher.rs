@@ -32,6 +32,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod ahead;
 mod alive;
 mod alone;
 mod analysis;
@@ -66,8 +67,9 @@ mod table;
 mod utf8;
 mod walk;
 
+pub use ahead::Forced;
 pub use completion::Landing;
-pub use constraint::{Constraint, Forced, State};
+pub use constraint::{Constraint, State};
 pub use error::{BindingProblem, CompileError, MatchError, Place, TokenProblem};
 pub use explain::{Expectation, Explanation, What};
 pub use mask::Mask;

@@ -165,9 +165,7 @@ impl Vocabulary {
     /// Returns whether a token begins with `bytes` and goes on.
     #[must_use]
     pub fn continues(&self, bytes: &[u8]) -> bool {
-        let mut nodes = bytes.iter();
-        let node = nodes.try_fold(Trie::ROOT, |node, byte| self.trie.child(node, *byte));
-        node.is_some_and(|node| self.trie.has_children(node))
+        self.trie.find(bytes).is_some_and(|node| self.trie.has_children(node))
     }
 
     /// Returns the tree of all texts.

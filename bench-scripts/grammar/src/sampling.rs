@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chargehand_engine::sampler::{Sampler, Sampling};
+use chargehand_engine::sampler::{Choose as _, Sampler, Sampling};
 use chargehand_grammar::{Constraint, Grammar, Limits, Mask, TokenId, Vocabulary};
 
 use crate::clock::{Clock, micros};
@@ -65,9 +65,9 @@ impl Steps<'_> {
             for token in tokens {
                 let begun = self.clock.now();
                 let mask = constraint.mask(state)?;
-                let chosen = self.sampler.choose(&logits, Some(mask));
+                let chosen = self.sampler.choose(&logits, Some(mask), None);
                 let took = self.clock.since(begun);
-                chosen.ok_or("nothing is allowed")?;
+                chosen?.ok_or("nothing is allowed")?;
                 match mask {
                     Mask::Allow(_) => self.few.push(took),
                     Mask::Deny(_) | Mask::Bits(_) => self.many.push(took),

@@ -85,8 +85,8 @@ struct Cost {
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [model, rounds, traces @ ..] = arguments.as_slice() else {
-        return Err("give a model, a number of rounds and traces".into());
+    let [model, rounds, threads, traces @ ..] = arguments.as_slice() else {
+        return Err("give a model, a number of rounds, a number of threads and traces".into());
     };
     let backend = Backend::start()?;
     let question = Question { model: PathBuf::from(model), task: Task::Read { texts: Vec::new() } };
@@ -94,7 +94,7 @@ fn main() -> Result<()> {
         return Err(format!("{model} has no vocabulary").into());
     };
     let words = Words::new(tokens);
-    let engine = Engine::load(&backend, options(model))?;
+    let engine = Engine::load(&backend, options(model, threads.parse()?))?;
     let mut all = Sums::default();
     for path in traces {
         let trace: Trace = serde_json::from_str(&fs::read_to_string(path)?)?;
@@ -106,7 +106,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn options(model: &str) -> LoadOptions {
+fn options(model: &str, threads: u32) -> LoadOptions {
     LoadOptions {
         path: model.to_owned(),
         n_ctx: 8192,
@@ -115,8 +115,7 @@ fn options(model: &str) -> LoadOptions {
         kv_type: "f16".to_owned(),
         use_mmap: true,
         extra_buffers: true,
-        // So that all is computed by the thread whose clock is read.
-        threads: 1,
+        threads,
         n_seq: 1,
         kv_on_host: false,
         experts_on_cpu: false,
@@ -241,11 +240,12 @@ impl Observer for Clock {
     }
 }
 
-/// Returns the seconds that this thread has run.
+/// Returns the seconds that all threads of this process have run, those included that are gone.
 fn cpu_seconds() -> f64 {
-    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = text.split_whitespace().next().and_then(|first| first.parse::<f64>().ok());
-    nanoseconds.map_or(f64::NAN, |nanoseconds| nanoseconds / 1e9)
+    let text = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
+    // Behind the name of the program, the twelfth and thirteenth: hundredths of a second.
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 fn cpu_time() -> std::time::Duration {
@@ -290,5 +290,11 @@ impl Sums {
                 way.name, cost.wall, cost.cpu
             );
         }
+        let [_, own, .., llama] = &self.costs;
+        let (wall, cpu) = (llama.wall / own.wall, llama.cpu / own.cpu);
+        println!(
+            "{}: {wall:.2} times as fast as {} by the wall's clock, {cpu:.2} by CPU",
+            WAYS[1].name, WAYS[5].name
+        );
     }
 }

@@ -82,6 +82,33 @@ impl Matcher for Own {
         Ok(self.constraint.forced_bytes(self.state)?.bytes)
     }
 
+    fn goes_beyond(&mut self, bytes: &[u8]) -> Result<bool, ConstraintError> {
+        Ok(self.constraint.allows_beyond(self.state, bytes)?)
+    }
+
+    fn copied(&mut self, most: usize) -> Result<Vec<u8>, ConstraintError> {
+        Ok(self.constraint.copied_bytes(self.state, most)?)
+    }
+
+    fn unforced(&mut self, tokens: &[TokenId]) -> Result<usize, ConstraintError> {
+        // Forced text that was not said, as a token may reach beyond it: a value begins, and no guess is good there.
+        let begins = !self.constraint.forced_bytes(self.state)?.bytes.is_empty();
+        if begins && self.constraint.copied_bytes(self.state, 1)?.is_empty() {
+            return Ok(0);
+        }
+        let mut state = self.state;
+        for (said, token) in tokens.iter().enumerate() {
+            if said > 0 && self.is_forced(state, *token)? {
+                return Ok(said);
+            }
+            match self.constraint.advance(state, *token)? {
+                Some(next) => state = next,
+                None => return Ok(said),
+            }
+        }
+        Ok(tokens.len())
+    }
+
     fn foresee(&mut self, tokens: &[TokenId]) -> Result<usize, ConstraintError> {
         let mut state = self.state;
         for (said, token) in tokens.iter().enumerate() {
@@ -91,5 +118,14 @@ impl Matcher for Own {
             }
         }
         Ok(tokens.len())
+    }
+}
+
+impl Own {
+    /// Returns whether `token` must follow, and more than it.
+    fn is_forced(&mut self, state: State, token: TokenId) -> Result<bool, ConstraintError> {
+        let forced = self.constraint.forced_bytes(state)?.bytes;
+        let bytes = self.constraint.vocabulary().bytes(token).unwrap_or_default();
+        Ok(forced.len() > bytes.len() && forced.starts_with(bytes))
     }
 }

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use chargehand_grammar::vocabulary::TokenId;
 use llama_cpp_2::token::LlamaToken;
 
-use super::forced::forced;
+use super::forced;
 use super::timings::Timings;
 use super::{Ending, Observer, Progress, Session, SessionError, Wish};
 use crate::constraint::{ConstraintError, Matcher};
-use crate::guess::{Guess, MOST};
+use crate::guess::{Guess, LEAST, MOST, worth};
 use crate::output::Output;
 use crate::sampler::{Choose, to_llama};
 use crate::vocab::Vocab;
@@ -200,13 +200,19 @@ impl<'r, 'e> Run<'r, 'e> {
             return Ok(());
         }
         let tokenizer = self.session.engine.model.vocab();
+        let text = forced::whole(&bytes);
         let room = self.session.n_batch().saturating_sub(1 + MOST);
-        for token in forced(self.vocab, &tokenizer, last, &bytes).into_iter().take(room) {
-            if !self.matcher.takes(token, self.left())? {
+        let mut rest = text.as_bytes();
+        for token in forced::tokens(self.vocab, &tokenizer, last, text).into_iter().take(room) {
+            // Whether a token reaches beyond what is forced, the model says.
+            let is_open =
+                self.vocab.vocabulary.continues(rest) && self.matcher.goes_beyond(rest)?;
+            if is_open || !self.matcher.takes(token, self.left())? {
                 break;
             }
             self.say(token)?;
             self.counts.forced += 1;
+            rest = rest.get(self.vocab.piece(token).len()..).unwrap_or_default();
         }
         Ok(())
     }
@@ -230,13 +236,46 @@ impl<'r, 'e> Run<'r, 'e> {
         let batch = self.session.n_batch().saturating_sub(waiting);
         let context = self.session.n_ctx().saturating_sub(self.prompt + self.said.len());
         // One more is always chosen after the guess.
-        let room = batch.min(context).min(self.left() - 1);
-        let mut tokens = guess.next();
-        tokens.truncate(room);
-        let ids: Vec<TokenId> =
-            tokens.iter().filter_map(|token| TokenId::try_from(token.0).ok()).collect();
-        tokens.truncate(self.matcher.foresee(&ids)?);
-        Ok(tokens)
+        let room = batch.min(context).min(self.left() - 1).min(guess.most());
+        if worth(room) == 0 {
+            return Ok(Vec::new());
+        }
+        let repeated = guess.next();
+        let mut tokens = self.copied()?;
+        if worth(tokens.len()) == 0 {
+            tokens = repeated.iter().filter_map(|token| TokenId::try_from(token.0).ok()).collect();
+        }
+        tokens.truncate(self.to_line_end(&tokens).min(room));
+        if self.wants_forced {
+            tokens.truncate(self.matcher.unforced(&tokens)?);
+        }
+        let length = worth(self.matcher.foresee(&tokens)?);
+        Ok(tokens[..length].iter().map(|token| to_llama(*token)).collect())
+    }
+
+    /// Returns how the piece of a text goes on that is being said.
+    fn copied(&mut self) -> Result<Vec<TokenId>, ConstraintError> {
+        // Few tokens are longer than eight bytes.
+        let bytes = self.matcher.copied(8 * MOST)?;
+        let last = self.said.last().and_then(|last| TokenId::try_from(last.0).ok());
+        let tokenizer = self.session.engine.model.vocab();
+        Ok(forced::tokens(self.vocab, &tokenizer, last, forced::whole(&bytes)))
+    }
+
+    /// Returns how many of some tokens to guess at most. What is copied ends or changes with a line more often than
+    /// inside one: behind a line few are guessed, and none of the line after.
+    fn to_line_end(&self, tokens: &[TokenId]) -> usize {
+        let mut text = self.output.last(2).to_vec();
+        if forced::ends_line(&text) {
+            return tokens.len().min(LEAST);
+        }
+        let ends = |token: &TokenId| {
+            text.extend_from_slice(self.vocab.piece(*token));
+            forced::ends_line(&text)
+        };
+        // An end at once would leave nothing to guess.
+        let mut ends = tokens.iter().map(ends).enumerate().skip(LEAST - 1);
+        ends.find(|(_, is_end)| *is_end).map_or(tokens.len(), |(at, _)| at + 1)
     }
 
     /// Learns from the guess, and is done with it.

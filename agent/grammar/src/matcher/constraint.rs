@@ -11,7 +11,7 @@ use super::kept::Kept;
 use super::mask::Mask;
 use super::places::{Place, WHOLE};
 use super::program::{Op, TokenSet};
-use super::states::{Cursor, DEAD, Row, StateId, States};
+use super::states::{Cursor, DEAD, StateId, States};
 use super::walk::Walk;
 use crate::bindings::Bindings;
 use crate::gbnf::Grammar;
@@ -35,17 +35,8 @@ impl State {
     }
 }
 
-/// What a grammar forces at a point.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Forced {
-    /// The bytes, which may end in the middle of a character.
-    pub bytes: Vec<u8>,
-    /// Where the text stands after them.
-    pub state: State,
-}
-
 /// Forced text is given out in pieces of at most this many bytes, and a long text is read in such pieces.
-const PIECE: usize = 4096;
+pub(super) const PIECE: usize = 4096;
 
 /// After the end of a text, nothing follows.
 const ENDED: State = State(0);
@@ -234,25 +225,6 @@ impl Constraint {
         Ok(&self.masks[kept].mask)
     }
 
-    /// Returns the bytes that must follow, as far as there is no choice, no end and no token by name.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Constraint::advance_byte`].
-    pub fn forced_bytes(&mut self, state: State) -> Result<Forced, MatchError> {
-        self.begin();
-        let mut bytes = Vec::new();
-        let mut cursor = self.states.cursor(state.0);
-        while bytes.len() < PIECE
-            && let Some(byte) = self.only_byte(cursor)?
-            && let Some(next) = self.states.step(cursor, byte)?
-        {
-            bytes.push(byte);
-            cursor = next;
-        }
-        Ok(Forced { bytes, state: State(self.states.settle(cursor)?) })
-    }
-
     /// Returns how many positions the compiled grammar has.
     #[must_use]
     pub fn positions(&self) -> usize {
@@ -275,7 +247,11 @@ impl Constraint {
         self.states.sets.get(state.0)
     }
 
-    fn run(&mut self, mut cursor: Cursor, bytes: &[u8]) -> Result<Option<Cursor>, MatchError> {
+    pub(super) fn run(
+        &mut self,
+        mut cursor: Cursor,
+        bytes: &[u8],
+    ) -> Result<Option<Cursor>, MatchError> {
         for byte in bytes {
             match self.states.step(cursor, *byte)? {
                 Some(next) => cursor = next,
@@ -307,52 +283,5 @@ impl Constraint {
             place.context = self.states.bound.contexts.unwatched(place.context);
         }
         places
-    }
-
-    /// Returns the byte that must follow.
-    fn only_byte(&mut self, cursor: Cursor) -> Result<Option<u8>, MatchError> {
-        let cursor = match cursor {
-            // Where texts are watched, not all that a step takes is allowed.
-            Cursor::One(place) if self.states.is_watched(place) => {
-                Cursor::State(self.states.settle(cursor)?)
-            }
-            cursor => cursor,
-        };
-        let span = match cursor {
-            Cursor::One(place) => match self.states.program.op(place.at) {
-                Op::Byte(byte) => Some((byte, byte)),
-                Op::Table(table) => match self.states.program.spans_of(table) {
-                    [only] => Some((only.low, only.high)),
-                    _ => None,
-                },
-                Op::Native => {
-                    let made = self.states.bound.natives.at(place.at);
-                    let mut bytes =
-                        (0..=u8::MAX).filter(|byte| made.next(place.at, *byte).is_some());
-                    let only = bytes.next().filter(|_| bytes.next().is_none());
-                    only.map(|byte| (byte, byte))
-                }
-                Op::Token(_)
-                | Op::Jump(_)
-                | Op::Split(_)
-                | Op::Call(_)
-                | Op::Last(_)
-                | Op::End
-                | Op::Bind(_) => None,
-            },
-            Cursor::State(state) => {
-                let facts = self.states.facts[state as usize];
-                match self.states.row(state)? {
-                    Row::Few(start, end)
-                        if end == start + 1 && !facts.accepting && !facts.takes_token =>
-                    {
-                        let step = self.states.steps[start as usize];
-                        Some((step.low, step.high))
-                    }
-                    Row::Unknown | Row::Few(..) | Row::Wide(_) => None,
-                }
-            }
-        };
-        Ok(span.filter(|(low, high)| low == high).map(|(low, _)| low))
     }
 }

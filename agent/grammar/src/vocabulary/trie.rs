@@ -102,6 +102,11 @@ impl Trie {
         (node.first_child, &self.labels[start..start + usize::from(node.children)])
     }
 
+    /// Returns the node to which `bytes` lead.
+    pub(crate) fn find(&self, bytes: &[u8]) -> Option<NodeId> {
+        bytes.iter().try_fold(Self::ROOT, |node, byte| self.child(node, *byte))
+    }
+
     /// Returns the child to which `byte` leads.
     pub(crate) fn child(&self, node: NodeId, byte: u8) -> Option<NodeId> {
         let (first, labels) = self.children(node);

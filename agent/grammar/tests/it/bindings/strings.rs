@@ -192,3 +192,22 @@ fn what_is_bound_is_forced_and_explained() {
     let explained = constraint.explain(inside).to_string();
     assert_eq!(explained, "[b] as `file-7` allows in `x` (line 2) in `root`\n");
 }
+
+#[test]
+fn a_piece_may_end_before_what_is_copied() {
+    let rules = "root ::= x \".\"\nx ::= json-string #! bind file-7";
+    let mut constraint =
+        bound(rules, &Bindings::new().with("file-7", Binding::piece("abXacab\nY")));
+    for (text, most, expect) in [
+        ("\"", 9, ""),
+        ("\"a", 9, ""),
+        ("\"X", 9, "acab\\nY"),
+        ("\"X", 3, "aca"),
+        ("\"Xacab\\", 9, "nY"),
+        ("\"X\"", 9, ""),
+    ] {
+        let state = after(&mut constraint, text).unwrap();
+        let copied = constraint.copied_bytes(state, most).unwrap();
+        assert_eq!(copied, expect.as_bytes(), "{text}");
+    }
+}

@@ -275,6 +275,24 @@ fn forced_text_goes_to_the_next_choice() {
 }
 
 #[test]
+fn only_what_is_allowed_reaches_beyond_forced_text() {
+    let texts = ["a", "\"", "\":", "\":\"", "\":\"a", "\":\"\""].map(|text| (Kind::Text, text));
+    let tokens = Arc::new(Vocabulary::new(texts).unwrap());
+    let grammar = Grammar::parse("root ::= \"\\\":\\\"\" \"b\"* \"\\\"\"").unwrap();
+    let mut constraint = Constraint::new(&grammar, tokens).unwrap();
+    let start = constraint.start();
+    // `":"` and an empty string, but no `":"a`.
+    for (text, expect) in [("\":\"", true), ("\"", true), ("\":\"a", false), ("a", false)] {
+        let beyond = constraint.allows_beyond(start, text.as_bytes()).unwrap();
+        assert_eq!(beyond, expect, "{text}");
+    }
+    let grammar = Grammar::parse("root ::= \"\\\":\\\"\" \"b\"").unwrap();
+    let mut constraint = Constraint::new(&grammar, constraint.vocabulary().clone()).unwrap();
+    let start = constraint.start();
+    assert!(!constraint.allows_beyond(start, b"\":\"").unwrap());
+}
+
+#[test]
 fn a_token_by_name_is_not_forced_past() {
     let mut constraint = constraint("root ::= \"a\" (<think> | \"b\") \"c\"");
     let start = constraint.start();
