@@ -75,6 +75,17 @@ pub enum May {
 }
 
 impl Kept {
+    /// Returns what sorts runs by their beginning: a name knows the second, the file the millisecond.
+    fn age(&self) -> (&str, u32, &str) {
+        let millis = match &self.standing {
+            Standing::Busy(file) | Standing::Open(file) | Standing::Decided(file) => {
+                file.started_millis
+            }
+            Standing::Stump | Standing::Young | Standing::Foreign => 0,
+        };
+        (self.id.rsplit_once('-').map_or("", |(second, _)| second), millis, &self.id)
+    }
+
     fn may_go(&self, which: May) -> bool {
         match &self.standing {
             Standing::Decided(_) | Standing::Stump => true,
@@ -97,7 +108,7 @@ impl Shelf {
             .filter(|id| !id.starts_with('.'))
             .filter_map(|id| look_at(state, id))
             .collect();
-        runs.sort_by(|a, b| a.id.cmp(&b.id));
+        runs.sort_by(|a, b| a.age().cmp(&b.age()));
         let evals = folders(&state.join("evals"))?;
         let eval_bytes = evals.iter().map(|id| size(&state.join("evals").join(id))).sum();
         Ok(Self { runs, evals: evals.len(), eval_bytes })

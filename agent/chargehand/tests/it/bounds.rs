@@ -77,7 +77,7 @@ fn a_long_goal_is_refused_and_a_long_word_is_not() {
     let place = Place::with(&[("a.txt", "a\n")]);
     with_goal(&place, &"g".repeat(100_000)).expect(2).says("the goal has 100000 bytes");
     assert!(place.runs().is_empty());
-    let outcome = with_goal(&place, &"g".repeat(32 * 1024)).says("tokens and the context holds");
+    let outcome = with_goal(&place, &"g".repeat(32 * 1024)).says("tokens is full");
     assert!(!outcome.stderr.contains("restarted"), "{}", outcome.stderr);
 }
 
