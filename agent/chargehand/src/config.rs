@@ -2,6 +2,8 @@
 //!
 //! A project's own file comes with the repository and is not trusted; `project` reads it.
 
+mod models;
+mod places;
 mod project;
 
 use std::collections::BTreeMap;
@@ -13,12 +15,15 @@ use std::time::Duration;
 
 use chargehand_core::bytes::Bytes;
 use chargehand_core::contract::parse_duration;
+use chargehand_core::roles::Role;
 use chargehand_engine::sampler::MatcherKind;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
+pub use models::ModelConfig;
+pub use places::Places;
 pub use project::{ProjectConfig, ProjectLimits};
 
 /// More than this no configuration file has.
@@ -48,49 +53,22 @@ pub enum ConfigError {
     },
 }
 
-/// The folders and files that belong to the user.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Places {
-    /// Runs and unpacked models.
-    pub state: PathBuf,
-    /// The user's configuration; it need not exist.
-    pub config: Option<PathBuf>,
-    /// Who holds how much memory; gone after a restart of the machine, where it has a place for such things.
-    pub ledger: PathBuf,
+/// Returns what is set and not empty.
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-impl Places {
-    /// Finds them: all under `CHARGEHAND_HOME` where that is set, otherwise by the XDG rules.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError::NoHome`].
-    pub fn find() -> Result<Self, ConfigError> {
-        Self::from_variables(&|name| std::env::var_os(name).filter(|value| !value.is_empty()))
-    }
+/// Returns the hub that models are fetched from and the token for it, by the names that its own tools have.
+#[must_use]
+pub fn hub() -> (Option<String>, Option<String>) {
+    let text = |name| variable(name).and_then(|value| value.into_string().ok());
+    (text("HF_ENDPOINT"), text("HF_TOKEN"))
+}
 
-    fn from_variables(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
-        if let Some(home) = variable("CHARGEHAND_HOME") {
-            let state = std::path::absolute(&home)
-                .map_err(|source| ConfigError::Unreadable { path: home.into(), source })?;
-            let ledger = state.join("ledger");
-            return Ok(Self { config: Some(state.join("config.toml")), state, ledger });
-        }
-        // The XDG rules: a relative path is as good as none.
-        let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let home = absolute("HOME");
-        let below_home = |path| home.as_ref().map(|home| home.join(path));
-        let state = absolute("XDG_STATE_HOME")
-            .or_else(|| below_home(".local/state"))
-            .ok_or(ConfigError::NoHome)?;
-        let config = absolute("XDG_CONFIG_HOME").or_else(|| below_home(".config"));
-        let runtime = absolute("XDG_RUNTIME_DIR").unwrap_or_else(|| state.clone());
-        Ok(Self {
-            ledger: runtime.join("chargehand/ledger"),
-            state: state.join("chargehand"),
-            config: config.map(|config| config.join("chargehand/config.toml")),
-        })
-    }
+/// Returns the proxy by which this machine reaches others, as `HTTPS_PROXY` and its like name it.
+#[must_use]
+pub fn proxy() -> Option<ureq::Proxy> {
+    ureq::Proxy::try_from_env()
 }
 
 /// Returns all of it, for the list from which the environment of a command is made.
@@ -115,8 +93,14 @@ pub fn term() -> Option<OsString> {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct UserConfig {
-    /// The GGUF file that works unless `-m` says otherwise.
+    /// The model that works unless `-m` or the role of the coder says otherwise.
     pub model: Option<PathBuf>,
+    /// Names of models, each with its file and how it is loaded.
+    pub models: BTreeMap<String, ModelConfig>,
+    /// The address of the hub that models are pulled from.
+    pub hub: Option<String>,
+    /// Which model does what.
+    pub roles: BTreeMap<Role, String>,
     /// Tokens of context.
     pub ctx: Option<u32>,
     /// Layers on a GPU.
@@ -274,6 +258,15 @@ fn read_small(path: &Path, file: io::Result<File>) -> Result<String, ConfigError
     Ok(text)
 }
 
+/// Reads a table that this program has written, nothing if it is not there.
+///
+/// # Errors
+///
+/// As [`UserConfig::read`].
+pub fn read_table<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
+    parse(path, &read_small(path, open(path))?)
+}
+
 /// Parses a TOML file; the error names the file and the line.
 ///
 /// # Errors
@@ -315,36 +308,6 @@ fn merge(into: &mut toml::Table, from: toml::Table) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn places(variables: &[(&str, &str)], state: &str, config: &str) {
-        let variable = |name: &str| {
-            variables
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| OsString::from(value))
-        };
-        let found = Places::from_variables(&variable).unwrap();
-        assert_eq!((found.state, found.config), (state.into(), Some(config.into())));
-    }
-
-    #[test]
-    fn places_follow_the_variables() {
-        places(&[("CHARGEHAND_HOME", "/c"), ("HOME", "/h")], "/c", "/c/config.toml");
-        let default = ("/h/.local/state/chargehand", "/h/.config/chargehand/config.toml");
-        places(&[("HOME", "/h")], default.0, default.1);
-        places(&[("HOME", "/h"), ("XDG_STATE_HOME", "relative")], default.0, default.1);
-        let xdg = [("HOME", "/h"), ("XDG_STATE_HOME", "/s"), ("XDG_CONFIG_HOME", "/x")];
-        places(&xdg, "/s/chargehand", "/x/chargehand/config.toml");
-        assert!(matches!(Places::from_variables(&|_| None), Err(ConfigError::NoHome)));
-        let run = |name: &str| match name {
-            "HOME" => Some(OsString::from("/h")),
-            "XDG_RUNTIME_DIR" => Some(OsString::from("/run/u")),
-            _ => None,
-        };
-        let found = Places::from_variables(&run).unwrap();
-        assert_eq!(found.ledger, PathBuf::from("/run/u/chargehand/ledger"));
-    }
 
     #[track_caller]
     fn overrides(texts: &[&str], expect: Result<UserConfig, &str>) {

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use self::beside::Beside;
 use self::header::FileId;
 use crate::bytes::Bytes;
+use crate::seal::Seal;
 
 pub use self::holdings::{Holding, Stage};
 pub use self::second_opinion::{Doubt, larger};
@@ -64,6 +65,9 @@ pub struct LoadOptions {
     /// What works with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beside: Vec<Beside>,
+    /// Its files as they were when it was planned: no others are loaded. None where that is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seals: Vec<Seal>,
 }
 
 fn one() -> u32 {

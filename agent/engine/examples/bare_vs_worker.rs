@@ -93,6 +93,7 @@ fn options(model: &str, threads: u32) -> LoadOptions {
         use_mmap: true,
         extra_buffers: true,
         threads,
+        seals: Vec::new(),
     }
 }
 

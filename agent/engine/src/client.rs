@@ -2,11 +2,13 @@
 
 use std::io::{BufReader, Read, Write};
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use chargehand_core::memory::Plan;
 use thiserror::Error;
 
 use crate::probe::{Rung, Stage};
+use crate::session::Parked;
 use crate::wire::{
     Answer, Ask, Chat, Event, Failure, Loaded, Rendered, Request, WireError, read_message,
     write_message,
@@ -108,6 +110,37 @@ impl<R: Read, W: Write> Client<R, W> {
             if watch(&event).is_break() && !is_cancelled {
                 is_cancelled = true;
                 self.send(&Request::Cancel { id })?;
+            }
+        }
+    }
+
+    /// Has the worker write what its model remembers to `file`.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub fn park(&mut self, file: &Path) -> Result<Parked, ClientError> {
+        let (id, file) = (self.next_id(), file.to_owned());
+        self.moved(id, &Request::Park { id, file })
+    }
+
+    /// Has the worker take back what was written to `file`, which is `parked`.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`]. A worker that lives can be asked anything, and remembers nothing.
+    pub fn restore(&mut self, file: &Path, parked: Parked) -> Result<Parked, ClientError> {
+        let (id, file) = (self.next_id(), file.to_owned());
+        self.moved(id, &Request::Restore { id, file, parked })
+    }
+
+    fn moved(&mut self, id: u64, request: &Request) -> Result<Parked, ClientError> {
+        self.send(request)?;
+        loop {
+            match self.receive()? {
+                Event::Parked { id: of, parked } if of == id => return Ok(parked),
+                Event::Failed { id: of, failure } if of == id => return Err(failure.into()),
+                other => Self::only_stage(&other)?,
             }
         }
     }

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use chargehand_core::memory::{LoadOptions, OUTPUTS};
+use chargehand_core::seal::Seal;
 use chargehand_core::tool::Envelope;
 use chargehand_grammar::vocabulary::VocabularyError;
 use llama_cpp_2::context::LlamaContext;
@@ -56,6 +57,9 @@ pub enum EngineError {
     /// The options name no type that a cache can have.
     #[error("unknown type of KV cache `{0}`: f16, q8_0 or q4_0 is meant")]
     KvType(String),
+    /// The file is another one than was planned.
+    #[error("{} was replaced or changed after it was planned", .0.display())]
+    Replaced(PathBuf),
     /// llama.cpp does not take the file.
     #[error("llama.cpp cannot load {}: {reason}", path.display())]
     Load {
@@ -105,10 +109,13 @@ impl<'b> Engine<'b> {
         let kv_type = kv_type(&options.kv_type)?;
         // llama.cpp says little about a file that is not there, and may abort on one that is malformed.
         gguf::read(path)?;
+        check_seals(path, &options.seals)?;
         backend.complaints.clear();
         let settings = ffi::ModelSettings::of(&options);
         let model = ffi::load_model(&backend.llama, path, &settings)
             .ok_or_else(|| EngineError::Load { path: path.to_owned(), reason: backend.reason() })?;
+        // Once more: it may have been replaced while it was read.
+        check_seals(path, &options.seals)?;
         let vocab = Vocab::of(&model)?;
         if vocab.heads.is_empty() {
             return Err(EngineError::NoVocabulary(path.to_owned()));
@@ -154,6 +161,17 @@ impl<'b> Engine<'b> {
             .new_context(&self.backend.llama, params)
             .map_err(|_| EngineError::Context { n_ctx, reason: self.backend.reason() })
     }
+}
+
+/// Says so when the files at `path` are not those that were planned.
+fn check_seals(path: &Path, planned: &[Seal]) -> Result<(), EngineError> {
+    if planned.is_empty() {
+        return Ok(());
+    }
+    let found = gguf::seals(path)?;
+    let is_same = found.len() == planned.len()
+        && found.iter().zip(planned).all(|(found, planned)| found.has_content_of(planned));
+    if is_same { Ok(()) } else { Err(EngineError::Replaced(path.to_owned())) }
 }
 
 impl Backend {

@@ -20,7 +20,7 @@ use thiserror::Error;
 
 use self::bytes::{Reader, Value};
 
-pub use self::split::{digest, model};
+pub use self::split::{digest, model, paths, seals};
 
 /// Real models have fewer than 100 keys and 2,000 tensors.
 const MAX_KEYS: u64 = 4096;

@@ -192,6 +192,7 @@ impl From<EngineError> for Failure {
             EngineError::File(GgufError::PartMissing { .. } | GgufError::Bad { .. })
             | EngineError::SecondBackend
             | EngineError::KvType(_)
+            | EngineError::Replaced(_)
             | EngineError::Load { .. }
             | EngineError::Context { .. }
             | EngineError::NoVocabulary(_)

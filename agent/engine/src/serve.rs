@@ -16,7 +16,7 @@ use crate::engine::{Backend, Engine, EngineError};
 use crate::probe::{self, Rung, Stage};
 use crate::reply::{self, Reply, ReplyError};
 use crate::sampler::to_llama;
-use crate::session::{Observer, Progress, Session, SessionError, Wish};
+use crate::session::{Observer, Parked, Progress, Session, SessionError, Wish};
 use crate::template::{Segment, TemplateError};
 use crate::wire::{
     Answer, Ask, Chat, Event, Failure, Loaded, Rendered, Request, WireError, read_message,
@@ -120,7 +120,12 @@ impl<W: Write> Worker<'_, W> {
         while let Ok(message) = self.inbox.recv() {
             match message {
                 Ok(Request::Load { options, rung }) => return Ok(Some((options, rung))),
-                Ok(Request::Render { id, .. } | Request::Generate { id, .. }) => {
+                Ok(
+                    Request::Render { id, .. }
+                    | Request::Generate { id, .. }
+                    | Request::Park { id, .. }
+                    | Request::Restore { id, .. },
+                ) => {
                     self.refuse(id, "no model is loaded yet")?;
                 }
                 Ok(Request::Cancel { .. }) => {}
@@ -145,6 +150,10 @@ impl<W: Write> Worker<'_, W> {
                     self.say(&event)?;
                 }
                 Ok(Request::Generate { id, ask }) => self.generate(engine, session, id, &ask)?,
+                Ok(Request::Park { id, file }) => self.parked(id, session.park(&file))?,
+                Ok(Request::Restore { id, file, parked }) => {
+                    self.parked(id, session.restore(&file, parked))?;
+                }
                 Ok(Request::Load { .. }) => {
                     self.refuse(0, "a worker loads one model in its life")?;
                 }
@@ -173,6 +182,13 @@ impl<W: Write> Worker<'_, W> {
         self.say(&match answer {
             Ok(answer) => Event::Done { id, answer },
             Err(failure) => Event::Failed { id, failure },
+        })
+    }
+
+    fn parked(&mut self, id: u64, done: Result<Parked, SessionError>) -> Result<(), ServeError> {
+        self.say(&match done {
+            Ok(parked) => Event::Parked { id, parked },
+            Err(error) => Event::Failed { id, failure: session_failure(error) },
         })
     }
 
@@ -266,7 +282,18 @@ fn prompt(engine: &Engine<'_>, chat: &Chat) -> Result<Vec<Segment>, Failure> {
 }
 
 fn load_failure(error: &EngineError) -> Failure {
-    Failure::Load { reason: error.to_string() }
+    let reason = error.to_string();
+    match error {
+        EngineError::Replaced(_) => Failure::Replaced { reason },
+        EngineError::SecondBackend
+        | EngineError::File(_)
+        | EngineError::KvType(_)
+        | EngineError::Load { .. }
+        | EngineError::Context { .. }
+        | EngineError::NoVocabulary(_)
+        | EngineError::Vocabulary(_)
+        | EngineError::Template(_) => Failure::Load { reason },
+    }
 }
 
 fn session_failure(error: SessionError) -> Failure {
@@ -276,6 +303,7 @@ fn session_failure(error: SessionError) -> Failure {
             Failure::PromptTooLong { prompt: count(prompt), n_ctx: count(n_ctx) }
         }
         SessionError::Constraint(_) => Failure::Grammar { reason },
+        SessionError::Parking(_) => Failure::Parking { reason },
         SessionError::EmptyPrompt | SessionError::Logits(_) | SessionError::Decode { .. } => {
             Failure::Evaluation { reason }
         }

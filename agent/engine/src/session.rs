@@ -2,6 +2,7 @@
 //! the cache still holds of it is found out here. Nothing is ever cut off a prompt silently.
 
 mod forced;
+mod park;
 mod run;
 mod timings;
 
@@ -14,6 +15,7 @@ use llama_cpp_2::token::LlamaToken;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use self::park::Parked;
 use self::run::{Company, Run};
 pub use self::timings::Timings;
 use crate::constraint::{self, ConstraintError};
@@ -115,6 +117,9 @@ pub enum SessionError {
     /// The model computed nothing that a token could be picked by.
     #[error(transparent)]
     Logits(#[from] BadLogits),
+    /// What is remembered could not be written to the disk, or read back.
+    #[error("what is remembered cannot be parked: {0}")]
+    Parking(String),
     /// llama.cpp did not evaluate.
     #[error("llama.cpp could not evaluate {tokens} tokens at position {at}: {reason}")]
     Decode {

@@ -3,6 +3,7 @@
 //! Requests carry a number and events repeat it, so that a late cancellation hits nothing else.
 
 use std::io::{self, BufRead, Read as _, Write};
+use std::path::PathBuf;
 
 use chargehand_core::memory::LoadOptions;
 use chargehand_core::tool::{Envelope, ToolSpec};
@@ -15,7 +16,7 @@ use thiserror::Error;
 use crate::engine::ModelFacts;
 use crate::probe::{Rung, Stage};
 use crate::sampler::Sampling;
-use crate::session::{Ending, Timings};
+use crate::session::{Ending, Parked, Timings};
 
 /// A line may have so many bytes; a grammar over a large repository has a few million.
 pub const MAX_LINE: u64 = 256 << 20;
@@ -44,6 +45,22 @@ pub enum Request {
         id: u64,
         /// What is asked.
         ask: Ask,
+    },
+    /// Write what the model remembers to a file.
+    Park {
+        /// The number of this request.
+        id: u64,
+        /// The file, which is there and which the worker may write to.
+        file: PathBuf,
+    },
+    /// Take back what was written to a file.
+    Restore {
+        /// The number of this request.
+        id: u64,
+        /// The file.
+        file: PathBuf,
+        /// What was written to it.
+        parked: Parked,
     },
     /// Stop generating, if the request of this number is still being worked on.
     Cancel {
@@ -122,6 +139,13 @@ pub enum Event {
         /// Tokens generated so far.
         count: u64,
     },
+    /// What the model remembers was written, or taken back.
+    Parked {
+        /// The number of the request.
+        id: u64,
+        /// How much that is.
+        parked: Parked,
+    },
     /// An answer ended.
     Done {
         /// The number of the request.
@@ -186,6 +210,12 @@ pub enum Failure {
         /// In words.
         reason: String,
     },
+    /// Its file is another one than was planned.
+    #[error("{reason}")]
+    Replaced {
+        /// In words.
+        reason: String,
+    },
     /// The prompt is longer than the context.
     #[error("the prompt has {prompt} tokens and the context holds {n_ctx}")]
     PromptTooLong {
@@ -209,6 +239,12 @@ pub enum Failure {
     /// llama.cpp did not evaluate, or computed what is no number.
     #[error("{reason}")]
     Evaluation {
+        /// In words.
+        reason: String,
+    },
+    /// What the model remembers was not written, or not taken back.
+    #[error("{reason}")]
+    Parking {
         /// In words.
         reason: String,
     },

@@ -10,9 +10,12 @@ use crate::audit::AuditError;
 use crate::config::ConfigError;
 use crate::env::accept::AcceptError;
 use crate::env::dir::DiskError;
+use crate::env::hub::{HubError, SourceError};
 use crate::env::lab::LabError;
 use crate::env::ledger::LedgerError;
+use crate::env::pins::PinError;
 use crate::env::prober::ProbeError;
+use crate::env::registry::RegistryError;
 use crate::env::repo::RepoError;
 use crate::env::run_dir::RunDirError;
 use crate::env::sandbox::SandboxError;
@@ -172,7 +175,19 @@ impl From<LabError> for Error {
 
 impl From<WorkerError> for Error {
     fn from(err: WorkerError) -> Self {
-        Self::from_source(Kind::Failed, &err)
+        match &err {
+            WorkerError::Replaced(_) => {
+                Self::from_source(Kind::Refused, &err).hint("run it again: it is planned anew")
+            }
+            WorkerError::Start(_)
+            | WorkerError::Died(_)
+            | WorkerError::Failed(_)
+            | WorkerError::NoRoom(_)
+            | WorkerError::Gone(_)
+            | WorkerError::Refused(_)
+            | WorkerError::Short(_)
+            | WorkerError::Stopped => Self::from_source(Kind::Failed, &err),
+        }
     }
 }
 
@@ -185,6 +200,65 @@ impl From<GgufError> for Error {
             GgufError::Bad { .. } | GgufError::PartMissing { .. } => Kind::Refused,
         };
         Self::from_source(kind, &err)
+    }
+}
+
+impl From<SourceError> for Error {
+    fn from(err: SourceError) -> Self {
+        Self::from_source(Kind::Usage, &err)
+    }
+}
+
+impl From<RegistryError> for Error {
+    fn from(err: RegistryError) -> Self {
+        match err {
+            RegistryError::Name(_) => Self::from_source(Kind::Usage, &err),
+            RegistryError::Taken { .. } => Self::from_source(Kind::Refused, &err)
+                .hint("give it anew with --replace, or take another name"),
+            RegistryError::File(err) => err.into(),
+            RegistryError::Disk(err) => err.into(),
+            RegistryError::Lock { .. } => Self::from_source(Kind::Failed, &err),
+        }
+    }
+}
+
+impl From<PinError> for Error {
+    fn from(err: PinError) -> Self {
+        match err {
+            PinError::File(err) => err.into(),
+            PinError::Disk(err) => err.into(),
+        }
+    }
+}
+
+impl From<HubError> for Error {
+    fn from(err: HubError) -> Self {
+        let as_kind = |kind| Self::from_source(kind, &err);
+        let again = "the same command again goes on where it ended";
+        match err {
+            HubError::Endpoint { .. } | HubError::NotFound { .. } => as_kind(Kind::Usage),
+            HubError::Denied { .. } => as_kind(Kind::Refused).hint(
+                "put a token that may read it into HF_TOKEN; some pages ask for a consent first",
+            ),
+            HubError::NoHash => as_kind(Kind::Refused).hint("give it with --sha256"),
+            HubError::Busy(_) => as_kind(Kind::Refused).hint("wait for it"),
+            HubError::Occupied { .. } => {
+                as_kind(Kind::Refused).hint("move it away, or name another folder with --to")
+            }
+            HubError::OtherHash { .. } | HubError::NoRoom { .. } => as_kind(Kind::Refused),
+            HubError::Unreachable { .. }
+            | HubError::Silent { .. }
+            | HubError::Status { .. }
+            | HubError::BrokeOff { .. }
+            | HubError::Changed(_)
+            | HubError::Io { .. } => as_kind(Kind::Failed).hint(again),
+            HubError::Redirect { .. }
+            | HubError::NoSize
+            | HubError::Start { .. }
+            | HubError::TooLong { .. }
+            | HubError::WrongHash { .. } => as_kind(Kind::Failed),
+            HubError::Stopped => as_kind(Kind::Interrupted).hint(again),
+        }
     }
 }
 

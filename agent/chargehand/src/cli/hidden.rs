@@ -18,9 +18,9 @@ use crate::env::prober::{DryRun, Measured};
 use crate::env::{lab, worker};
 use crate::error::{Error, Kind};
 
-/// Serves one of `models` until stdin ends.
-pub(super) fn worker(models: &[PathBuf]) -> Result<ExitCode, Error> {
-    settle_in(models)?;
+/// Serves one of `models` until stdin ends. What it remembers may be written to `files`.
+pub(super) fn worker(models: &[PathBuf], files: &[PathBuf]) -> Result<ExitCode, Error> {
+    settle_in(models, files)?;
     let backend = Backend::start().map_err(|err| Error::from_source(Kind::Failed, &err))?;
     serve(&backend, BufReader::new(io::stdin()), io::stdout())
         .map_err(|err| Error::from_source(Kind::Failed, &err))?;
@@ -29,7 +29,7 @@ pub(super) fn worker(models: &[PathBuf]) -> Result<ExitCode, Error> {
 
 /// Answers questions about the memory of `models` until stdin ends.
 pub(super) fn dry_run(models: &[PathBuf]) -> Result<ExitCode, Error> {
-    settle_in(models)?;
+    settle_in(models, &[])?;
     let backend = Backend::start().map_err(|err| Error::from_source(Kind::Failed, &err))?;
     let mut counter = Counter::new(&backend);
     let mut questions = BufReader::new(io::stdin());
@@ -58,7 +58,7 @@ pub(super) fn lab() -> Result<ExitCode, Error> {
     read.map_err(|err| Error::new(Kind::Failed, format!("cannot read the question: {err}")))?;
     let question: Question = serde_json::from_slice(&question)
         .map_err(|err| Error::new(Kind::Usage, format!("the question is none: {err}")))?;
-    settle_in(std::slice::from_ref(&question.model))?;
+    settle_in(std::slice::from_ref(&question.model), &[])?;
     lab::limit_memory();
     let backend = Backend::start().map_err(|err| Error::from_source(Kind::Failed, &err))?;
     out::json(&answer(&backend, &question, &thread_time))?;
@@ -72,8 +72,8 @@ fn thread_time() -> Duration {
     Duration::from_secs(part(time.tv_sec)) + Duration::from_nanos(part(time.tv_nsec))
 }
 
-fn settle_in(models: &[PathBuf]) -> Result<(), Error> {
-    worker::settle_in(models).map_err(|err| {
+fn settle_in(models: &[PathBuf], files: &[PathBuf]) -> Result<(), Error> {
+    worker::settle_in(models, files).map_err(|err| {
         Error::new(Kind::Failed, format!("the process of the model cannot be confined: {err}"))
     })
 }

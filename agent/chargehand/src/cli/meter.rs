@@ -45,13 +45,19 @@ impl Meter {
                 }
                 Beside::Draft { path: draft_path } => {
                     let header = gguf::model(path, Weights::Here)?;
-                    let options = LoadOptions { path: draft_path.clone(), ..alone.clone() };
+                    let options = LoadOptions {
+                        path: draft_path.clone(),
+                        // Those of the model that it guesses for are of other files.
+                        seals: Vec::new(),
+                        ..alone.clone()
+                    };
                     let digest = gguf::digest(path)?;
                     let guesser = Choice {
                         name: draft_path.clone(),
                         options: options.clone(),
                         header,
                         digest,
+                        mmproj: None,
                     };
                     let (found, said) = self.alone(&guesser, &options)?;
                     footprint.rows.extend(draft(found));

@@ -80,7 +80,7 @@ enum Command {
     Eval(eval::Args),
     /// Shows what models would take of the memory, and whether they fit.
     Plan(plan::Args),
-    /// Shows the built-in model, or what GGUF files say of themselves.
+    /// Lists, inspects, adds, fetches, verifies and pins models.
     Models(models::Args),
     /// Shows what runs take of the disk, and removes old ones.
     Runs(runs::Args),
@@ -91,6 +91,9 @@ enum Command {
     /// Serves one model to the process that started it.
     #[command(hide = true)]
     Worker {
+        /// A file to which it may write what it remembers.
+        #[arg(long)]
+        parking: Vec<PathBuf>,
         /// The files that it may be asked to load.
         models: Vec<PathBuf>,
     },
@@ -120,11 +123,11 @@ impl Command {
             Self::Grammar(args) => grammar::run(args),
             Self::Eval(args) => eval::run(args),
             Self::Plan(args) => plan::run(args),
-            Self::Models(args) => models::run(args).map(|()| ExitCode::SUCCESS),
+            Self::Models(args) => models::run(args),
             Self::Runs(args) => runs::run(args).map(|()| ExitCode::SUCCESS),
             Self::Doctor(args) => doctor::run(args),
             Self::Completions(args) => completions::run(args).map(|()| ExitCode::SUCCESS),
-            Self::Worker { models } => hidden::worker(models),
+            Self::Worker { models, parking } => hidden::worker(models, parking),
             Self::DryRun { models } => hidden::dry_run(models),
             Self::Lab => hidden::lab(),
         }
@@ -144,7 +147,7 @@ impl Command {
             Self::Grammar(args) => args.wants_json(),
             Self::Eval(args) => args.wants_json(),
             Self::Plan(args) => args.json,
-            Self::Models(args) => args.json,
+            Self::Models(args) => args.wants_json(),
             Self::Runs(args) => args.wants_json(),
             Self::Doctor(args) => args.json,
             Self::Completions(args) => args.json,

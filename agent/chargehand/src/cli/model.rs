@@ -1,13 +1,18 @@
 //! Which model works and how it is loaded: flags over the user's configuration over defaults.
 
+pub(super) mod known;
+pub(super) mod pinned;
+
 use std::path::{Path, PathBuf};
 
 use chargehand_core::bytes::Bytes;
 use chargehand_core::memory::header::ModelHeader;
 use chargehand_core::memory::{self, Budget, Footprint, HOST, LoadOptions, Plan};
+use chargehand_core::roles::Role;
 use chargehand_engine::gguf::{self, Weights};
 use chargehand_engine::sampler::Sampling;
 
+use self::known::{Known, find};
 use super::meter::Meter;
 use super::{bounds, embedded, out};
 use crate::config::{Places, UserConfig};
@@ -25,8 +30,8 @@ const SMALL: Bytes = Bytes::mib(64);
 /// The model and how it speaks.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct ModelArgs {
-    /// The GGUF model that works; the built-in one is called `apprentice`
-    #[arg(short, long, value_name = "MODEL.gguf")]
+    /// The model that works, a GGUF file or a name of `chargehand models`; the built-in one is called `apprentice`
+    #[arg(short, long, value_name = "MODEL")]
     pub(super) model: Option<PathBuf>,
     /// Tokens of context
     #[arg(long, value_name = "N")]
@@ -56,6 +61,8 @@ pub(super) struct Choice {
     pub(super) header: ModelHeader,
     /// A hash of that.
     pub(super) digest: [u8; 32],
+    /// What turns its pictures into tokens, in a file of its own.
+    pub(super) mmproj: Option<PathBuf>,
 }
 
 /// How a model is to be loaded, where that is not left to the configuration.
@@ -82,7 +89,8 @@ impl ModelArgs {
     /// Returns the model that is asked for.
     pub(super) fn choose(&self, config: &UserConfig, places: &Places) -> Result<Choice, Error> {
         self.temperature.map_or(Ok(()), |value| bounds::temperature("--temperature", value))?;
-        let path = self.model.as_deref().or(config.model.as_deref());
+        let coder = config.roles.get(&Role::Coder).map(Path::new);
+        let path = self.model.as_deref().or(coder).or(config.model.as_deref());
         choose(path, &Asked { ctx: self.ctx, ..Asked::default() }, config, places)
     }
 
@@ -116,55 +124,53 @@ pub(super) fn choose(
     config: &UserConfig,
     places: &Places,
 ) -> Result<Choice, Error> {
-    let (name, path) = match path {
-        Some(path) if path.as_os_str() != embedded::NAME => (name_of(path), path.to_owned()),
-        Some(_) | None => (embedded::NAME.to_owned(), embedded::unpack(&places.state)?),
-    };
+    let known = find(path.unwrap_or(Path::new(embedded::NAME)), config, places)?;
+    let Known { name, path, set, .. } = known;
+    let mmproj = set.mmproj.clone();
     asked.ctx.map_or(Ok(()), |tokens| bounds::least_ctx("--ctx", tokens))?;
+    let ctx_of = format!("models.{name}.ctx");
+    set.ctx.map_or(Ok(()), |tokens| bounds::least_ctx(&ctx_of, tokens))?;
+    // Before the header is read: what is replaced later is noticed when it is loaded.
+    let seals = if asked.header_alone { Vec::new() } else { gguf::seals(&path)? };
     let weights = if asked.header_alone { Weights::Elsewhere } else { Weights::Here };
     let header = gguf::model(&path, weights)?;
     let trained = header.context_length().and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
     let usual = trained.map_or(DEFAULT_CTX, |n| n.min(DEFAULT_CTX));
-    let n_ctx = asked.ctx.or(config.ctx).unwrap_or(usual);
+    let n_ctx = asked.ctx.or(set.ctx).or(config.ctx).unwrap_or(usual);
     bounds::most_ctx(&name, n_ctx, trained)?;
-    let options = options(&path, n_ctx, asked, config, &header)?;
+    let set = Asked {
+        ctx: Some(n_ctx),
+        kv_type: asked.kv_type.clone().or(set.kv_type).or(config.kv_type.clone()),
+        gpu_layers: asked.gpu_layers.or(set.gpu_layers).or(config.gpu_layers),
+        ..asked.clone()
+    };
+    let threads = config.threads.unwrap_or(if header.weights() <= SMALL { 1 } else { 0 });
+    let options = LoadOptions { threads, seals, ..options(absolute(&path)?, &set) };
     // Of a header alone nothing is kept.
     let digest = if asked.header_alone { [0; 32] } else { gguf::digest(&path)? };
-    Ok(Choice { name, options, header, digest })
+    Ok(Choice { name, options, header, digest, mmproj })
 }
 
-fn name_of(path: &Path) -> String {
-    path.file_stem()
-        .map_or_else(|| path.display().to_string(), |stem| stem.to_string_lossy().into_owned())
-}
-
-fn options(
-    path: &Path,
-    n_ctx: u32,
-    asked: &Asked,
-    config: &UserConfig,
-    header: &ModelHeader,
-) -> Result<LoadOptions, Error> {
-    let path = absolute(path)?;
+fn options(path: String, set: &Asked) -> LoadOptions {
     let on_gpu =
         cfg!(any(feature = "cuda", feature = "vulkan", feature = "metal", feature = "rocm"));
     let usual = if on_gpu { 999 } else { 0 };
-    let kv_type = asked.kv_type.as_ref().or(config.kv_type.as_ref());
-    Ok(LoadOptions {
+    LoadOptions {
         path,
-        n_ctx,
-        n_seq: asked.sequences.unwrap_or(1),
+        n_ctx: set.ctx.unwrap_or(DEFAULT_CTX),
+        n_seq: set.sequences.unwrap_or(1),
         n_batch: 512,
-        n_gpu_layers: asked.gpu_layers.or(config.gpu_layers).unwrap_or(usual),
+        n_gpu_layers: set.gpu_layers.unwrap_or(usual),
         kv_on_host: false,
         experts_on_cpu: false,
-        beside: Vec::new(),
-        kv_type: kv_type.cloned().unwrap_or_else(|| "f16".to_owned()),
+        kv_type: set.kv_type.clone().unwrap_or_else(|| "f16".to_owned()),
         // The dry run takes this back where weights would be held twice.
         use_mmap: true,
         extra_buffers: true,
-        threads: config.threads.unwrap_or(if header.weights() <= SMALL { 1 } else { 0 }),
-    })
+        threads: 0,
+        beside: Vec::new(),
+        seals: Vec::new(),
+    }
 }
 
 /// Returns the path of a model from the root on.

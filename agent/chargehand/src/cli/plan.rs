@@ -12,6 +12,7 @@ use chargehand_core::memory::beside::{Beside, draft, projector};
 use chargehand_core::memory::estimate::estimate;
 use chargehand_core::memory::ladder::Alternative;
 use chargehand_core::memory::{self, Budget, Footprint, Holding, LoadOptions, Refusal};
+use chargehand_core::roles::Role;
 use chargehand_engine::gguf::{self, Weights};
 use serde_json::{Value, json};
 
@@ -30,11 +31,13 @@ const MAX_SEQUENCES: i64 = 256;
 /// Flags of `plan`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// GGUF files that are to be loaded together; the built-in model is called `apprentice`
-    #[arg(value_name = "MODEL", required_unless_present = "role")]
+    /// GGUF files or names of models that are to be loaded together; the built-in one is called `apprentice`. Without
+    /// any, all roles of config.toml
+    #[arg(value_name = "MODEL")]
     models: Vec<PathBuf>,
-    /// Who does what: coder, judge, orchestrator, describer or backup. Roles of one model are sequences of one worker
-    #[arg(long, value_name = "ROLE=MODEL")]
+    /// Who does what: coder, judge, orchestrator, describer or backup. Roles of one model are sequences of one worker.
+    /// Without a model, the one that config.toml has for the role
+    #[arg(long, value_name = "ROLE[=MODEL]")]
     role: Vec<String>,
     /// Tokens of context, of each sequence
     #[arg(long, value_name = "N")]
@@ -123,7 +126,7 @@ fn answer(args: &Args, config: &UserConfig, places: &Places) -> Result<Answer, E
     let machine = budget.clone();
     let budget = budget.less(&holdings);
     let has_devices = args.budget.is_some() && !budget.devices().is_empty();
-    let wishes = wish::wishes(&args.models, &args.role)?;
+    let wishes = wish::wishes(&args.models, &args.role, config, places)?;
     let choose = |wish: &Wish| {
         let asked = Asked {
             ctx: args.ctx,
@@ -132,13 +135,10 @@ fn answer(args: &Args, config: &UserConfig, places: &Places) -> Result<Answer, E
             gpu_layers: args.ngl.or(has_devices.then_some(wish::ALL_LAYERS)),
             header_alone: args.headers,
         };
-        model::choose(Some(&wish.path), &asked, config, places)
+        model::choose(Some(&wish.asked), &asked, config, places)
     };
     let mut choices = wishes.iter().map(choose).collect::<Result<Vec<Choice>, Error>>()?;
-    for (role, beside) in companions(args)? {
-        let of = wishes.iter().position(|wish| wish.roles.iter().any(|known| known == role));
-        choices[of.unwrap_or(0)].options.beside.push(beside);
-    }
+    accompany(&mut choices, &wishes, args)?;
     let basis = if args.headers || has_devices { Basis::Header } else { Basis::DryRun };
     let mut warnings: Vec<String> = Vec::new();
     let paths = choices.iter().map(model::path_of).collect();
@@ -176,17 +176,23 @@ fn answer(args: &Args, config: &UserConfig, places: &Places) -> Result<Answer, E
     })
 }
 
-/// Returns what is to work beside whom.
-fn companions(args: &Args) -> Result<Vec<(&'static str, Beside)>, Error> {
-    let mut found = Vec::new();
+/// Puts beside each of `choices` what is to work with it: a flag goes over the configuration.
+fn accompany(choices: &mut [Choice], wishes: &[Wish], args: &Args) -> Result<(), Error> {
+    let of = |role| wishes.iter().position(|wish| wish.roles.contains(&role)).unwrap_or(0);
     if let Some(path) = &args.mmproj {
-        let path = model::absolute(path)?;
-        found.push(("describer", Beside::Projector { path, on_cpu: false }));
+        choices[of(Role::Describer)].mmproj = Some(path.clone());
+    }
+    for choice in &mut *choices {
+        if let Some(path) = &choice.mmproj {
+            let path = model::absolute(path)?;
+            choice.options.beside.push(Beside::Projector { path, on_cpu: false });
+        }
     }
     if let Some(path) = &args.draft {
-        found.push(("coder", Beside::Draft { path: model::absolute(path)? }));
+        let path = model::absolute(path)?;
+        choices[of(Role::Coder)].options.beside.push(Beside::Draft { path });
     }
-    Ok(found)
+    Ok(())
 }
 
 fn guess(choice: &Choice, options: &LoadOptions, budget: &Budget) -> Result<Footprint, Error> {
@@ -222,11 +228,26 @@ impl Answer {
             "type": "memory_plan", "schema": 1, "fits": self.refusal.is_none(), "basis": basis,
             "footprints": self.footprints, "roles": roles, "budget": self.budget, "holdings": self.holdings,
             "refusal": self.refusal, "alternatives": alternatives.collect::<Vec<_>>(),
-            "swap": self.swap.as_ref().map(|swap| json!({ "seconds": swap.seconds })),
+            "swap": self.swap.as_ref().map(|swap| self.swap_json(swap)),
             "closing": self.closing.iter().map(|holding| json!({
                 "pid": holding.pid, "model": holding.footprint.model,
             })).collect::<Vec<_>>(),
             "taken": self.taken.then_some(0), "warnings": self.warnings,
         })
+    }
+
+    fn swap_json(&self, swap: &Swap) -> Value {
+        let steps = swap.steps.iter().map(|step| {
+            let park: Vec<&str> = step.park.iter().map(|at| self.name(*at)).collect();
+            json!({
+                "park": park, "load": self.name(step.load), "written": step.written, "read": step.read,
+                "seconds": step.seconds(offer::DISK),
+            })
+        });
+        json!({ "seconds": swap.seconds, "steps": steps.collect::<Vec<_>>() })
+    }
+
+    fn name(&self, at: usize) -> &str {
+        &self.footprints[at].model
     }
 }

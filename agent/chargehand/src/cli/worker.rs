@@ -8,13 +8,14 @@ use std::time::Duration;
 use chargehand_core::memory::{Footprint, Plan};
 use chargehand_core::ports::Model;
 use chargehand_core::script::Script;
+use chargehand_engine::gguf;
 use chargehand_engine::sampler::Sampling;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::bounds;
 use super::held::Held;
-use super::model::{self, ModelArgs};
+use super::model::{self, ModelArgs, pinned};
 use crate::config::{Places, UserConfig};
 use crate::env::dir::hex;
 use crate::env::worker::{ModelWorker, PATIENCE};
@@ -94,6 +95,7 @@ impl WorkerArgs {
             return Ok((WorkerSpec::Script { path }, Ready::Script(script)));
         }
         let choice = self.model.choose(&config, places)?;
+        pinned::check(&choice, places)?;
         let sampling = self.model.sampling(&config);
         let held = Held::of(model::known(&choice, &config, places)?, &config, places)?;
         let footprint = Box::new(held.plan().footprints()[0].clone());
@@ -110,12 +112,16 @@ impl WorkerSpec {
             Self::Script { path } => Ok(Ready::Script(read_script(path)?)),
             Self::Model { footprint, identity, sampling } => {
                 let path = Path::new(&footprint.options.path);
+                // It may lie elsewhere by now, and be the same.
+                let seals = gguf::seals(path)?;
                 let found = identify(path)?;
                 if found != *identity {
                     let message = format!("{} is not the file it was: its {found}", path.display());
                     return Err(Error::new(Kind::Refused, message).hint("give the model with -m"));
                 }
-                let held = Held::of(footprint.as_ref().clone(), config, places)?;
+                let mut footprint = footprint.as_ref().clone();
+                footprint.options.seals = seals;
+                let held = Held::of(footprint, config, places)?;
                 Ok(Ready::Model(Box::new(held), *sampling, patience(config)))
             }
         }

@@ -45,8 +45,9 @@ impl Key {
     /// Returns the key of the model whose header has the hash `header`, loaded as `options` say beside `devices`.
     #[must_use]
     pub fn of(header: &[u8; 32], options: &LoadOptions, devices: &[Pool]) -> Self {
-        // Where the file lies makes no difference.
-        let options = LoadOptions { path: String::new(), ..options.clone().settled() };
+        // Where the file lies makes no difference, nor how.
+        let anywhere = LoadOptions { path: String::new(), seals: Vec::new(), ..options.clone() };
+        let options = anywhere.settled();
         let devices = devices.iter().map(|device| (&device.name, device.capacity));
         let text = serde_json::to_string(&(options, devices.collect::<Vec<_>>(), program()));
         let mut hash = Sha256::new();

@@ -14,7 +14,7 @@ use chargehand_core::memory::guard::Alarm;
 use chargehand_core::memory::taken::Taken;
 use chargehand_engine::client::{Client, ClientError};
 use chargehand_engine::probe::Rung;
-use chargehand_engine::wire::{Event, Loaded};
+use chargehand_engine::wire::{Event, Failure, Loaded};
 
 use super::pressure::Gauge;
 use super::probe;
@@ -59,6 +59,9 @@ pub(super) fn climb(
             Ok(loaded) => {
                 live.pulse.loaded();
                 return Ok((live, loaded));
+            }
+            Err(ClientError::Failed(Failure::Replaced { reason })) => {
+                return Err(WorkerError::Replaced(reason));
             }
             Err(ClientError::Failed(failure)) => {
                 return Err(WorkerError::Failed(failure.to_string()));

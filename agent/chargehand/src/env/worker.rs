@@ -49,6 +49,9 @@ pub enum WorkerError {
     /// It lives and says that the model cannot be loaded.
     #[error("the worker cannot load the model: {0}")]
     Failed(String),
+    /// The file of the model is another one than was planned.
+    #[error("{0}")]
+    Replaced(String),
     /// What it had before it died is taken by now.
     #[error("the worker died and does not fit any more: {0}")]
     NoRoom(Refusal),
@@ -341,18 +344,19 @@ fn describe(tools: &[ToolSpec], envelope: &Envelope) -> String {
 }
 
 /// What a worker process does to itself at its start: it ends with its parent, it is the first to go when memory
-/// runs out, it leaves no core file, which would be as large as its model, and it gives up all but `models`.
+/// runs out, it leaves no core file, which would be as large as its model, and it gives up all but `models` and `files`,
+/// which it may write.
 ///
 /// # Errors
 ///
 /// When the kernel does not let it end with its parent, or be confined.
-pub fn settle_in(models: &[PathBuf]) -> io::Result<()> {
+pub fn settle_in(models: &[PathBuf], files: &[PathBuf]) -> io::Result<()> {
     set_pdeathsig(Signal::SIGKILL)?;
     // Not every kernel lets us.
     std::fs::write("/proc/self/oom_score_adj", "800").unwrap_or_default();
     // 0 would not do: a pipe to a collector of core files is used at any limit but 1.
     setrlimit(Resource::RLIMIT_CORE, 1, 1).unwrap_or_default();
-    confine(models)
+    confine(models, files)
 }
 
 #[cfg(test)]

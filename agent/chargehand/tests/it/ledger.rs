@@ -32,6 +32,7 @@ fn footprint(mib: u64) -> Footprint {
         use_mmap: false,
         extra_buffers: false,
         threads: 0,
+        seals: Vec::new(),
     };
     let rows = vec![Row::host("weights", Bytes::mib(mib))];
     Footprint { model: "m".to_owned(), options, rows }

@@ -65,6 +65,7 @@ fn check(name: &str, change: impl Fn(LoadOptions) -> LoadOptions) {
         use_mmap: false,
         extra_buffers: false,
         threads: 0,
+        seals: Vec::new(),
     });
     let footprint = counted(&options);
     let plan = memory::plan(vec![footprint.clone()], &budget()).unwrap();

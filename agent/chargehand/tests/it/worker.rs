@@ -382,6 +382,7 @@ fn a_worker_reads_its_model_and_nothing_of_the_user() {
             use_mmap: true,
             extra_buffers: false,
             threads: 1,
+            seals: Vec::new(),
             n_seq: 1,
             kv_on_host: false,
             experts_on_cpu: false,

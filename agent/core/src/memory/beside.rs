@@ -12,6 +12,9 @@ use crate::bytes::Bytes;
 const OF_ANOTHER: [&str; 5] =
     ["tokens of grammars", "matcher", "guesses", "grammars and guesses", "driver (estimated)"];
 
+/// What llama.cpp calls the architecture of all projectors.
+const PROJECTOR: &str = "clip";
+
 /// A second file that is loaded with a model.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -45,8 +48,11 @@ impl Beside {
 ///
 /// # Errors
 ///
-/// [`EstimateError`], when the header does not tell.
+/// [`EstimateError`], when it is no projector, or its header does not tell.
 pub fn projector(header: &ModelHeader, devices: &[Pool]) -> Result<Vec<Row>, EstimateError> {
+    if header.architecture != PROJECTOR {
+        return Err(EstimateError::NoProjector(header.architecture.clone()));
+    }
     let number = |key| header.needed(key);
     let (image, patch) = (number("vision.image_size")?, number("vision.patch_size")?);
     let (width, wide) = (number("vision.embedding_length")?, number("vision.feed_forward_length")?);

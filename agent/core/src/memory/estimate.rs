@@ -77,6 +77,9 @@ pub enum EstimateError {
         /// What it is said to be.
         number: u64,
     },
+    /// It is to be a projector, and is a model.
+    #[error("a model of `{0}` is no projector")]
+    NoProjector(String),
     /// There is no such type of cache.
     #[error("unknown type of KV cache `{0}`: f16, q8_0 or q4_0 is meant")]
     KvType(String),

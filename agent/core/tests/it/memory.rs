@@ -23,6 +23,7 @@ pub(crate) fn options() -> LoadOptions {
         use_mmap: false,
         extra_buffers: false,
         threads: 0,
+        seals: Vec::new(),
     }
 }
 

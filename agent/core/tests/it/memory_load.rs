@@ -128,6 +128,8 @@ fn a_projector_is_planned() {
     assert_eq!(found, [(HOST, 801 << 20), (HOST, 127_139_840)]);
     assert_eq!(projector(&clip(&all), &[pool("gpu0", 1)]).unwrap()[0].pool, "gpu0");
     assert!(projector(&clip(&numbers), &[]).is_err());
+    let other = ModelHeader { architecture: "llama".to_owned(), ..clip(&all) };
+    assert!(projector(&other, &[]).is_err());
     let zero = [&numbers[..1], &[("patch_size", 0)], &all[2..]].concat();
     assert!(projector(&clip(&zero), &[]).is_err());
 }

@@ -38,10 +38,10 @@ const ROOMS: &[Room] = &[
         folder: "agent/core",
         imports: &["chargehand-grammar"],
         layers: &[
-            &["bytes", "known", "look_alike", "tool"],
+            &["bytes", "known", "look_alike", "seal", "tool"],
             &["mask", "rel_path"],
             &["change", "contract", "memory", "opinion", "phase", "transcript"],
-            &["evidence", "menu", "state"],
+            &["evidence", "menu", "roles", "state"],
             &["event", "gates", "prompt"],
             &["ports"],
             &["check", "script", "tools"],

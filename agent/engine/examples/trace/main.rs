@@ -116,6 +116,7 @@ fn options(model: &str, threads: u32) -> LoadOptions {
         use_mmap: true,
         extra_buffers: true,
         threads,
+        seals: Vec::new(),
         n_seq: 1,
         kv_on_host: false,
         experts_on_cpu: false,

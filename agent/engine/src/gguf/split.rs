@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use chargehand_core::memory::header::{FileId, ModelHeader};
+use chargehand_core::seal::Seal;
 use sha2::{Digest, Sha256};
 
 use super::{Contents, Fault, GgufError, Weights};
@@ -43,16 +44,8 @@ pub fn model(path: &Path, weights: Weights) -> Result<ModelHeader, GgufError> {
 ///
 /// As for [`model`].
 pub fn digest(path: &Path) -> Result<[u8; 32], GgufError> {
-    let Contents { header, .. } = super::open(path, Weights::Elsewhere)?;
     let mut hash = Sha256::new();
-    for no in 0..header.files {
-        let path = match no {
-            0 => path.to_owned(),
-            no => part(path, no, header.files).ok_or_else(|| GgufError::Bad {
-                path: path.to_owned(),
-                fault: Fault::PartName(header.files),
-            })?,
-        };
+    for path in paths(path)? {
         let length = super::open(&path, Weights::Elsewhere)?.length;
         let unreadable = |source| GgufError::Unreadable { path: path.clone(), source };
         let mut begin = Vec::new();
@@ -61,6 +54,42 @@ pub fn digest(path: &Path) -> Result<[u8; 32], GgufError> {
         hash.update(&begin);
     }
     Ok(hash.finalize().into())
+}
+
+/// Returns how the files of the model whose first one is at `path` lie on the disk.
+///
+/// # Errors
+///
+/// [`GgufError`], when the first one is no model or one is missing.
+pub fn seals(path: &Path) -> Result<Vec<Seal>, GgufError> {
+    paths(path)?.iter().map(|path| seal(path)).collect()
+}
+
+/// Returns the paths of all files of the model whose first one is at `path`.
+///
+/// # Errors
+///
+/// [`GgufError`], when that one is no model, or is not named as the first of several.
+pub fn paths(path: &Path) -> Result<Vec<PathBuf>, GgufError> {
+    let files = super::open(path, Weights::Elsewhere)?.header.files;
+    let bad = |fault| GgufError::Bad { path: path.to_owned(), fault };
+    let others =
+        (1..files).map(|no| part(path, no, files).ok_or_else(|| bad(Fault::PartName(files))));
+    std::iter::once(Ok(path.to_owned())).chain(others).collect()
+}
+
+fn seal(path: &Path) -> Result<Seal, GgufError> {
+    let unreadable = |source| GgufError::Unreadable { path: path.to_owned(), source };
+    let facts = std::fs::metadata(path).map_err(unreadable)?;
+    let nanoseconds =
+        |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+    Ok(Seal {
+        device: facts.dev(),
+        inode: facts.ino(),
+        bytes: facts.len(),
+        modified: nanoseconds(facts.mtime(), facts.mtime_nsec()),
+        changed: nanoseconds(facts.ctime(), facts.ctime_nsec()),
+    })
 }
 
 fn read_part(path: &Path, no: u64, files: u64, weights: Weights) -> Result<Contents, GgufError> {

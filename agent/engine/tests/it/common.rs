@@ -49,6 +49,7 @@ pub(crate) fn options(path: &Path, n_ctx: u32) -> LoadOptions {
         use_mmap: true,
         extra_buffers: true,
         threads: 1,
+        seals: Vec::new(),
     }
 }
 

@@ -177,6 +177,7 @@ impl<'a> Trial<'a> {
             | WorkerError::NoRoom(_)
             | WorkerError::Short(_)
             | WorkerError::Stopped
+            | WorkerError::Replaced(_)
             | WorkerError::Gone(_) => err.into(),
         })
     }

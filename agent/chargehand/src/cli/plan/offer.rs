@@ -7,13 +7,14 @@ use chargehand_core::bytes::Bytes;
 use chargehand_core::memory::estimate::estimate;
 use chargehand_core::memory::ladder::{Alternative, alternatives};
 use chargehand_core::memory::{self, Budget, Footprint, Holding, LoadOptions};
+use chargehand_core::roles::{Step, schedule};
 use chargehand_engine::gguf::{self, Weights};
 
 use super::Choice;
 use crate::error::Error;
 
 /// What a disk reads in a second: a solid-state one does, and was not measured here.
-const DISK: Bytes = Bytes(1_000_000_000);
+pub(super) const DISK: Bytes = Bytes(1_000_000_000);
 /// What the header says is within 5 % of what a dry run says: what is further off need not be measured.
 const CERTAIN: u64 = 90;
 
@@ -23,8 +24,10 @@ const MOST_FILES: usize = 256;
 /// One model after another: what was remembered goes to the disk and comes back.
 #[derive(Debug)]
 pub(super) struct Swap {
-    /// How long the slowest change takes, by the size of files at one GB a second.
+    /// How long the slowest change takes, at one GB a second.
     pub(super) seconds: u64,
+    /// Each change, in order; the last one leads back to the first model.
+    pub(super) steps: Vec<Step>,
 }
 
 /// What is offered.
@@ -97,10 +100,12 @@ fn smaller_file(
             let is_less =
                 header.is_same_model(&wanted.header) && header.weights() < wanted.header.weights();
             let path = file.to_str().filter(|_| is_less)?.to_owned();
-            let options = LoadOptions { path, ..wanted.options.clone() };
+            // Before the digest is read: what is replaced later is noticed when it is loaded.
+            let seals = gguf::seals(&file).ok()?;
+            let options = LoadOptions { path, seals, ..wanted.options.clone() };
             let digest = gguf::digest(&file).ok()?;
             let name = file.file_stem()?.to_string_lossy().into_owned();
-            Some(Choice { name, options, header, digest })
+            Some(Choice { name, options, header, digest, mmproj: wanted.mmproj.clone() })
         })
         .collect();
     found.sort_by_key(|choice| std::cmp::Reverse(choice.header.weights()));
@@ -133,15 +138,10 @@ fn is_hopeless<'a>(
 
 /// Returns how models that fit alone take turns.
 fn swap(wanted: &[Footprint], budget: &Budget) -> Option<Swap> {
-    let fits_alone = |footprint: &Footprint| memory::plan(vec![footprint.clone()], budget).is_ok();
-    if wanted.len() < 2 || !wanted.iter().all(fits_alone) {
+    if wanted.len() < 2 {
         return None;
     }
-    let moved = |footprint: &Footprint| {
-        let rows = footprint.rows.iter();
-        let is_moved = |what: &str| what.starts_with("weights") || what.starts_with("context");
-        rows.filter(|row| is_moved(&row.what)).map(|row| row.bytes).sum::<Bytes>()
-    };
-    let slowest = wanted.iter().map(moved).max().unwrap_or_default();
-    Some(Swap { seconds: slowest.0.div_ceil(DISK.0) })
+    let steps = schedule(wanted, budget)?;
+    let seconds = steps.iter().map(|step| step.seconds(DISK)).max().unwrap_or(0);
+    Some(Swap { seconds, steps })
 }

@@ -2,7 +2,9 @@
 
 use chargehand_core::bytes::Bytes;
 use chargehand_core::memory::{Footprint, Pool};
+use chargehand_core::roles::Step;
 
+use super::offer::DISK;
 use super::{Answer, Basis};
 use crate::report::visible;
 
@@ -29,8 +31,8 @@ fn of_model(answer: &Answer, at: usize, footprint: &Footprint) -> Vec<[String; 3
         0 | 1 => String::new(),
         count => format!(", {count} sequences"),
     };
-    let roles = answer.wishes.get(at).map(|wish| wish.roles.join(", ")).unwrap_or_default();
-    let roles = if roles.is_empty() { roles } else { format!(", {roles}") };
+    let roles = answer.wishes.get(at).map_or(&[][..], |wish| &wish.roles);
+    let roles: String = roles.iter().map(|role| format!(", {role}")).collect();
     let basis = match answer.basis {
         Basis::DryRun => "",
         Basis::Header => ", estimated from its header",
@@ -120,8 +122,9 @@ fn verdict(answer: &Answer) -> String {
     if let Some(swap) = &answer.swap {
         let seconds = swap.seconds;
         text.push_str(&format!(
-            "  one after another: each change takes about {seconds} s at 1 GB a second\n"
+            "  one after another: a change takes about {seconds} s at most, at 1 GB a second\n"
         ));
+        swap.steps.iter().for_each(|step| text.push_str(&change(answer, step)));
     }
     match answer.alternatives.first().filter(|_| answer.taken) {
         Some(first) => text.push_str(&format!("taken: {}\n", first.what)),
@@ -131,6 +134,19 @@ fn verdict(answer: &Answer) -> String {
         None => {}
     }
     visible::block(&text).text
+}
+
+fn change(answer: &Answer, step: &Step) -> String {
+    let name = |at: &usize| answer.footprints[*at].model.as_str();
+    let park = match step.park.as_slice() {
+        [] => String::new(),
+        some => {
+            let names: Vec<&str> = some.iter().map(name).collect();
+            format!("park {} ({} to the disk), ", names.join(" and "), step.written)
+        }
+    };
+    let (seconds, read) = (step.seconds(DISK), step.read);
+    format!("    {park}load {} ({read}): {seconds} s\n", name(&step.load))
 }
 
 fn letter(at: usize) -> char {

@@ -42,20 +42,21 @@ const SYSTEM: &[&str] = &[
 /// A GPU is spoken to by writing to its device files; whose they are is for their modes to say.
 const DEVICES: &str = "/dev";
 
-/// Restricts this process to `models`. Only before it has other threads.
+/// Restricts this process to `models`, and to `files`, which it may write. Only before it has other threads.
 ///
 /// # Errors
 ///
 /// When the kernel has Landlock or seccomp and does not take our rules.
-pub fn confine(models: &[PathBuf]) -> io::Result<()> {
+pub fn confine(models: &[PathBuf], files: &[PathBuf]) -> io::Result<()> {
     rights::give_up()?;
-    restrict_files(models).map_err(io::Error::other)?;
+    restrict_files(models, files).map_err(io::Error::other)?;
     calls::restrict_model().map_err(io::Error::other)
 }
 
-fn restrict_files(models: &[PathBuf]) -> Result<(), RulesetError> {
+fn restrict_files(models: &[PathBuf], files: &[PathBuf]) -> Result<(), RulesetError> {
     let read = AccessFs::from_read(BEST);
     let models = models.iter().flat_map(|path| parts(path));
+    let write = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate;
     let device = read | AccessFs::WriteFile | AccessFs::IoctlDev;
     Ruleset::default()
         .handle_access(AccessFs::from_all(BEST))?
@@ -65,6 +66,7 @@ fn restrict_files(models: &[PathBuf]) -> Result<(), RulesetError> {
         .add_rules(path_beneath_rules(SYSTEM, read))?
         .add_rules(path_beneath_rules([DEVICES], device))?
         .add_rules(path_beneath_rules(models, AccessFs::ReadFile))?
+        .add_rules(path_beneath_rules(files, write))?
         .restrict_self()
         .map(drop)
 }

@@ -224,7 +224,7 @@ pub(super) fn run(mode: &str, mut args: impl Iterator<Item = OsString>) -> ExitC
         // In a sandbox there is no harm in one that belongs to the other tier.
         _ => |attempt| !attempt.layers[0].is_empty() || !attempt.layers[1].is_empty(),
     };
-    if mode == inside::ATTACK_MODEL && confine(&[targets.model()]).is_err() {
+    if mode == inside::ATTACK_MODEL && confine(&[targets.model()], &[]).is_err() {
         return ExitCode::FAILURE;
     }
     for attempt in all().filter(|attempt| concerns(attempt)) {

@@ -1,0 +1,100 @@
+//! How far a long work on a file is: a line that moves on a terminal, nothing elsewhere; and whether to go on.
+
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use chargehand_engine::gguf;
+
+use crate::env::digest;
+use crate::error::{Error, Kind};
+use crate::report::{visible, words};
+use crate::signal::Interrupt;
+
+/// The line moves at most this often.
+const EVERY: Duration = Duration::from_millis(200);
+/// What is shown is the speed since the beginning; before this it says nothing.
+const SETTLED: Duration = Duration::from_secs(1);
+
+/// A line on stderr.
+pub(in crate::cli) struct Meter {
+    what: String,
+    interrupt: Interrupt,
+    is_shown: bool,
+    begun: Instant,
+    /// How many bytes were there at the beginning.
+    first: Option<u64>,
+    told: Option<Instant>,
+}
+
+impl Meter {
+    /// Returns a meter for the work on `what`. From now on Ctrl-C asks for an end.
+    pub(in crate::cli) fn new(what: &str) -> Result<Self, Error> {
+        let interrupt = Interrupt::listen().map_err(|err| {
+            Error::new(Kind::Failed, format!("signals cannot be listened to: {err}"))
+        })?;
+        let what = visible::line(what).text;
+        let is_shown = io::stderr().is_terminal();
+        Ok(Self { what, interrupt, is_shown, begun: Instant::now(), first: None, told: None })
+    }
+
+    /// Shows that `done` bytes of `total` are `doing`.
+    pub(in crate::cli) fn show(&mut self, doing: &str, done: u64, total: u64) -> ControlFlow<()> {
+        let first = *self.first.get_or_insert(done);
+        let now = Instant::now();
+        if self.is_shown && self.told.is_none_or(|told| now - told >= EVERY) {
+            self.told = Some(now);
+            let percent = u128::from(done) * 100 / u128::from(total.max(1));
+            let (part, all) = (words::bytes(done), words::bytes(total));
+            let rate = rate(done.saturating_sub(first), self.begun.elapsed());
+            let text =
+                format!("\r\x1b[K{} · {doing} {part} of {all}, {percent} %{rate}", self.what);
+            drop(io::stderr().write_all(text.as_bytes()));
+        }
+        self.goes_on()
+    }
+
+    /// Returns whether nobody has asked for an end.
+    pub(in crate::cli) fn goes_on(&self) -> ControlFlow<()> {
+        match self.interrupt.is_set() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        if self.told.is_some() {
+            drop(io::stderr().write_all(b"\r\x1b[K"));
+        }
+    }
+}
+
+fn rate(bytes: u64, time: Duration) -> String {
+    match u64::try_from(time.as_millis()) {
+        Ok(millis) if time >= SETTLED => {
+            format!(", {} a second", words::bytes(bytes.saturating_mul(1000) / millis))
+        }
+        Ok(_) | Err(_) => String::new(),
+    }
+}
+
+/// Returns the SHA-256 of each file of the model at `path`, by the name of the file.
+pub(in crate::cli) fn digests(path: &Path) -> Result<BTreeMap<String, String>, Error> {
+    gguf::paths(path)?.iter().map(|path| Ok((name(path), digest_of(path)?))).collect()
+}
+
+fn digest_of(path: &Path) -> Result<String, Error> {
+    let mut meter = Meter::new(&path.display().to_string())?;
+    let found = digest::of_file(path, &mut |done, total| meter.show("hashed", done, total));
+    found
+        .map_err(|err| Error::new(Kind::Failed, format!("cannot read {}: {err}", path.display())))?
+        .ok_or_else(|| Error::new(Kind::Interrupted, "stopped"))
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}

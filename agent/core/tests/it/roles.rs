@@ -1,0 +1,95 @@
+//! How models take turns that cannot be loaded together.
+
+use chargehand_core::bytes::Bytes;
+use chargehand_core::memory::{Budget, Footprint, Pool, Row, plan};
+use chargehand_core::roles::{Role, Step, schedule};
+use proptest::prelude::*;
+
+use crate::memory::options;
+
+/// Returns a model of `weights` that remembers `context`, in MiB.
+fn model(name: &str, weights: u64, context: u64) -> Footprint {
+    let rows = vec![
+        Row::host("weights (CPU)", Bytes::mib(weights)),
+        Row::host("context (CPU)", Bytes::mib(context)),
+    ];
+    Footprint { model: name.to_owned(), options: options(), rows }
+}
+
+fn host(mib: u64) -> Budget {
+    let (capacity, headroom) = (Bytes::mib(mib), Bytes(0));
+    let name = "host".to_owned();
+    Budget { pools: vec![Pool { name, capacity, available: capacity, headroom, within: None }] }
+}
+
+/// Writes each step as `-parked +loaded written/read`.
+#[track_caller]
+fn check(models: &[(u64, u64)], mib: u64, expect: Option<&[&str]>) {
+    let models: Vec<Footprint> =
+        models.iter().map(|(weights, context)| model("m", *weights, *context)).collect();
+    let text = |step: &Step| {
+        let park: String = step.park.iter().map(|at| format!("-{at} ")).collect();
+        format!("{park}+{} {}/{}", step.load, step.written.0 >> 20, step.read.0 >> 20)
+    };
+    let found = schedule(&models, &host(mib));
+    let found: Option<Vec<String>> = found.map(|steps| steps.iter().map(text).collect());
+    assert_eq!(found, expect.map(|steps| steps.iter().map(|step| (*step).to_owned()).collect()));
+}
+
+#[test]
+fn models_are_parked_only_as_far_as_needed() {
+    check(&[(10, 1), (20, 2)], 33, Some(&["+0 0/10", "+1 0/20"]));
+    check(&[(10, 1), (20, 2)], 32, Some(&["+0 0/10", "-0 +1 1/20", "-1 +0 2/11"]));
+    check(&[(10, 1), (20, 2)], 22, Some(&["+0 0/10", "-0 +1 1/20", "-1 +0 2/11"]));
+    check(&[(10, 1), (20, 2)], 21, None);
+    // The second one stays beside the third.
+    let three = &["+0 0/10", "-0 +1 1/9", "+2 0/5", "-1 +0 1/11"];
+    check(&[(10, 1), (9, 1), (5, 1)], 17, Some(three));
+    check(&[(7, 0)], 7, Some(&["+0 0/7"]));
+    check(&[], 7, Some(&[]));
+}
+
+#[test]
+fn a_change_takes_what_the_disk_takes() {
+    let step = Step { park: vec![], load: 0, written: Bytes(1500), read: Bytes(1501) };
+    assert_eq!(step.seconds(Bytes(1000)), 4);
+    assert_eq!(step.seconds(Bytes(3001)), 1);
+    assert_eq!(step.seconds(Bytes(0)), 3001);
+}
+
+#[test]
+fn roles_are_words() {
+    assert_eq!("judge".parse(), Ok(Role::Judge));
+    assert_eq!(Role::Describer.to_string(), "describer");
+    assert_eq!("Judge".parse::<Role>().unwrap_err().to_string(), "`Judge` is no role");
+}
+
+proptest! {
+    /// At no moment is more loaded than fits, and everybody gets a turn.
+    #[test]
+    fn no_step_loads_more_than_fits(
+        sizes in prop::collection::vec((1_u64..50, 0_u64..20), 1..6),
+        mib in 1_u64..120,
+    ) {
+        let models: Vec<Footprint> =
+            sizes.iter().map(|(weights, context)| model("m", *weights, *context)).collect();
+        let budget = host(mib);
+        let fits = |loaded: &[usize]| {
+            let all = loaded.iter().map(|at| models[*at].clone()).collect();
+            plan(all, &budget).is_ok()
+        };
+        let Some(steps) = schedule(&models, &budget) else {
+            prop_assert!((0..models.len()).any(|at| !fits(&[at])));
+            return Ok(());
+        };
+        let mut loaded: Vec<usize> = Vec::new();
+        let mut served = vec![false; models.len()];
+        for step in steps {
+            loaded.retain(|at| !step.park.contains(at));
+            loaded.push(step.load);
+            served[step.load] = true;
+            prop_assert!(fits(&loaded), "{loaded:?}");
+        }
+        prop_assert!(served.iter().all(|served| *served));
+    }
+}
