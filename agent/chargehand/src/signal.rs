@@ -1,15 +1,18 @@
 //! Ctrl-C, SIGTERM and a terminal that is closed: the first signal asks for a clean end, the second ends the program at
 //! once. Before anything has begun the first one does.
 //!
-//! signal-hook sets flags from within the handler, without a thread and without unsafe code of ours; the `ctrlc`
-//! crate would start a thread and cannot tell the two signals apart.
+//! signal-hook sets flags from within the handler, without unsafe code of ours; the `ctrlc` crate cannot tell the two
+//! signals apart.
 
-use std::io;
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::{process, thread};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::flag;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::low_level::{pipe, unregister};
+use signal_hook::{SigId, flag};
 
 /// What a program that was stopped by its user ends with.
 const EXIT_CODE: i32 = 130;
@@ -50,28 +53,48 @@ impl Interrupt {
     }
 }
 
-/// While it lives, a signal ends the program at once. Before it goes, [`Interrupt::listen`] must have been called:
-/// without either a signal does nothing.
+/// Lets a write beyond the limit on the size of files fail, as one on a full disk does, instead of ending the program.
+pub fn survive_full_files() {
+    // Where that is not possible, all is as it would be without.
+    drop(flag::register(SIGXFSZ, Arc::default()));
+}
+
+/// While it lives, a signal ends the program at once, after a last word. Before it goes, [`Interrupt::listen`] must
+/// have been called: without either a signal does nothing.
 #[derive(Debug)]
-pub struct AtOnce(Arc<AtomicBool>);
+pub struct AtOnce(Vec<SigId>);
 
 impl AtOnce {
-    /// Listens from now on.
+    /// Listens from now on, in a thread: a handler may not print.
     ///
     /// # Errors
     ///
     /// As [`Interrupt::listen`].
-    pub fn listen() -> io::Result<Self> {
-        let waits = Arc::new(AtomicBool::new(true));
+    pub fn listen(last_word: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+        let (mut ear, mouth) = UnixStream::pair()?;
+        let asked = Arc::new(AtomicBool::new(false));
+        let mut at_once = Self(Vec::new());
         for signal in signals() {
-            flag::register_conditional_shutdown(signal, EXIT_CODE, Arc::clone(&waits))?;
+            at_once.0.push(pipe::register(signal, mouth.try_clone()?)?);
+            // A second signal does not wait for the last word: it may be stuck in a pipe that nobody reads.
+            let second = flag::register_conditional_shutdown(signal, EXIT_CODE, asked.clone())?;
+            at_once.0.extend([second, flag::register(signal, asked.clone())?]);
         }
-        Ok(Self(waits))
+        // It ends with the last mouth.
+        thread::Builder::new().spawn(move || {
+            if ear.read_exact(&mut [0]).is_ok() {
+                last_word();
+                process::exit(EXIT_CODE);
+            }
+        })?;
+        Ok(at_once)
     }
 }
 
 impl Drop for AtOnce {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
+        for id in self.0.drain(..) {
+            unregister(id);
+        }
     }
 }

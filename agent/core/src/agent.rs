@@ -1,5 +1,7 @@
 //! The agent loop: ask for a call, run it, show the worker what came back.
 
+mod earlier;
+
 use crate::change::Change;
 use crate::contract::Contract;
 use crate::event::Event;
@@ -33,6 +35,8 @@ pub struct Start<'a> {
     pub attended: bool,
     /// What earlier loops of the run have used up.
     pub spent: Spent,
+    /// What was said in this task by earlier processes: the worker goes on behind it.
+    pub earlier: &'a [Event],
 }
 
 /// What a worker is there for.
@@ -94,6 +98,7 @@ pub fn run(
     let instructions =
         start.instructions.map(|text| tools::spelt_out(env.secrets().mask(text).into_owned()));
     let mut transcript = start.opening(contract, &files, instructions.as_deref());
+    transcript.extend(earlier::messages(start.earlier));
     let mut state = start.state(contract, files);
     let mut spent = Spent { malformed: 0, ..start.spent };
     let stop = loop {

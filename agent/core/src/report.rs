@@ -147,12 +147,13 @@ impl Report {
         self.review.as_ref().is_some_and(|review| review.outcome == Outcome::Open)
     }
 
-    /// Returns the exit code of the run: 0 holds, 1 violated, 4 a limit was reached or its review is open, 130
-    /// interrupted.
+    /// Returns the exit code of the run: 0 holds, 1 violated, 4 a limit was reached or its review is open,
+    /// 74 violated because the worker could not go on, 130 interrupted.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match (&self.stop, self.verdict) {
             (Stop::Interrupted, _) => 130,
+            (Stop::WorkerFailed(_), Verdict::Violated) => 74,
             (stop, _) if stop.is_limit() => 4,
             (_, Verdict::Holds) if self.is_open() => 4,
             (_, Verdict::Holds) => 0,

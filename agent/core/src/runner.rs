@@ -43,6 +43,8 @@ pub struct Begin {
     pub instructions: Option<String>,
     /// Where.
     pub entry: Entry,
+    /// What was done there before.
+    pub under_way: Vec<Event>,
     /// In what the workspace differs from the base already.
     pub measured: Measured,
     /// Whether somebody looks on who can be asked about a command.
@@ -105,6 +107,21 @@ impl Entry {
         entry
     }
 
+    /// Returns what `events` tell of the work that is gone on with: its worker goes on behind that.
+    #[must_use]
+    pub fn under_way(&self, events: &[Event]) -> Vec<Event> {
+        let Self::Work { round: wanted, .. } = self else { return Vec::new() };
+        // A log of before there were phases has none.
+        let mut is_it = *wanted == 0;
+        let mut of_it = |event: &&Event| {
+            if let Event::PhaseStarted { phase, round, .. } = event {
+                is_it = phase.is_work() && round == wanted;
+            }
+            is_it
+        };
+        events.iter().filter(|event| of_it(event)).cloned().collect()
+    }
+
     fn stopped(self, stop: &Stop, sent_back: &[String]) -> Self {
         let round = self.round();
         match stop {
@@ -147,6 +164,7 @@ struct Job<'j, S> {
     attended: bool,
     measured: Measured,
     spent: Spent,
+    under_way: Vec<Event>,
 }
 
 /// Runs a job through its phases, and returns why it ended. What is judged is to be measured then.
@@ -161,11 +179,12 @@ pub fn run<S: Site>(
     watch: &mut dyn Watch,
     begin: Begin,
 ) -> Result<Stop, S::Error> {
-    let Begin { instructions, entry, measured, attended } = begin;
+    let Begin { instructions, entry, under_way, measured, attended } = begin;
     let rounds = contract.review.as_ref().map_or(0, |review| review.rounds);
     let last = entry.behind_it().saturating_add(rounds);
     let spent = Spent::default();
-    let mut job = Job { contract, model, site, watch, instructions, attended, measured, spent };
+    let mut job =
+        Job { contract, model, site, watch, instructions, attended, measured, spent, under_way };
     let mut entry = entry;
     loop {
         let (round, stop) = match entry {
@@ -211,12 +230,15 @@ impl<S: Site> Job<'_, S> {
     fn work(&mut self, round: u32, fixes: &[String]) -> Result<Stop, S::Error> {
         let task = if round == 0 { Task::Implement } else { Task::Fix(fixes) };
         self.enter(task.phase(), round, fixes);
+        // Later rounds begin afresh.
+        let earlier = std::mem::take(&mut self.under_way);
         let start = Start {
             instructions: self.instructions.as_deref(),
             changes: &self.measured.evidence.changes,
             task,
             attended: self.attended,
             spent: self.spent,
+            earlier: &earlier,
         };
         let run = agent::run(self.contract, self.model, self.site.workspace(), self.watch, start)?;
         self.spent = run.spent;

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::{out, runs};
+use super::{out, runs, verify, which};
 use crate::config::Places;
 use crate::env::accept::{AcceptOptions, accept};
 use crate::env::repo::Repo;
-use crate::env::run_dir::RunDir;
+use crate::env::run_dir::Status;
 use crate::error::{Error, Kind};
 
 /// Flags of `accept`.
@@ -32,14 +32,21 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
             .hint("leave it out: the goal is the message then"));
     }
     let places = Places::find()?;
-    let mut dir = RunDir::open(&places.state, &args.run)?;
+    let mut dir = which::open(&places, &args.run)?;
+    // The other states are refused anyway.
+    if dir.file().status == Status::Done {
+        verify::intact(&dir, "accepted")?;
+    }
     let repo = Repo::discover(&dir.file().repo)?;
     let options = AcceptOptions { message: args.message.clone(), anyway: args.anyway };
     let accepted = accept(&mut dir, &repo, options)?;
     let id = dir.file().id.clone();
-    let words = format!("accepted {id} as commit {}", accepted.commit);
+    let (commit, place) = (&accepted.commit, which::place(dir.file()));
+    let words = format!("accepted {id} as commit {commit} on {place}");
     let told = if args.json {
-        out::json(&json!({ "type": "accepted", "run": id, "commit": accepted.commit }))
+        out::json(
+            &json!({ "type": "accepted", "run": id, "commit": commit, "branch": accepted.branch }),
+        )
     } else {
         out::line(&words)
     };

@@ -5,10 +5,8 @@ use std::path::{Path, PathBuf};
 
 use ed25519_compact::KeyPair;
 
-use super::record::Record;
-use super::{out, verify};
+use super::{out, verify, which};
 use crate::config::Places;
-use crate::env::run_dir::RunDir;
 use crate::error::{Error, Kind};
 use crate::report::attestation::{Files, envelope, statement};
 
@@ -29,12 +27,8 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<(), Error> {
     let key = args.key.as_deref().map(read_key).transpose()?;
     let places = Places::find()?;
-    let dir = RunDir::open(&places.state, &args.run)?;
-    let record = Record::read(&dir)?;
-    if let Some(why) = verify::mismatch(&dir, &record) {
-        let message = format!("run {} cannot be attested: {why}", dir.file().id);
-        return Err(Error::new(Kind::Refused, message));
-    }
+    let dir = which::open(&places, &args.run)?;
+    let record = verify::intact(&dir, "attested")?;
     let contract = dir.path().join("contract.toml");
     let contract = fs::read(&contract).map_err(|err| unreadable(&contract, &err))?;
     let files = Files {

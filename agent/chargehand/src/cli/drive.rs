@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::ask::Owner;
 use super::measure::{self, Taken};
+use super::out;
 use super::site::RunSite;
 use super::watch::{Brake, RunWatch};
 use super::worker::{Ready, Started, WorkerSpec};
@@ -109,8 +110,17 @@ pub(super) fn permit(sandbox: &Sandbox, weakest: u8) -> Result<(), Error> {
 
 /// Lets Ctrl-C and SIGTERM end the program at once, until the result is dropped: a goal, a contract or a script may
 /// be read from a pipe, and that cannot be asked to end.
-pub(super) fn at_once() -> Result<AtOnce, Error> {
-    AtOnce::listen().map_err(deaf)
+pub(super) fn at_once(as_json: bool) -> Result<AtOnce, Error> {
+    AtOnce::listen(move || out::report_error(&not_begun(), as_json)).map_err(deaf)
+}
+
+/// Ends a run that the user has interrupted before it began.
+pub(super) fn go_on(interrupt: &Interrupt) -> Result<(), Error> {
+    if interrupt.is_set() { Err(not_begun()) } else { Ok(()) }
+}
+
+fn not_begun() -> Error {
+    Error::new(Kind::Interrupted, "interrupted before anything was begun")
 }
 
 /// Starts to listen for Ctrl-C and SIGTERM.
@@ -126,7 +136,11 @@ impl ShowArgs {
     /// Runs `job` to its verdict, shows it, and returns the exit code that follows.
     pub(super) fn drive(&self, job: Job<'_>) -> Result<ExitCode, Error> {
         let mut view = self.view();
-        let report = job.go(view.as_mut()).inspect_err(|err| view.failed(&err.to_string()))?;
+        let id = job.dir.file().id.clone();
+        let report =
+            job.go(view.as_mut()).inspect_err(|err| view.failed(&err.to_string())).map_err(
+                |err| err.hint(format!("the run is kept; `chargehand resume {id}` goes on")),
+            )?;
         if let Some(path) = &self.output {
             let json =
                 serde_json::to_vec_pretty(&report).expect("our own types have text keys only");
@@ -194,6 +208,7 @@ impl Job<'_> {
         let earlier = std::mem::take(&mut self.earlier);
         let resumed = !earlier.is_empty();
         let entry = Entry::behind(&self.contract, &earlier);
+        let under_way = entry.under_way(&earlier);
         let attended = self.owner.is_some();
         let watch = RunWatch::new(self.log, view, brake.clone(), earlier);
         let mut watch = watch.attended_by(self.owner);
@@ -205,6 +220,7 @@ impl Job<'_> {
             resumed,
             attended,
             entry,
+            under_way,
         };
         let worked = held.work(self.hands, &mut watch)?;
         let (phase, fixes) = (JobPhase::Verify, Vec::new());
@@ -256,6 +272,8 @@ struct Held<'a> {
     attended: bool,
     /// Where the job goes on.
     entry: Entry,
+    /// What was done there before.
+    under_way: Vec<Event>,
 }
 
 impl Held<'_> {
@@ -284,6 +302,7 @@ impl Held<'_> {
         let begin = Begin {
             instructions: workspace.instructions(),
             entry: self.entry.clone(),
+            under_way: self.under_way.clone(),
             measured: Measured { evidence, patch: String::new() },
             attended: self.attended,
         };

@@ -66,13 +66,15 @@ impl From<RunDirError> for Error {
     fn from(err: RunDirError) -> Self {
         match err {
             RunDirError::Repo(err) => err.into(),
-            RunDirError::NotFound { .. } | RunDirError::Ambiguous { .. } => {
-                Self::from_source(Kind::Usage, &err)
-            }
+            RunDirError::NotFound { .. }
+            | RunDirError::NoneHere { .. }
+            | RunDirError::Ambiguous { .. } => Self::from_source(Kind::Usage, &err),
             RunDirError::Busy { .. } => {
                 Self::from_source(Kind::Refused, &err).hint("wait for it, or stop it with Ctrl-C")
             }
-            RunDirError::Schema { .. } => Self::from_source(Kind::Refused, &err),
+            RunDirError::Schema { .. } | RunDirError::Damaged(_) => {
+                Self::from_source(Kind::Refused, &err)
+            }
             RunDirError::Disk(_) => Self::from_source(Kind::Failed, &err),
         }
     }
@@ -97,6 +99,7 @@ impl From<AcceptError> for Error {
             AcceptError::Disk(_)
             | AcceptError::Report { .. }
             | AcceptError::Git { .. }
+            | AcceptError::Stuck(_)
             | AcceptError::Landed { .. } => Self::from_source(Kind::Failed, &err),
             AcceptError::State { .. }
             | AcceptError::OtherRepo { .. }
@@ -109,6 +112,7 @@ impl From<AcceptError> for Error {
             | AcceptError::Met(_)
             | AcceptError::Unfinished(_)
             | AcceptError::Dirty(_)
+            | AcceptError::InTheWay(_)
             | AcceptError::Locked(_)
             | AcceptError::NoAuthor(_) => Self::from_source(Kind::Refused, &err),
         }

@@ -33,6 +33,7 @@ mod runs;
 mod site;
 mod verify;
 mod watch;
+mod which;
 mod worker;
 
 use std::ffi::OsString;
@@ -44,6 +45,7 @@ use clap::{Parser, Subcommand};
 
 use crate::env::sandbox::inside;
 use crate::error::{Error, Kind};
+use crate::signal;
 
 /// A local coding agent that is held to a contract: the model proposes, the evidence decides.
 #[derive(Debug, Parser)]
@@ -164,6 +166,7 @@ pub fn main() -> ExitCode {
         // Before anything is read of them: what follows belongs to a command of the contract.
         return inside::run(args);
     }
+    signal::survive_full_files();
     std::panic::set_hook(Box::new(|panic| out::report_panic(&panic.to_string())));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{out, runs};
+use super::{out, runs, which};
 use crate::config::Places;
 use crate::env::accept::reject;
 use crate::env::repo::Repo;
@@ -22,16 +22,25 @@ pub(super) struct Args {
 /// Rejects.
 pub(super) fn run(args: &Args) -> Result<(), Error> {
     let places = Places::find()?;
-    let mut dir = RunDir::open(&places.state, &args.run)?;
+    if args.run != "last"
+        && let Some(id) = RunDir::remove_damaged(&places.state, &args.run)?
+    {
+        return tell(args, &id, "whose run.json could not be read");
+    }
+    let mut dir = which::open(&places, &args.run)?;
     let repo = Repo::discover(&dir.file().repo).ok();
     reject(&mut dir, repo.as_ref())?;
     let id = dir.file().id.clone();
+    let about = format!("for {}", which::place(dir.file()));
     drop(dir);
-    if args.json {
-        out::json(&json!({ "type": "rejected", "run": id }))?;
-    } else {
-        out::line(&format!("rejected {id}"))?;
-    }
+    tell(args, &id, &about)?;
     runs::tidy(&places);
     Ok(())
+}
+
+fn tell(args: &Args, id: &str, about: &str) -> Result<(), Error> {
+    if args.json {
+        return out::json(&json!({ "type": "rejected", "run": id }));
+    }
+    out::line(&format!("rejected {id}, {about}"))
 }

@@ -12,7 +12,7 @@ use chargehand_core::tool::ToolCall;
 use serde_json::json;
 
 use super::record::{self, Record};
-use super::{drive, out};
+use super::{drive, out, which};
 use crate::audit::{self, Line};
 use crate::config::Places;
 use crate::env::run_dir::RunDir;
@@ -50,7 +50,7 @@ impl Watch for Counter {
 pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let interrupt = drive::listen()?;
     let places = Places::find()?;
-    let dir = RunDir::open(&places.state, &args.run)?;
+    let dir = which::open(&places, &args.run)?;
     let record = Record::read(&dir)?;
     let mut counter = Counter { interrupt, calls: 0 };
     let played = play(&dir, &record, &mut counter);

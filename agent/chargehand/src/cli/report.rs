@@ -6,7 +6,9 @@ use std::path::Path;
 
 use chargehand_core::report::{Report, SCHEMA};
 
-use super::out;
+use serde_json::json;
+
+use super::{out, which};
 use crate::config::{self, Places};
 use crate::env::run_dir::{RunDir, RunFile, Status};
 use crate::error::{Error, Kind};
@@ -35,8 +37,8 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     let Some(wanted) = &args.run else {
         return list(args, &places.state, &RunDir::list(&places.state)?);
     };
-    let dir = RunDir::peek(&places.state, wanted)?;
-    let text = |name| read(&dir, name);
+    let dir = which::peek(&places, wanted)?;
+    let text = |name| read(&places.state, &dir, name);
     if args.html {
         return out::raw(&text("report.html")?);
     }
@@ -60,6 +62,16 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
 }
 
 fn list(args: &Args, state: &Path, runs: &[RunFile]) -> Result<(), Error> {
+    for id in RunDir::damaged(state)? {
+        if args.json {
+            out::json(&json!({ "id": id, "status": "damaged" }))?;
+        } else {
+            let id = visible::line(&id).text;
+            out::line(&format!(
+                "{id}  damaged      run.json cannot be read; reject {id} removes it"
+            ))?;
+        }
+    }
     runs.iter().try_for_each(|run| {
         if args.json {
             return out::json(run);
@@ -94,17 +106,27 @@ fn for_reader(patch: String) -> String {
     if io::stdout().is_terminal() { visible::block(&patch).text } else { patch }
 }
 
-fn read(dir: &RunDir, name: &str) -> Result<String, Error> {
+fn read(state: &Path, dir: &RunDir, name: &str) -> Result<String, Error> {
     let path: &Path = &dir.path().join(name);
     fs::read_to_string(path).map_err(|err| match err.kind() {
-        io::ErrorKind::NotFound => {
-            let id = &dir.file().id;
-            Error::new(
-                Kind::Refused,
-                format!("run {id} has no {name}: it has not come to its verdict"),
-            )
-            .hint(format!("chargehand resume {id} goes on, chargehand reject {id} throws it away"))
-        }
+        io::ErrorKind::NotFound => missing(state, dir, name),
         _ => Error::new(Kind::Failed, format!("cannot read {}: {err}", path.display())),
     })
+}
+
+fn missing(state: &Path, dir: &RunDir, name: &str) -> Error {
+    let id = &dir.file().id;
+    let refused = |why: &str| Error::new(Kind::Refused, format!("run {id} has no {name}: {why}"));
+    let unfinished = "it has not come to its verdict";
+    match dir.file().status {
+        Status::Running if RunDir::is_busy(state, id) => {
+            refused(unfinished).hint(format!("process {} works on it; wait for it", dir.file().pid))
+        }
+        Status::Running if dir.path().join("events.jsonl").exists() => refused(unfinished)
+            .hint(format!("chargehand resume {id} goes on, chargehand reject {id} throws it away")),
+        Status::Running => refused("it was cut off before it began")
+            .hint(format!("chargehand reject {id} removes it; run the job again")),
+        Status::Done | Status::Accepted | Status::Rejected => refused("somebody has removed it")
+            .hint(format!("chargehand reject {id} throws the run away")),
+    }
 }

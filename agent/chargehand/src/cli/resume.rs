@@ -1,8 +1,11 @@
 //! `chargehand resume`: goes on where a run was interrupted, with a fresh worker and the limits anew.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use chargehand_core::contract::Contract;
+use chargehand_core::ports::Stop;
 use chargehand_core::report::Report;
 use serde::Deserialize;
 use serde_json::json;
@@ -10,6 +13,7 @@ use serde_json::json;
 use super::ask::Owner;
 use super::drive::{self, Hands, Job, ShowArgs};
 use super::record;
+use super::which;
 use super::worker::{WorkerArgs, WorkerSpec};
 use crate::audit::{Line, Log};
 use crate::config::Places;
@@ -40,12 +44,13 @@ impl Args {
 
 /// Goes on from the present state of the workspace.
 pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
-    let waiting = drive::at_once()?;
+    let waiting = drive::at_once(args.wants_json())?;
     let places = Places::find()?;
-    let mut dir = RunDir::open(&places.state, &args.run)?;
+    let mut dir = which::open(&places, &args.run)?;
     may_resume(&dir)?;
     let contract = record::contract(&dir)?;
-    let (mut log, lines) = Log::reopen(&dir.path().join("events.jsonl"))?;
+    let (mut log, lines) = Log::reopen(&log_of(&dir)?)?;
+    is_agreed(&dir, &contract, &lines)?;
     if !args.worker.is_given() && args.worker.sets_model() {
         let message = "--ctx, --temperature, --seed and --reasoning go with a model of their own";
         return Err(Error::new(Kind::Usage, message)
@@ -64,9 +69,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let approvals = Approvals::of(&places.state, &dir.file().repo);
     let owner = Owner::at_the_terminal(args.attended, approvals);
     let attended = owner.is_some();
-    let sandbox = drive::sandbox_for(&contract, attended)?;
     let interrupt = drive::listen()?;
     drop(waiting);
+    let sandbox = drive::sandbox_for(&contract, attended)?;
+    drive::go_on(&interrupt)?;
     dir.set_status(Status::Running)?;
     log.write("resumed", json!({ "facts": { "worker": spec, "attended": attended } }))?;
     let earlier = lines.iter().filter_map(Line::event).collect();
@@ -87,7 +93,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
 fn may_resume(dir: &RunDir) -> Result<(), Error> {
     let word = match dir.file().status {
         Status::Running => return Ok(()),
-        Status::Done if reached_limit(dir) => return Ok(()),
+        Status::Done if was_cut_short(dir) => return Ok(()),
         Status::Done => "has its verdict",
         Status::Accepted => "was accepted",
         Status::Rejected => "was rejected",
@@ -96,16 +102,40 @@ fn may_resume(dir: &RunDir) -> Result<(), Error> {
     Err(Error::new(
         Kind::Refused,
         format!(
-            "run {id} {word}; only a run that was interrupted, came to a limit or has an open review can be resumed"
+            "run {id} {word}; only a run that was interrupted, came to a limit, lost its worker or has an open review can be resumed"
         ),
     )
     .hint(format!("chargehand report {id} shows it")))
 }
 
-fn reached_limit(dir: &RunDir) -> bool {
+fn was_cut_short(dir: &RunDir) -> bool {
     let text = fs::read(dir.path().join("report.json")).unwrap_or_default();
+    let is_cut = |stop: &Stop| stop.is_limit() || matches!(stop, Stop::WorkerFailed(_));
     serde_json::from_slice::<Report>(&text)
-        .is_ok_and(|report| report.stop.is_limit() || report.is_open())
+        .is_ok_and(|report| is_cut(&report.stop) || report.is_open())
+}
+
+/// Returns the log of a run that began: one that was killed while it was prepared has none.
+fn log_of(dir: &RunDir) -> Result<PathBuf, Error> {
+    let log = dir.path().join("events.jsonl");
+    if fs::exists(&log).unwrap_or(true) {
+        return Ok(log);
+    }
+    let id = &dir.file().id;
+    let message = format!("run {id} was cut off before it began, or has lost its log");
+    let hint = format!("`chargehand reject {id}` removes it; run the job again");
+    Err(Error::new(Kind::Refused, message).hint(hint))
+}
+
+/// A run is held to the contract that it began with.
+fn is_agreed(dir: &RunDir, contract: &Contract, lines: &[Line]) -> Result<(), Error> {
+    let agreed = lines[0].fields.get("facts").and_then(|facts| facts.get("contract"));
+    if agreed == Some(&json!(contract.source)) {
+        return Ok(());
+    }
+    let message =
+        format!("contract.toml of run {} is not the one that it began with", dir.file().id);
+    Err(Error::new(Kind::Refused, message).hint("put it back, or run the job again"))
 }
 
 /// The worker that worked last.

@@ -47,7 +47,7 @@ impl Args {
 
 /// Does the job. Nothing is created before everything that can be checked was checked.
 pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
-    let waiting = drive::at_once()?;
+    let waiting = drive::at_once(args.wants_json())?;
     let places = Places::find()?;
     let directory = args.directory.as_deref().unwrap_or(Path::new("."));
     let repo = Repo::discover(directory)?;
@@ -58,13 +58,14 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     fits::has_programs(&contract)?;
     let owner = Owner::at_the_terminal(args.attended, Approvals::of(&places.state, repo.top()));
     let attended = owner.is_some();
-    let sandbox = drive::sandbox_for(&contract, attended)?;
     let output = args.show.output_beside(&repo)?;
     let text = toml::to_string(&contract.source).map_err(|err| {
         Error::new(Kind::Bug, format!("the contract cannot be written as TOML: {err}"))
     })?;
     let interrupt = drive::listen()?;
     drop(waiting);
+    let sandbox = drive::sandbox_for(&contract, attended)?;
+    drive::go_on(&interrupt)?;
     let dir = RunDir::create(&places.state, &repo, &text)?;
     let workspace = Workspace::create(&dir, &repo)?;
     let begin = || {

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::measure::Commands;
 use super::record::{self, Record};
-use super::{drive, out};
+use super::{drive, out, which};
 use crate::audit::{self, Line};
 use crate::config::Places;
 use crate::env::dir::hex;
@@ -44,7 +44,7 @@ struct Finding {
 pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let interrupt = drive::listen()?;
     let places = Places::find()?;
-    let dir = RunDir::open(&places.state, &args.run)?;
+    let dir = which::open(&places, &args.run)?;
     let record = Record::read(&dir)?;
     let mut workspace = Workspace::open(&dir)?;
     let (changes, now) = workspace.measure()?;
@@ -120,10 +120,19 @@ fn log(dir: &RunDir, record: &Record) -> Finding {
     }
 }
 
-/// Returns why the files of a run are not those that were judged.
-pub(super) fn mismatch(dir: &RunDir, record: &Record) -> Option<String> {
-    let contract = contract(record);
-    unbroken(dir, record).err().or_else(|| (!contract.confirmed).then_some(contract.text))
+/// Returns the record of a run whose files are those that were judged.
+///
+/// # Errors
+///
+/// [`Kind::Refused`], with `deed` as what cannot be done to it.
+pub(super) fn intact(dir: &RunDir, deed: &str) -> Result<Record, Error> {
+    let refused = |why: &dyn std::fmt::Display| {
+        Error::new(Kind::Refused, format!("run {} cannot be {deed}: {why}", dir.file().id))
+    };
+    let record = Record::read(dir).map_err(|err| refused(&err))?;
+    unbroken(dir, &record).map_err(|why| refused(&why))?;
+    let contract = contract(&record);
+    if contract.confirmed { Ok(record) } else { Err(refused(&contract.text)) }
 }
 
 /// Returns the lines of the log, or why it does not bear the report out.

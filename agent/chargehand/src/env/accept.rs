@@ -73,27 +73,22 @@ pub fn accept(
             let parent = parent(run, repo, &edits, options.anyway)?;
             let people = People::of(repo.git())?;
             check_unlocked(repo)?;
-            let dirty = checkout.dirty(&edits).tried(|| "cannot read the checkout".to_owned())?;
-            if !dirty.is_empty() {
-                return Err(AcceptError::Dirty(dirty));
-            }
+            check_free(&checkout, &edits)?;
             let message = options.message.unwrap_or_else(|| default_message(&report));
             let message = format!("{}\n", message.trim_end());
             let commit = write_commit(repo, parent, &edits, &people, &message)?;
             sync(repo)?;
-            let commit = land(run, repo, parent, commit)?;
-            // The checkout must not be ahead of the branch.
-            sync(repo)?;
-            commit
+            land(run, repo, parent, commit)?
         }
     };
-    follow(run, repo, &checkout, &edits, &commit)?;
-    sync(repo)?;
-    run.set_status(Status::Accepted)?;
+    let paths = edits.iter().map(|edit| escape(&edit.path)).collect();
+    if let Err(err) = finish(run, repo, &checkout, edits, &commit) {
+        let id = run.file().id.clone();
+        return Err(AcceptError::Landed { id, commit, why: err.to_string() });
+    }
     // The commit is safe; copies that stay are only litter.
     drop(run.remove(&COPIES));
     drop(run.weigh());
-    let paths = edits.iter().map(|edit| escape(&edit.path)).collect();
     Ok(Accepted { commit, branch: run.file().branch.clone(), paths })
 }
 
@@ -161,15 +156,44 @@ fn read_report(run: &RunDir, anyway: bool) -> Result<Report, AcceptError> {
     Ok(report)
 }
 
-/// Returns the commit of an earlier call that did not come to its end, if HEAD is there.
+/// Returns the commit of an earlier call that did not come to its end, if it is on the branch.
 fn landed(run: &RunDir, repo: &Repo) -> Result<Option<String>, AcceptError> {
     let head = repo.head()?;
-    let same_branch = head.branch == run.file().branch;
-    Ok(run
-        .file()
-        .commit
-        .clone()
-        .filter(|commit| same_branch && head.commit.as_ref() == Some(commit)))
+    let (Some(commit), Some(now)) = (&run.file().commit, &head.commit) else { return Ok(None) };
+    let follows = |now, then| repo.git().graph_descendant_of(now, then).unwrap_or(false);
+    let is_behind = Oid::from_str(now).and_then(|now| Ok(follows(now, Oid::from_str(commit)?)));
+    let is_there = now == commit || is_behind.unwrap_or(false);
+    let is_there = is_there && head.branch == run.file().branch;
+    Ok(is_there.then(|| commit.clone()))
+}
+
+/// Nothing of the user's may stand where the commit brings something.
+fn check_free(checkout: &Checkout<'_>, edits: &[Edit]) -> Result<(), AcceptError> {
+    let what = || "cannot read the checkout".to_owned();
+    let taken = checkout.dirty(edits).tried(what)?;
+    let (unknown, changed): (Vec<_>, Vec<_>) =
+        taken.into_iter().partition(|path| checkout.is_unknown(path));
+    let shown = |paths: Vec<&[u8]>| paths.into_iter().map(escape).collect();
+    match (changed.is_empty(), unknown.is_empty()) {
+        (true, true) => Ok(()),
+        (true, false) => Err(AcceptError::InTheWay(shown(unknown))),
+        (false, _) => Err(AcceptError::Dirty(shown(changed))),
+    }
+}
+
+/// Brings the checkout behind the branch, and writes down that it is done.
+fn finish(
+    run: &mut RunDir,
+    repo: &Repo,
+    checkout: &Checkout<'_>,
+    edits: Vec<Edit>,
+    commit: &str,
+) -> Result<(), AcceptError> {
+    // The checkout must not be ahead of the branch.
+    sync(repo)?;
+    follow(run, repo, checkout, edits, commit)?;
+    sync(repo)?;
+    Ok(run.set_status(Status::Accepted)?)
 }
 
 /// Returns the commit that the new one comes after: the base, or with `anyway` a later one that has left the touched
@@ -307,19 +331,26 @@ fn follow(
     run: &RunDir,
     repo: &Repo,
     checkout: &Checkout<'_>,
-    edits: &[Edit],
+    mut edits: Vec<Edit>,
     commit: &str,
 ) -> Result<(), AcceptError> {
-    let stuck = |why: String| AcceptError::Landed {
-        id: run.file().id.clone(),
-        commit: commit.to_owned(),
-        why,
-    };
-    let head = repo.head()?;
-    if head != (Head { branch: run.file().branch.clone(), commit: Some(commit.to_owned()) }) {
-        return Err(stuck(format!("HEAD is now {}", describe(&head))));
+    let stuck = AcceptError::Stuck;
+    if landed(run, repo)?.is_none() {
+        return Err(stuck(format!("HEAD is now {}", describe(&repo.head()?))));
     }
-    let left = checkout.update(edits).map_err(|err: io::Error| stuck(err.to_string()))?;
+    let failed = |source| git("cannot read the commit at HEAD", source);
+    let head = repo.git().head().and_then(|head| head.peel_to_commit()).map_err(failed)?;
+    if head.id().to_string() != commit {
+        // What a later commit has made of a file is the user's.
+        let tree = head.tree().map_err(failed)?;
+        let mut kept = Vec::new();
+        for edit in edits {
+            let now = tree::leaf(repo.git(), &tree, &edit.path).map_err(failed)?;
+            kept.extend((now == edit.new_leaf().map_err(failed)?).then_some(edit));
+        }
+        edits = kept;
+    }
+    let left = checkout.update(&edits).map_err(|err: io::Error| stuck(err.to_string()))?;
     if left.is_empty() {
         return Ok(());
     }

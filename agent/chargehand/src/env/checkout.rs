@@ -50,7 +50,7 @@ enum Found {
 
 impl Edit {
     /// Returns what is to stand at the path.
-    fn new_leaf(&self) -> Result<Option<Leaf>, git2::Error> {
+    pub(crate) fn new_leaf(&self) -> Result<Option<Leaf>, git2::Error> {
         let Some((mode, bytes)) = &self.new else { return Ok(None) };
         Ok(Some((Oid::hash_object(ObjectType::Blob, bytes)?, *mode)))
     }
@@ -66,7 +66,7 @@ impl<'a> Checkout<'a> {
 
     /// Returns the paths that must not be written: they have changes that are not committed, in the working tree or
     /// in the index.
-    pub(crate) fn dirty(&self, edits: &[Edit]) -> Result<Vec<String>, io::Error> {
+    pub(crate) fn dirty<'e>(&self, edits: &'e [Edit]) -> Result<Vec<&'e [u8]>, io::Error> {
         let mut index = self.git.index().map_err(io::Error::other)?;
         index.read(true).map_err(io::Error::other)?;
         let gone: BTreeSet<&[u8]> = gone(edits);
@@ -74,10 +74,17 @@ impl<'a> Checkout<'a> {
         for edit in edits {
             let clean = self.is_clean(edit, &gone)? && is_clean_in(&index, edit, &gone);
             if !clean {
-                dirty.push(escape(&edit.path));
+                dirty.push(edit.path.as_slice());
             }
         }
         Ok(dirty)
+    }
+
+    /// Returns whether something stands there that git does not know.
+    pub(crate) fn is_unknown(&self, path: &[u8]) -> bool {
+        let name = Path::new(std::ffi::OsStr::from_bytes(path));
+        let is_tracked = self.git.index().is_ok_and(|index| index.get_path(name, 0).is_some());
+        !is_tracked && !self.find(path).is_ok_and(is_nothing)
     }
 
     /// Brings the working tree and the index up to date. Returns the paths that were left alone because they have
@@ -89,7 +96,10 @@ impl<'a> Checkout<'a> {
         let (going, coming): (Vec<&Edit>, Vec<&Edit>) =
             edits.iter().partition(|edit| edit.new.is_none());
         for edit in going.into_iter().chain(coming) {
-            if self.write(edit)? {
+            let named = |err: io::Error| {
+                io::Error::new(err.kind(), format!("`{}`: {err}", escape(&edit.path)))
+            };
+            if self.write(edit).map_err(named)? {
                 done.push(edit);
             } else {
                 left.push(escape(&edit.path));
@@ -108,7 +118,7 @@ impl<'a> Checkout<'a> {
     fn write(&self, edit: &Edit) -> io::Result<bool> {
         let found = self.find(&edit.path)?;
         let new = edit.new_leaf().map_err(io::Error::other)?;
-        if self.is(&found, new) {
+        if self.is(&found, new) || (found == Found::Nothing && self.is_skipped(edit)) {
             return Ok(true);
         }
         if !self.is(&found, edit.old) && !self.is_only_smudged(edit, &found) {
@@ -155,6 +165,11 @@ impl<'a> Checkout<'a> {
                 None => Ok(()),
             };
         };
+        let skipped = index.get_path(path, 0).filter(is_skipped);
+        if let Some(entry) = skipped.filter(|_| self.find(&edit.path).is_ok_and(is_nothing)) {
+            let entry = IndexEntry { id, mode: mode.unsigned_abs(), file_size: 0, ..entry };
+            return index.add(&entry).map_err(io::Error::other);
+        }
         let found = self.top.look(&edit.path)?;
         let time = |seconds: i64, nanos: i64| {
             // A time that does not fit makes git look at the content, which is right too.
@@ -191,7 +206,15 @@ impl<'a> Checkout<'a> {
         if found == Found::Directory && edit.old.is_none() {
             return self.will_be_empty(&edit.path, gone);
         }
-        Ok(self.is(&found, edit.old) || self.is_only_smudged(edit, &found))
+        let is_left_out = found == Found::Nothing && self.is_skipped(edit);
+        Ok(is_left_out || self.is(&found, edit.old) || self.is_only_smudged(edit, &found))
+    }
+
+    /// Returns whether a sparse checkout leaves the file out.
+    fn is_skipped(&self, edit: &Edit) -> bool {
+        let path = Path::new(std::ffi::OsStr::from_bytes(&edit.path));
+        let entry = self.git.index().ok().and_then(|index| index.get_path(path, 0));
+        edit.old.is_some() && entry.as_ref().is_some_and(is_skipped)
     }
 
     /// Returns whether git calls a file unchanged although its bytes differ: checked out with other line ends
@@ -258,12 +281,18 @@ impl<'a> Checkout<'a> {
 
 /// Returns whether git looks at the file at all: the user may have told it not to (`--assume-unchanged`).
 fn is_watched(index: &Index, path: &Path) -> bool {
-    index.get_path(path, 0).is_some_and(|entry| {
-        let told = entry.flags & ASSUME_VALID != 0;
-        let skipped = IndexEntryExtendedFlag::from_bits_truncate(entry.flags_extended)
-            .contains(IndexEntryExtendedFlag::SKIP_WORKTREE);
-        !told && !skipped
-    })
+    let is_told = |entry: &IndexEntry| entry.flags & ASSUME_VALID != 0;
+    index.get_path(path, 0).is_some_and(|entry| !is_told(&entry) && !is_skipped(&entry))
+}
+
+/// Returns whether a file belongs to the repository and not to its sparse checkout.
+pub(crate) fn is_skipped(entry: &IndexEntry) -> bool {
+    let flags = IndexEntryExtendedFlag::from_bits_truncate(entry.flags_extended);
+    flags.contains(IndexEntryExtendedFlag::SKIP_WORKTREE)
+}
+
+fn is_nothing(found: Found) -> bool {
+    found == Found::Nothing
 }
 
 fn is_behind_link(err: &io::Error) -> bool {

@@ -19,7 +19,7 @@ const BINARY_PREFIX: usize = 8000;
 pub struct Changes {
     /// Every change, by path.
     pub list: Vec<Change>,
-    /// The unified diff, with bytes that are no text replaced.
+    /// The unified diff. What is no text stands there as git's binary patch, so that it can be applied.
     pub patch: String,
     /// The same to be looked at and not to be applied: without the values of secrets.
     pub shown: String,
@@ -131,17 +131,32 @@ fn compare(path: &[u8], old: Option<&Side>, new: Option<&Side>) -> Result<Drawn,
     let names =
         |side: Option<&Side>, prefix| side.map_or("/dev/null".to_owned(), |_| quote(prefix, path));
     let (a, b) = (names(old, "a/"), names(new, "b/"));
-    if is_binary(&before) || is_binary(&after) {
-        text.push_str(&format!("Binary files {a} and {b} differ\n"));
-    } else if added + removed > 0 {
+    if before != after {
         let drawn = patch.to_buf().map_err(failed)?;
-        let hunks = String::from_utf8_lossy(&drawn);
-        let start = hunks.find("\n@@ ").map_or(0, |at| at + 1);
-        text.push_str(&format!("--- {a}\n+++ {b}\n{}", &hunks[start..]));
+        let hunks = str::from_utf8(&drawn).ok();
+        match hunks.filter(|_| !is_binary(&before) && !is_binary(&after)) {
+            None => text.push_str(&binary(&before, &after)?),
+            Some(hunks) => {
+                let start = hunks.find("\n@@ ").map_or(0, |at| at + 1);
+                text.push_str(&format!("--- {a}\n+++ {b}\n{}", &hunks[start..]));
+            }
+        }
     }
     let count = |lines: usize| u32::try_from(lines).unwrap_or(u32::MAX);
     let bytes = changed_bytes(&patch).map_err(failed)?;
     Ok(Drawn { added: count(added), removed: count(removed), bytes, text })
+}
+
+/// Draws what is no text as git does, in letters that any text can hold.
+fn binary(before: &[u8], after: &[u8]) -> Result<String, StoreError> {
+    let mut options = DiffOptions::new();
+    options.force_binary(true).show_binary(true);
+    let mut patch =
+        Patch::from_buffers(before, None, after, None, Some(&mut options)).map_err(failed)?;
+    let drawn = patch.to_buf().map_err(failed)?;
+    let drawn = String::from_utf8_lossy(&drawn);
+    let start = drawn.find("GIT binary patch").unwrap_or_default();
+    Ok(drawn[start..].to_owned())
 }
 
 /// Returns the bytes of all lines that are new or gone, their ends included.

@@ -3,11 +3,14 @@
 //! libgit2 knows no hooks, no external filters or diffs, no file system monitor and no transport here, so whatever
 //! stands in a hostile `.git`, nothing of it is executed. It is only read; `accept` alone writes to it.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use git2::{ConfigLevel, ErrorCode, Repository, RepositoryOpenFlags, StatusOptions};
+use git2::{ConfigLevel, ErrorCode, Repository, RepositoryOpenFlags, Status, StatusOptions};
 use thiserror::Error;
 
+use super::checkout::is_skipped;
 use super::path_text::escape;
 
 /// A repository with a working tree.
@@ -140,7 +143,15 @@ impl Repo {
         options.include_untracked(true).recurse_untracked_dirs(true).include_ignored(false);
         options.exclude_submodules(true).no_refresh(true);
         let found = self.git.statuses(Some(&mut options)).map_err(|source| self.failed(source))?;
-        let paths = found.iter().filter(|entry| !entry.status().is_empty());
+        let index = self.git.index().map_err(|source| self.failed(source))?;
+        // libgit2 takes what a sparse checkout leaves out for deleted.
+        let is_left_out = |entry: &git2::StatusEntry<'_>| {
+            let path = Path::new(OsStr::from_bytes(entry.path_bytes()));
+            entry.status() == Status::WT_DELETED
+                && index.get_path(path, 0).as_ref().is_some_and(is_skipped)
+        };
+        let is_dirty = |entry: &git2::StatusEntry<'_>| !entry.status().is_empty();
+        let paths = found.iter().filter(|entry| is_dirty(entry) && !is_left_out(entry));
         Ok(paths.map(|entry| escape(entry.path_bytes())).filter(|path| wanted(path)).collect())
     }
 

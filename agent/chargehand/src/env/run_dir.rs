@@ -2,12 +2,15 @@
 //!
 //! A run is worked on by one process at a time (a file lock); any number of runs may go on beside each other.
 
+mod find;
+
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +25,9 @@ use super::shelf::size;
 const SCHEMA: u32 = 1;
 /// The file that says how far a run is.
 pub(crate) const RUN_FILE: &str = "run.json";
+/// So often a lock is tried for, and so long apart: whoever only looks whether it is free holds it for a moment.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// `run.json`.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
@@ -92,6 +98,17 @@ pub enum RunDirError {
         /// The state folder.
         state: PathBuf,
     },
+    /// There is no run of this repository.
+    #[error("there is no run of {}; `chargehand report` lists those of others", repo.display())]
+    NoneHere {
+        /// The repository.
+        repo: PathBuf,
+    },
+    /// The newest run cannot be read, so that nobody knows whether it is the one that is meant.
+    #[error(
+        "run {0} is newer and damaged; name the run that you mean, or `chargehand reject {0}` removes that one"
+    )]
+    Damaged(String),
     /// The beginning of an id fits several runs.
     #[error("`{wanted}` fits {count} runs; write more of the id")]
     Ambiguous {
@@ -169,40 +186,10 @@ impl RunDir {
     ///
     /// As [`RunDir::open`], without [`RunDirError::Busy`].
     pub fn peek(state: &Path, wanted: &str) -> Result<Self, RunDirError> {
-        let id = if wanted == "last" {
-            Self::list(state)?.into_iter().next().map(|file| file.id)
-        } else {
-            let mut fitting = ids(state)?;
-            let is_whole = fitting.iter().any(|id| id == wanted);
-            fitting.retain(|id| {
-                if is_whole { id == wanted } else { id.starts_with(wanted) && !wanted.is_empty() }
-            });
-            if fitting.len() > 1 {
-                let (wanted, count) = (wanted.to_owned(), fitting.len());
-                return Err(RunDirError::Ambiguous { wanted, count });
-            }
-            fitting.pop()
-        };
-        let not_found = || RunDirError::NotFound {
-            wanted: wanted.escape_debug().to_string(),
-            state: state.to_owned(),
-        };
-        let path = runs(state).join(id.ok_or_else(not_found)?);
+        let id =
+            if wanted == "last" { Self::last(state, None)? } else { find::only(state, wanted)? };
+        let path = runs(state).join(id);
         Ok(Self { file: read(&path)?, path, lock: None })
-    }
-
-    /// Returns all runs under `state`, the newest first. Folders without a readable `run.json` are left out.
-    ///
-    /// # Errors
-    ///
-    /// [`RunDirError::Disk`], when the state folder cannot be read.
-    pub fn list(state: &Path) -> Result<Vec<RunFile>, RunDirError> {
-        let mut found: Vec<RunFile> =
-            ids(state)?.iter().filter_map(|id| read(&runs(state).join(id)).ok()).collect();
-        found.sort_by(|a, b| {
-            (b.started, b.started_millis, &b.id).cmp(&(a.started, a.started_millis, &a.id))
-        });
-        Ok(found)
     }
 
     /// Returns the folder.
@@ -236,7 +223,7 @@ impl RunDir {
         }
         let what = || format!("cannot lock {}", self.path.display());
         let lock = File::create(self.path.join("lock")).tried(what)?;
-        match lock.try_lock() {
+        match try_lock(&lock) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let pid = read(&self.path).map_or(self.file.pid, |file| file.pid);
@@ -306,6 +293,16 @@ impl RunDir {
     }
 }
 
+fn try_lock(lock: &File) -> Result<(), TryLockError> {
+    for _ in 1..LOCK_TRIES {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            tried => return tried,
+        }
+    }
+    lock.try_lock()
+}
+
 fn runs(state: &Path) -> PathBuf {
     state.join("runs")
 }
@@ -319,21 +316,6 @@ fn read(path: &Path) -> Result<RunFile, RunDirError> {
         return Err(RunDirError::Schema { id: file.id, found: file.schema });
     }
     Ok(file)
-}
-
-fn ids(state: &Path) -> Result<Vec<String>, DiskError> {
-    let what = || format!("cannot read {}", runs(state).display());
-    let entries = match fs::read_dir(runs(state)) {
-        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.tried(what)?,
-    };
-    let mut ids = Vec::new();
-    for entry in entries {
-        // A name that is no text is not one of ours, and one with a dot is of a run that is being removed.
-        let name = entry.tried(what)?.file_name().into_string();
-        ids.extend(name.ok().filter(|name| !name.starts_with('.')));
-    }
-    Ok(ids)
 }
 
 /// Makes a folder below `parent` that is named after the moment, and returns the name too.

@@ -75,7 +75,7 @@ pub enum WorkspaceError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The run has none any more.
-    #[error("run {0} has no workspace any more; it was rejected")]
+    #[error("run {0} has no workspace any more; `chargehand reject {0}` throws away what is left")]
     Gone(String),
     /// The disk does not keep all names apart, as one that ignores case.
     #[error("the base commit has {expected} files, but {found} are on the disk under {work}")]

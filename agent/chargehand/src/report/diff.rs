@@ -9,7 +9,7 @@
 pub(super) struct File<'a> {
     /// The path, as the patch spells it.
     pub(super) path: &'a str,
-    /// Lines before the first hunk that say something: modes, renames, `Binary files differ`.
+    /// Lines before the first hunk that say something: modes, renames, `GIT binary patch`.
     pub(super) notes: Vec<&'a str>,
     pub(super) lines: Vec<Line<'a>>,
 }
@@ -49,17 +49,24 @@ struct Hunk {
 pub(super) fn files(patch: &str) -> Vec<File<'_>> {
     let mut files: Vec<File<'_>> = Vec::new();
     let mut hunk = Hunk::default();
+    let mut is_binary = false;
     // Not `lines`: that would swallow the `\r` of a line which differs in nothing else.
     for text in patch.split_terminator('\n') {
         if text.starts_with("diff --git ") {
             hunk = Hunk::default();
+            is_binary = false;
             files.push(File { path: path_of_header(text), ..File::default() });
             continue;
         }
         let Some(file) = files.last_mut() else { continue };
         match hunk.take(text) {
             Some(line) => file.lines.push(line),
-            None => outside(file, &mut hunk, text),
+            // What follows tells a person nothing.
+            None if is_binary => {}
+            None => {
+                is_binary = text == "GIT binary patch";
+                outside(file, &mut hunk, text);
+            }
         }
     }
     files

@@ -24,7 +24,9 @@ const LABEL: usize = 11;
 pub fn summary(report: &Report, dir: &Path, paint: Paint) -> String {
     let mut text = Text { paint, text: String::from("\n"), label: "" };
     text.verdict(report);
-    text.rows("violations", &report.violations, |text, violation| {
+    let is_judged = report.stop != Stop::Interrupted;
+    let violations = if is_judged { report.violations.as_slice() } else { &[] };
+    text.rows("violations", violations, |text, violation| {
         let subject = one_line(&violation.subject, MAX_PATH);
         let message = one_line(&violation.message, MAX_WORDS);
         format!(
@@ -59,9 +61,11 @@ struct Text {
 
 impl Text {
     fn verdict(&mut self, report: &Report) {
-        let (tone, word) = match report.verdict {
-            Verdict::Holds => (Tone::Good, "✓ holds"),
-            Verdict::Violated => (Tone::Bad, "✗ violated"),
+        let (tone, word) = match (&report.stop, report.verdict) {
+            // What was not measured to its end says nothing yet.
+            (Stop::Interrupted, _) => (Tone::Strong, "■ interrupted"),
+            (_, Verdict::Holds) => (Tone::Good, "✓ holds"),
+            (_, Verdict::Violated) => (Tone::Bad, "✗ violated"),
         };
         let word = self.paint.paint(tone, word);
         let goal = self.paint.paint(Tone::Strong, &one_line(&report.contract.goal, MAX_WORDS));
@@ -147,7 +151,8 @@ impl Text {
         let resume = (format!("chargehand resume {run}"), "go on where it stopped");
         // An interrupted run, or one with an open review, stays open, whatever its verdict: `accept` refuses it.
         let is_open = report.stop == Stop::Interrupted || report.is_open();
-        let resumable = is_open || report.stop.is_limit();
+        let has_failed = matches!(report.stop, Stop::WorkerFailed(_));
+        let resumable = is_open || has_failed || report.stop.is_limit();
         let commands = match report.verdict {
             Verdict::Holds if !is_open => [accept, diff],
             Verdict::Violated if !resumable => [diff, reject],

@@ -7,7 +7,9 @@ use std::path::Path;
 use chargehand::env::path_text::{escape, unescape};
 use chargehand::env::workspace::Workspace;
 use git2::Signature;
+use serde_json::json;
 
+use crate::place::Place;
 use crate::temp_repo::{TempRepo, chmod, fifo, sample, write};
 
 /// Lays out `repo`, lets `work` change the files on the disk, and compares the changes: kind, path, `!` for what is no
@@ -185,14 +187,9 @@ new file mode 100644
 }
 
 #[test]
-fn a_binary_file_is_named_and_an_odd_name_is_quoted() {
-    let work = |dir: &Path| {
-        fs::write(dir.join("a"), b"\0\xff").unwrap();
-        fs::write(dir.join("ü\n\""), "x\n").unwrap();
-    };
-    let expect = r#"diff --git a/a b/a
-Binary files a/a and b/a differ
-diff --git "a/\303\274\n\"" "b/\303\274\n\""
+fn an_odd_name_is_quoted() {
+    let work = |dir: &Path| fs::write(dir.join("ü\n\""), "x\n").unwrap();
+    let expect = r#"diff --git "a/\303\274\n\"" "b/\303\274\n\""
 new file mode 100644
 --- /dev/null
 +++ "b/\303\274\n\""
@@ -200,6 +197,29 @@ new file mode 100644
 +x
 "#;
     check_patch(&sample(), work, expect);
+}
+
+/// The letters hang on the zlib that is linked; git must read them.
+#[test]
+fn what_is_no_text_can_be_applied() {
+    let place = Place::with(&[("a", "one\n"), ("b", "b\n"), ("c", "c\n")]);
+    let (latin, binary) = (b"caf\xe9\n", b"\0\xff\n");
+    fs::write(place.repo().join("a"), latin).unwrap();
+    fs::write(place.repo().join("b"), binary).unwrap();
+    place.commit(&[]);
+    let delete = |path: &str| ("delete_file", json!({ "path": path }));
+    let script = place.script("s", &[delete("a"), delete("b"), delete("c")]);
+    place.job(&script, &["--delete", "*"]).expect(0);
+    let patch = place.run(&["report", "last", "--diff"]).expect(0).stdout;
+    assert_eq!(patch.matches("GIT binary patch").count(), 2, "{patch}");
+    let path = place.root().join("patch");
+    fs::write(&path, patch).unwrap();
+    let path = path.to_str().unwrap();
+    place.git(&["apply", path]);
+    assert!(["a", "b", "c"].iter().all(|name| !place.repo().join(name).exists()));
+    place.git(&["apply", "-R", path]);
+    assert_eq!(fs::read(place.repo().join("a")).unwrap(), latin);
+    assert_eq!(fs::read(place.repo().join("b")).unwrap(), binary);
 }
 
 #[test]

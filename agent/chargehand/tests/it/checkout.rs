@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
+use chargehand::env::accept::reject;
 use chargehand::env::run_dir::{RunDir, Status};
 use chargehand::env::workspace::Workspace;
+use git2::IndexEntryExtendedFlag;
 
 use crate::temp_repo::{ALL, TempRepo, check_refused, edited, head, on_two_levels, write};
 
@@ -27,10 +30,22 @@ fn other_dirty_files_stay_as_they_are() {
 /// A touched file with changes of the user's own.
 #[track_caller]
 fn check_dirty(make: impl FnOnce(&TempRepo), work: impl FnOnce(&mut Workspace<'_>), path: &str) {
+    check_taken(make, work, &format!("`{path}` has changes that are not committed"));
+}
+
+/// Something of the user's where the run has something, which git does not know.
+#[track_caller]
+fn check_in_the_way(make: impl FnOnce(&TempRepo), path: &str) {
+    let message = format!("`{path}` is in the way and not tracked; move it first");
+    check_taken(make, |work| write(work, path, "2\n"), &message);
+}
+
+#[track_caller]
+fn check_taken(make: impl FnOnce(&TempRepo), work: impl FnOnce(&mut Workspace<'_>), message: &str) {
     let repo = on_two_levels();
     let mut run = repo.judged(ALL, work);
     make(&repo);
-    check_refused(&repo, &mut run, &format!("`{path}` has changes that are not committed"));
+    check_refused(&repo, &mut run, message);
 }
 
 #[test]
@@ -64,12 +79,21 @@ fn a_touched_file_with_another_mode() {
 
 #[test]
 fn a_new_file_where_the_user_has_one() {
-    check_dirty(|repo| repo.put("new", "mine\n"), |work| write(work, "new", "2\n"), "new");
+    check_in_the_way(|repo| repo.put("new", "mine\n"), "new");
 }
 
 #[test]
 fn a_new_file_where_the_user_has_a_directory() {
-    check_dirty(|repo| repo.put("new/x", "mine\n"), |work| write(work, "new", "2\n"), "new");
+    check_in_the_way(|repo| repo.put("new/x", "mine\n"), "new");
+}
+
+#[test]
+fn a_new_file_where_the_user_has_one_that_git_ignores() {
+    let make = |repo: &TempRepo| {
+        repo.put(".git/info/exclude", "new\n");
+        repo.put("new", "mine\n");
+    };
+    check_in_the_way(make, "new");
 }
 
 #[test]
@@ -164,4 +188,47 @@ fn what_the_user_changed_after_the_commit_is_not_overwritten() {
     let err = repo.accept(&mut run).unwrap_err().to_string();
     assert!(err.contains("`a` has been changed meanwhile; run `chargehand accept "), "{err}");
     assert_eq!((repo.read("a").as_str(), repo.read("new").as_str()), ("mine\n", "1\n"));
+}
+
+#[test]
+fn what_the_user_committed_after_the_commit_is_not_overwritten() {
+    let repo = on_two_levels();
+    let mut run = two_files(&repo);
+    let commit = cut_off(&repo, &mut run);
+    // The old `a` is committed on top; what the run has made of `new` is still the newest.
+    repo.put("new", "1\n");
+    repo.commit("on top");
+    fs::remove_file(repo.path("new")).unwrap();
+    let err = reject(&mut run, Some(&repo.repo())).unwrap_err().to_string();
+    assert!(err.contains("is on the branch"), "{err}");
+    assert_eq!(repo.accept(&mut run).unwrap().commit, commit);
+    assert_eq!((repo.read("a").as_str(), repo.read("new").as_str()), ("one\n", "1\n"));
+    assert_eq!((repo.status().as_str(), run.file().status), ("", Status::Accepted));
+}
+
+/// Marks `a` as one that the sparse checkout leaves out, and takes it away.
+fn leave_out(repo: &TempRepo) {
+    let git = repo.git();
+    let mut index = git.index().unwrap();
+    let mut entry = index.get_path(Path::new("a"), 0).unwrap();
+    entry.flags_extended |= IndexEntryExtendedFlag::SKIP_WORKTREE.bits();
+    index.add(&entry).unwrap();
+    index.write().unwrap();
+    fs::remove_file(repo.path("a")).unwrap();
+}
+
+#[test]
+fn a_file_that_a_sparse_checkout_leaves_out_stays_out() {
+    let repo = on_two_levels();
+    leave_out(&repo);
+    assert_eq!(repo.repo().dirty(&|_| true).unwrap(), [""; 0]);
+    let mut run = edited(&repo);
+    repo.accept(&mut run).unwrap();
+    assert!(!repo.path("a").exists());
+    assert_eq!(repo.repo().dirty(&|_| true).unwrap(), [""; 0]);
+    let git = repo.git();
+    let tree = git.head().unwrap().peel_to_tree().unwrap();
+    let (of_head, index) = (tree.get_name("a").unwrap().id(), git.index().unwrap());
+    assert_eq!(index.get_path(Path::new("a"), 0).unwrap().id, of_head);
+    assert_eq!(git.find_blob(of_head).unwrap().content(), b"two\n");
 }

@@ -39,6 +39,7 @@ mod probe;
 mod race;
 mod repo;
 mod report;
+mod resume;
 mod roles;
 mod run;
 mod runs;

@@ -66,7 +66,7 @@ fn what_cannot_be_parsed_is_json_too() {
     usage(&["run", "g", "--turns", "x", "--json"], "invalid value 'x' for '--turns <N>'");
     usage(&["completions", "tcsh", "--json"], "tcsh");
     usage(&["resume", "--json"], "required");
-    usage(&["plan", "--json"], "<MODEL>...");
+    usage(&["plan", "--json"], "there is no model to plan for");
     usage(&["--json"], "--json");
     let plain = Place::bare().run(&["run", "g", "--turns", "x"]).expect(2);
     assert_eq!(plain.stdout, "");

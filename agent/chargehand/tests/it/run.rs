@@ -234,6 +234,7 @@ fn the_report_is_shown_in_every_form() {
 
 /// A run that hangs in a check of its worker.
 pub(crate) fn hanging(place: &Place) -> Child {
+    place.commit(&[("wait", "600\n")]);
     let script = place.script("hang", &[write_call("new.txt", "x"), check_call("sleep"), finish()]);
     let args = [
         "run",
@@ -241,7 +242,7 @@ pub(crate) fn hanging(place: &Place) -> Child {
         "--create",
         "new.txt",
         "--check",
-        "sleep 600",
+        "sleep=sh -c 'sleep $(cat wait)'",
         "--json",
         "--worker",
         &script,
@@ -289,10 +290,8 @@ fn ctrl_c_ends_cleanly_and_the_run_can_be_resumed() {
         place.run(&["accept", "last"]).expect(3).says("no verdict yet");
         let script =
             place.script("rest", &[read_call("new.txt"), edit_call("new.txt", "x", "y"), finish()]);
-        // The contract of the run still asks for the check that hangs: it is answered by a limit of time.
-        let contract = place.run_dir().join("contract.toml");
-        let text = fs::read_to_string(&contract).unwrap().replace("\"600\"", "\"0\"");
-        fs::write(&contract, text).unwrap();
+        // The check does not hang any more.
+        fs::write(place.run_dir().join("work/wait"), "0\n").unwrap();
         let resumed = place.run(&["resume", "last", "--worker", &script]);
         let report = place.report();
         assert_eq!(report["evidence"]["changes"][0]["path"], "new.txt", "{resumed:?}");
@@ -323,9 +322,7 @@ fn a_killed_run_can_be_resumed_or_rejected() {
     child.wait().unwrap();
     assert_eq!(status(&place), json!("running"));
     place.run(&["report", "last"]).expect(3).says("has not come to its verdict");
-    let contract = place.run_dir().join("contract.toml");
-    fs::write(&contract, fs::read_to_string(&contract).unwrap().replace("\"600\"", "\"0\""))
-        .unwrap();
+    fs::write(place.run_dir().join("work/wait"), "0\n").unwrap();
     place.run(&["resume", "last"]);
     assert_eq!(status(&place), json!("done"));
     place.run(&["reject", "last"]).expect(0);

@@ -129,3 +129,39 @@ fn only_a_run_with_a_verdict_and_a_workspace_is_looked_at() {
         place.run(&[command, "nothing"]).expect(2).says("there is no run");
     }
 }
+
+#[test]
+fn what_is_not_what_was_judged_is_not_accepted() {
+    for name in ["report.json", "diff.patch", "contract.toml", "events.jsonl"] {
+        let place = run();
+        let path = place.run_dir().join(name);
+        let text = fs::read_to_string(&path).unwrap();
+        let damaged = [text.replacen("a.txt", "b.txt", 1), text[..100].to_owned(), String::new()];
+        for damaged in damaged {
+            fs::write(&path, damaged).unwrap();
+            for args in [&["accept", "last"][..], &["accept", "last", "--anyway"]] {
+                place.run(args).expect(3).says("cannot be accepted");
+            }
+        }
+        fs::remove_file(&path).unwrap();
+        place.run(&["accept", "last", "--anyway"]).expect(3).says("cannot be accepted");
+        fs::write(&path, text).unwrap();
+        let repo = place.repo().canonicalize().unwrap();
+        let on = format!("on branch main of {}", repo.display());
+        place.run(&["accept", "last"]).expect(0).shows(&on);
+    }
+}
+
+#[test]
+fn a_forged_verdict_is_not_accepted() {
+    let place = Place::with(&[("a.txt", "one\n")]);
+    let script = place.script("s", &[("write_file", json!({ "path": "new", "content": "x" }))]);
+    place.job(&script, &["--create", "new", "--check", "false"]).expect(1);
+    let path = place.run_dir().join("report.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("\"verdict\": \"violated\"", "\"verdict\": \"holds\"")).unwrap();
+    place.run(&["accept", "last"]).expect(3).says("is not the one that was judged");
+    fs::write(&path, text).unwrap();
+    place.run(&["accept", "last"]).expect(3).says("breaks its contract");
+    place.run(&["accept", "last", "--anyway"]).expect(0);
+}

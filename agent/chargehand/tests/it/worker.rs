@@ -290,11 +290,13 @@ fn a_worker_that_never_gets_ready_ends_the_run_with_its_evidence() {
             thread::yield_now();
         }
     });
-    let ended = job.end(1);
+    // Nothing is said of the job: it is the machine that failed.
+    let ended = job.end(74);
     killer.join().unwrap();
     assert_eq!(ended.report["verdict"], "violated");
     let detail = ended.report["stop"]["detail"].as_str().unwrap();
     assert!(detail.contains("the worker died while it loaded the model: signal 9"), "{detail}");
+    ended.place.run(&["resume", "last"]).expect(0).shows("holds");
 }
 
 #[test]

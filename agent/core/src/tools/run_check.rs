@@ -29,6 +29,10 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
         return Err(ToolError::Refused(format!("there is no check `{}`", name.escape_debug())));
     };
     let mut run = desk.env.run_check(check)?;
+    // One that was ended because the run ends says nothing of the work.
+    if let Some(stop) = desk.watch.stop() {
+        return Ok(Effect::Stop(stop));
+    }
     run.output = desk.env.secrets().mask(&run.output).into_owned();
     let text = shown(&run);
     desk.state.checked.insert(run.name.clone(), run.passed);

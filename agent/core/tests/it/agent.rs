@@ -7,6 +7,7 @@ use chargehand_core::event::Event;
 use chargehand_core::mask::Secrets;
 use chargehand_core::ports::{Answer, Model, ModelError, Reply, Request, Stop, Usage, Watch};
 use chargehand_core::script::Script;
+use chargehand_core::tool::{Observation, ToolCall};
 use chargehand_core::transcript::Message;
 
 use crate::world::{Seen, World, contract};
@@ -287,4 +288,97 @@ fn what_a_repository_tells_agents_is_spelt_out() {
     let run = agent::run(&contract, &mut model, &mut World::default(), &mut seen, told).unwrap();
     let Message::System(text) = &run.transcript[0] else { panic!("{:?}", run.transcript[0]) };
     assert!(text.contains("be kind") && !text.contains('\u{e0041}'), "{text}");
+}
+
+/// Keeps what it was asked with, and says nothing.
+#[derive(Default)]
+struct Listener(Vec<Message>);
+
+impl Model for Listener {
+    fn next_call(&mut self, ask: &Request<'_>, _: &mut dyn Watch) -> Result<Reply, ModelError> {
+        self.0 = ask.messages[2..].to_vec();
+        Ok(Reply { reasoning: None, answer: Answer::Nothing, usage: Usage::default() })
+    }
+}
+
+/// Returns what a worker is told behind the opening, after these events.
+fn told(earlier: &[Event]) -> Vec<String> {
+    let mut model = Listener::default();
+    let start = Start { earlier, ..Start::default() };
+    let (contract, mut world) = (contract(CONTRACT), World::default());
+    agent::run(&contract, &mut model, &mut world, &mut Seen::default(), start).unwrap();
+    let words = |message: &Message| match message {
+        Message::System(text) | Message::User(text) => text.clone(),
+        Message::Reasoned(text) => format!("thought {text}"),
+        Message::Malformed(text) => format!("said {text}"),
+        Message::Call(call) => format!("call {}", call.name),
+        Message::Observed(seen) => format!("{} {}", seen.ok, seen.text),
+    };
+    model.0.iter().map(words).collect()
+}
+
+#[test]
+fn a_worker_goes_on_behind_what_was_said() {
+    let turn = |turn| Event::TurnStarted { turn, tools: vec![], gates: vec![] };
+    let call = |turn, name: &str| {
+        let call = ToolCall {
+            name: name.to_owned(),
+            arguments: serde_json::Map::new(),
+            written: String::new(),
+        };
+        Event::Called { turn, call, usage: Usage::default() }
+    };
+    let seen = |turn, text: &str| Event::Observed { turn, observation: Observation::done(text) };
+    let thought = |turn| Event::Reasoned { turn, text: "hm".to_owned() };
+    let stopped = || Event::Stopped { stop: Stop::Interrupted };
+    let read = [turn(1), thought(1), call(1, "read_file"), seen(1, "x")];
+    let said = ["call read_file", "true x"];
+    assert_eq!(told(&read), said);
+    // What was cut off is asked for again: a thought, a check, a word that it is done.
+    for cut in [vec![thought(2)], vec![call(2, "run_check")], vec![thought(2), call(2, "finish")]] {
+        let events = [&read[..], &[turn(2)], &cut, &[stopped()]].concat();
+        assert_eq!(told(&events), said, "{cut:?}");
+        assert_eq!(told(&events[..events.len() - 1]), said, "{cut:?}");
+    }
+    // A change may have been made although nobody saw the answer.
+    let cut = "false error: the run was cut off here; read the file to see whether it was done";
+    let events = [&read[..], &[turn(2), call(2, "edit_file"), turn(3), call(3, "search")]].concat();
+    assert_eq!(told(&events), [&said[..], &["call edit_file", cut]].concat());
+    let reason = "no call".to_owned();
+    let text = "prose".to_owned();
+    let prose = Event::Malformed { turn: 1, text, reason, usage: Usage::default() };
+    assert_eq!(told(&[turn(1), prose, seen(1, "no")]), ["said prose", "true no"]);
+}
+
+#[test]
+fn a_check_that_ends_with_the_run_is_no_result() {
+    let contract = contract("[scope]\nwrite = ['a']\n[[check]]\nname = 't'\nrun = ['t']");
+    let check = r#"{"tool":"run_check","args":{"name":"t"}}"#;
+    let mut model = Script::parse(check).unwrap();
+    let mut watch = AfterOne(Seen::default(), 0);
+    let run = agent::run(
+        &contract,
+        &mut model,
+        &mut World::new(&[("a", "x")]),
+        &mut watch,
+        Start::default(),
+    )
+    .unwrap();
+    assert_eq!(run.stop, Stop::Interrupted);
+    let told = |event: &Event| matches!(event, Event::Observed { .. } | Event::Checked { .. });
+    assert!(!watch.0.events.iter().any(told), "{:?}", watch.0.events);
+}
+
+/// Says stop from the second time on that it is asked.
+struct AfterOne(Seen, u32);
+
+impl Watch for AfterOne {
+    fn see(&mut self, event: &Event) {
+        self.0.see(event);
+    }
+
+    fn stop(&mut self) -> Option<Stop> {
+        self.1 += 1;
+        (self.1 > 1).then_some(Stop::Interrupted)
+    }
 }

@@ -9,9 +9,9 @@ use serde_json::json;
 
 use crate::cli::out;
 use crate::cli::record::Record;
+use crate::cli::which;
 use crate::config::Places;
 use crate::env::exam;
-use crate::env::run_dir::RunDir;
 use crate::env::workspace::Workspace;
 use crate::error::{Error, Kind};
 
@@ -89,7 +89,7 @@ pub(super) fn new(args: &NewArgs) -> Result<(), Error> {
 /// Makes a task of a run that has a verdict.
 pub(super) fn from_run(args: &FromRunArgs) -> Result<(), Error> {
     let places = Places::find()?;
-    let dir = RunDir::open(&places.state, &args.run)?;
+    let dir = which::open(&places, &args.run)?;
     let record = Record::read(&dir)?;
     let end = match &record.report.stop {
         Stop::Finished(_) => TaskEnd::Finished,

@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use crate::audit::{self, Held, Line};
 use crate::cli::worker::{self, WorkerSpec};
-use crate::cli::{drive, record};
+use crate::cli::{drive, record, which};
 use crate::config::Places;
 use crate::env::lab;
 use crate::env::run_dir::RunDir;
@@ -38,7 +38,7 @@ pub(super) struct Found {
 pub(super) fn find(run: &str, turn: u32) -> Result<Found, Error> {
     let interrupt = drive::listen()?;
     let places = Places::find()?;
-    let dir = RunDir::open(&places.state, run)?;
+    let dir = which::open(&places, run)?;
     let id = dir.file().id.clone();
     let lines = audit::read(&dir.path().join("events.jsonl"))?;
     let sittings = sittings(&lines);

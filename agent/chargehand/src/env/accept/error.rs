@@ -101,6 +101,9 @@ pub enum AcceptError {
     /// The user has changes of his own where the run has some.
     #[error("{} changes that are not committed; commit or stash them first", list(.0, "has", "have"))]
     Dirty(Vec<String>),
+    /// Files that git does not know stand where the run has some.
+    #[error("{} in the way and not tracked; move it first", list(.0, "is", "are"))]
+    InTheWay(Vec<String>),
     /// Another git command works on the repository, or died while it did.
     #[error("{} is there: another git command is at work; remove the file if none is", .0.display())]
     Locked(PathBuf),
@@ -117,6 +120,9 @@ pub enum AcceptError {
         /// What it said.
         source: git2::Error,
     },
+    /// The checkout cannot follow, and why; the user reads it in [`AcceptError::Landed`].
+    #[error("{0}")]
+    Stuck(String),
     /// The commit is made and holds, but the checkout is not up to date.
     #[error(
         "commit {commit} is made, but the checkout could not follow: {why}; run `chargehand accept {id}` again, or `git checkout HEAD -- PATH`"

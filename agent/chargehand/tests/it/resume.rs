@@ -1,0 +1,155 @@
+//! Runs that are gone on with, and which run is meant: what a worker knows, and what is refused.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::place::{Outcome, Place};
+use crate::run::signal;
+
+fn script(place: &Place) -> String {
+    let write = ("write_file", json!({ "path": "new", "content": "x" }));
+    place.script("s", &[write, ("finish", json!({ "summary": "s" }))])
+}
+
+/// A run of the embedded model that is ended in the check of its worker is gone on with behind its edit.
+#[test]
+fn a_model_goes_on_behind_what_it_did() {
+    let place = Place::with(&[("src/limits.sh", "name=mill\nretries=3\n"), ("wait", "600\n")]);
+    let goal = "Set retries to 5 in src/limits.sh";
+    let check = "s=sh -c 'sleep $(cat wait)'";
+    let args = ["run", goal, "--write", "src/limits.sh", "--check", check, "--json"];
+    let mut child = place.command(args).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let begins = |line: &str| line.contains("item.started") && line.contains("command_execution");
+    assert!(lines.any(|line| begins(&line.unwrap())), "the check never began");
+    signal(&child, Signal::SIGTERM);
+    assert!(lines.all(|line| line.is_ok()));
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let turns = place.report()["turns"].as_array().unwrap().len();
+    let log = fs::read_to_string(place.run_dir().join("events.jsonl")).unwrap();
+    assert!(!log.contains("signal 9"), "a check that we ended is no result: {log}");
+    fs::write(place.run_dir().join("work/wait"), "0\n").unwrap();
+    place.run(&["resume", "last"]);
+    let work = fs::read_to_string(place.run_dir().join("work/src/limits.sh")).unwrap();
+    assert_eq!(work, "name=mill\nretries=5\n");
+    let report = place.report();
+    assert_eq!(report["stop"]["kind"], "finished");
+    let next = &report["turns"][turns];
+    assert_eq!(next["call"]["name"], "run_check", "{next}");
+}
+
+#[test]
+fn another_contract_is_not_gone_on_with() {
+    let place = Place::with(&[("a", "1\n")]);
+    let script = script(&place);
+    place.job(&script, &["--create", "new", "--turns", "1"]).expect(4);
+    let path = place.run_dir().join("contract.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("\"new\"", "\"**\"")).unwrap();
+    place.run(&["resume", "last"]).expect(3).says("is not the one that it began with");
+    fs::write(&path, text).unwrap();
+    place.run(&["resume", "last"]).expect(4);
+}
+
+#[test]
+fn a_run_that_never_began_can_only_be_rejected() {
+    let place = Place::with(&[("a", "1\n")]);
+    place.job(&script(&place), &["--create", "new", "--turns", "1"]).expect(4);
+    let dir = place.run_dir();
+    for name in ["events.jsonl", "report.json"] {
+        fs::remove_file(dir.join(name)).unwrap();
+    }
+    let run = fs::read_to_string(dir.join("run.json")).unwrap();
+    fs::write(dir.join("run.json"), run.replace("\"done\"", "\"running\"")).unwrap();
+    place.run(&["resume", "last"]).expect(3).says("cut off before it began").says("reject");
+    place.run(&["report", "last"]).expect(3).says("cut off before it began").says("reject");
+    place.run(&["reject", "last"]).expect(0);
+}
+
+#[test]
+fn the_last_run_is_that_of_the_repository() {
+    let (one, other) = (Place::with(&[("a", "1\n")]), Place::with(&[("a", "1\n")]));
+    let (first, second) = (script(&one), script(&other));
+    one.job(&first, &["--create", "new"]).expect(0);
+    let in_other = |args: &[&str]| -> Outcome {
+        other.command(args).env("CHARGEHAND_HOME", one.home()).output().unwrap().into()
+    };
+    in_other(&["accept", "last"]).expect(2).says("there is no run of");
+    in_other(&["run", "x", "--create", "new", "--worker", &second]).expect(0);
+    one.run(&["accept", "last"]).expect(0).shows("on branch main of");
+    assert_eq!((one.read("new"), other.repo().join("new").exists()), ("x\n".to_owned(), false));
+    let outside = one.command(["report", "last", "--json"]).current_dir(one.root()).output();
+    let report: Value = serde_json::from_slice(&outside.unwrap().stdout).unwrap();
+    assert_eq!(report["contract"]["goal"], "x");
+    in_other(&["reject", "last"]).expect(0).shows("for branch main of");
+}
+
+#[test]
+fn a_damaged_run_is_shown_and_not_passed_over() {
+    let place = Place::with(&[("a", "1\n")]);
+    let script = script(&place);
+    place.job(&script, &["--create", "new"]).expect(0);
+    let dir = place.run_dir();
+    let newer = place.home().join("runs/29990101-000000-0ef0");
+    fs::create_dir(&newer).unwrap();
+    fs::write(newer.join("run.json"), "").unwrap();
+    place.run(&["report"]).expect(0).shows("29990101-000000-0ef0  damaged");
+    let listed = place.run(&["report", "--json"]).expect(0).lines();
+    assert_eq!(listed[0], json!({ "id": "29990101-000000-0ef0", "status": "damaged" }));
+    for command in ["accept", "reject", "resume", "report"] {
+        place.run(&[command, "last"]).expect(3).says("29990101-000000-0ef0 is newer and damaged");
+    }
+    place.run(&["reject", "2999"]).expect(0).shows("rejected 29990101-000000-0ef0");
+    assert!(!newer.exists() && dir.exists());
+    place.run(&["accept", "last"]).expect(0);
+}
+
+/// A file may not be larger than this; git's packs and llama.cpp's models are read only.
+#[test]
+fn a_limit_on_files_is_told_as_a_full_disk_is() {
+    let place = Place::with(&[("a", "1\n")]);
+    let script = script(&place);
+    let mut shell = Command::new("sh");
+    let program = place.command(["run", "x", "--create", "new", "--worker", &script]);
+    shell.args(["-c", "ulimit -f 1; exec \"$@\"", "sh"]).arg(program.get_program());
+    shell.args(program.get_args()).current_dir(place.repo()).stdin(Stdio::null());
+    shell.env("CHARGEHAND_HOME", place.home()).env("HOME", place.root());
+    let output = shell.output().unwrap();
+    assert_eq!(output.status.signal(), None, "{output:?}");
+    Outcome::from(output).expect(74).says("File too large");
+}
+
+/// Before anything is begun a signal ends the program at once, and says so; a goal that comes from nobody waits.
+#[test]
+fn an_early_ctrl_c_is_told_and_leaves_nothing() {
+    let place = Place::with(&[("a", "1\n")]);
+    let temp = place.root().join("temp");
+    fs::create_dir(&temp).unwrap();
+    let mut command = place.command(["run", "-", "--create", "new", "--json"]);
+    command.env("TMPDIR", &temp).stdin(Stdio::piped());
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // It reads its goal when it listens; there is no other sign of that.
+    let status = format!("/proc/{}/status", child.id());
+    let catches = |text: &str| {
+        let mask = text.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(mask.trim(), 16).unwrap() & 1 << (Signal::SIGTERM as i32 - 1) != 0
+    };
+    while !catches(&fs::read_to_string(&status).unwrap()) {
+        std::thread::yield_now();
+    }
+    signal(&child, Signal::SIGTERM);
+    let outcome = Outcome::from(child.wait_with_output().unwrap()).expect(130);
+    let outcome = outcome.says("interrupted before anything was begun");
+    assert_eq!(outcome.lines()[0]["kind"], "interrupted");
+    assert!(is_empty(&temp) && place.runs().is_empty());
+}
+
+fn is_empty(folder: &Path) -> bool {
+    fs::read_dir(folder).unwrap().next().is_none()
+}
