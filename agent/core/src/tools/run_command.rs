@@ -46,6 +46,10 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
         return refuse("the user does not want this command to run");
     }
     let mut run = desk.env.run_approved(&Check::new(TOOL.name, command))?;
+    // One that was ended because the run ends says nothing of the work.
+    if let Some(stop) = desk.watch.stop() {
+        return Ok(Effect::Stop(stop));
+    }
     run.output = desk.env.secrets().mask(&run.output).into_owned();
     Ok(Effect::Did(run_check::shown(&run)))
 }
