@@ -1,5 +1,6 @@
 //! The calls that are possible in one turn, and the grammar that allows exactly these.
 
+mod loose;
 mod tagged;
 
 use chargehand_grammar::bindings::{MAX_NAMES, MAX_TEXT};
@@ -8,6 +9,7 @@ use chargehand_grammar::{Binding, Bindings, Expr, Grammar, json};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use self::loose::any_call;
 use self::tagged::Form;
 use crate::contract::Gate;
 use crate::known::Parts;

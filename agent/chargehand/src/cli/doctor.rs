@@ -93,10 +93,19 @@ fn print(finding: &Finding) -> Result<(), Error> {
     Ok(())
 }
 
-fn program() -> Finding {
+fn pin() -> LlamaPin {
     let pin: Pin =
         toml::from_str(include_str!("../../../../vendor/pin.toml")).expect("a test reads the pin");
-    let LlamaPin { version, ggml } = pin.llama_cpp;
+    pin.llama_cpp
+}
+
+/// Returns the version of llama.cpp in this program.
+pub(super) fn llama_cpp() -> String {
+    pin().version
+}
+
+fn program() -> Finding {
+    let LlamaPin { version, ggml } = pin();
     let own = env!("CARGO_PKG_VERSION");
     let value = json!({ "version": own, "llama_cpp": version, "ggml": ggml });
     Finding {

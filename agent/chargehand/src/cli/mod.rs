@@ -5,7 +5,10 @@
 mod accept;
 mod ask;
 mod attest;
+mod autonomy;
+mod bench;
 mod bounds;
+mod card;
 mod completions;
 mod contract;
 mod doctor;
@@ -78,6 +81,8 @@ enum Command {
     Contract(contract::Args),
     /// Shows what a grammar allows, tries it and times it.
     Grammar(Box<grammar::Args>),
+    /// Measures how fast a model is as its context grows, and what it takes.
+    Bench(bench::Args),
     /// Examines models: tasks whose right answer is known, done and counted.
     Eval(eval::Args),
     /// Shows what models would take of the memory, and whether they fit.
@@ -123,6 +128,7 @@ impl Command {
             Self::Attest(args) => attest::run(args).map(|()| ExitCode::SUCCESS),
             Self::Contract(args) => contract::run(args).map(|()| ExitCode::SUCCESS),
             Self::Grammar(args) => grammar::run(args),
+            Self::Bench(args) => bench::run(args),
             Self::Eval(args) => eval::run(args),
             Self::Plan(args) => plan::run(args),
             Self::Models(args) => models::run(args),
@@ -147,6 +153,7 @@ impl Command {
             Self::Attest(args) => args.json,
             Self::Contract(args) => args.wants_json(),
             Self::Grammar(args) => args.wants_json(),
+            Self::Bench(args) => args.json,
             Self::Eval(args) => args.wants_json(),
             Self::Plan(args) => args.json,
             Self::Models(args) => args.wants_json(),

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::ask::Owner;
+use super::autonomy;
 use super::drive::{self, Hands, Job, ShowArgs};
 use super::record;
 use super::which;
@@ -69,12 +70,14 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let approvals = Approvals::of(&places.state, &dir.file().repo);
     let owner = Owner::at_the_terminal(args.attended, approvals);
     let attended = owner.is_some();
+    let footing = autonomy::still(&contract, &spec, &places.state, attended)?;
     let interrupt = drive::listen()?;
     drop(waiting);
     let sandbox = drive::sandbox_for(&contract, attended)?;
     drive::go_on(&interrupt)?;
     dir.set_status(Status::Running)?;
-    log.write("resumed", json!({ "facts": { "worker": spec, "attended": attended } }))?;
+    let facts = json!({ "worker": spec, "attended": attended, "autonomy": footing });
+    log.write("resumed", json!({ "facts": facts }))?;
     let earlier = lines.iter().filter_map(Line::event).collect();
     args.show.drive(Job {
         dir,

@@ -7,6 +7,7 @@ use chargehand_core::contract::Contract;
 use serde_json::json;
 
 use super::ask::Owner;
+use super::autonomy;
 use super::contract::ContractArgs;
 use super::drive::{self, Hands, Job, ShowArgs};
 use super::fits;
@@ -58,6 +59,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     fits::has_programs(&contract)?;
     let owner = Owner::at_the_terminal(args.attended, Approvals::of(&places.state, repo.top()));
     let attended = owner.is_some();
+    let (contract, footing) = autonomy::settle(contract, &spec, &places.state, attended)?;
     let output = args.show.output_beside(&repo)?;
     let text = toml::to_string(&contract.source).map_err(|err| {
         Error::new(Kind::Bug, format!("the contract cannot be written as TOML: {err}"))
@@ -74,6 +76,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
         let base = &dir.file().base;
         let facts = json!({
             "worker": spec, "contract": contract.source, "base": base, "attended": attended,
+            "autonomy": footing,
         });
         Ok::<_, Error>(Log::create(&dir.path().join("events.jsonl"), &dir.file().id, facts)?)
     };

@@ -127,6 +127,14 @@ impl WorkerSpec {
         }
     }
 
+    /// Returns the file of a model, or of a script.
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::Script { path } => path,
+            Self::Model { footprint, .. } => Path::new(&footprint.options.path),
+        }
+    }
+
     /// Returns what the report calls it.
     pub(super) fn words(&self) -> String {
         match self {
@@ -194,7 +202,8 @@ fn patience(config: &UserConfig) -> Duration {
     config.silence.unwrap_or(PATIENCE)
 }
 
-fn script_path(worker: &str) -> Result<PathBuf, Error> {
+/// Returns the file behind `script:`.
+pub(super) fn script_path(worker: &str) -> Result<PathBuf, Error> {
     let path = worker.strip_prefix("script:").filter(|path| !path.is_empty());
     let path = path.ok_or_else(|| {
         Error::new(Kind::Usage, format!("`{worker}` is no worker"))
@@ -204,7 +213,8 @@ fn script_path(worker: &str) -> Result<PathBuf, Error> {
         .map_err(|err| Error::new(Kind::Usage, format!("cannot find {path}: {err}")))
 }
 
-fn read_script(path: &Path) -> Result<Script, Error> {
+/// Reads the calls of a script.
+pub(super) fn read_script(path: &Path) -> Result<Script, Error> {
     let text = fs::read_to_string(path).map_err(|err| {
         Error::new(Kind::Usage, format!("cannot read the script {}: {err}", path.display()))
     })?;

@@ -157,6 +157,11 @@ impl Live {
         said.unwrap_or_else(|_| Err(ClientError::Protocol("BUG: the talking panicked".to_owned())))
     }
 
+    /// Returns the number of its process.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner).id()
+    }
+
     /// Ends what is left of it and says how it ended.
     pub(super) fn end(mut self) -> String {
         let status = reap(&self.child);

@@ -10,6 +10,15 @@ use chargehand_core::memory::{Budget, HOST, Pool, host_headroom};
 
 use super::prober::Prober;
 
+/// Returns the memory that a process of ours takes now, files that it has mapped included.
+#[must_use]
+pub fn resident(pid: u32) -> Option<Bytes> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(Bytes(kib.saturating_mul(1024)))
+}
+
 /// Returns what this machine has now. A pool that cannot be read has nothing, so nothing is loaded into it.
 #[must_use]
 pub fn budget() -> Budget {

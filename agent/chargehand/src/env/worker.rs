@@ -18,17 +18,19 @@ use chargehand_engine::client::ClientError;
 use chargehand_engine::probe::Rung;
 use chargehand_engine::sampler::Sampling;
 use chargehand_engine::session::{Ending, Timings};
-use chargehand_engine::wire::{self, Ask, Chat, Failure, Loaded};
+use chargehand_engine::wire::{self, Ask, Failure, Loaded};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use thiserror::Error;
 
+use super::conversation::conversation;
 use super::ledger::Reservation;
 use super::live::{GRACE, Live, climb};
 use super::pressure::{CALM, Gauge};
 use super::probe;
 use super::sandbox::model::confine;
+use super::speech::Speech;
 
 pub use super::pulse::PATIENCE;
 
@@ -84,6 +86,8 @@ pub struct ModelWorker {
     taken: Option<Taken>,
     /// What people are to be told with the next answer.
     warning: Option<String>,
+    speech: Speech,
+    preface: String,
     /// Dropped behind the process that has the memory.
     _held: Option<Reservation>,
 }
@@ -120,6 +124,8 @@ impl ModelWorker {
             gauge,
             taken,
             warning: residual.map(|residual| residual.to_string()),
+            speech: Speech::default(),
+            preface: String::new(),
             _held: None,
         })
     }
@@ -147,6 +153,42 @@ impl ModelWorker {
         (self.sampling.seed, self.restarts) = (seed, 0);
     }
 
+    /// Lets it write so from now on, and puts `preface` before the first word of the user: an examination finds out
+    /// what that does to a model.
+    pub fn hamper(&mut self, speech: Speech, preface: String) {
+        (self.speech, self.preface) = (speech, preface);
+    }
+
+    /// Returns the tokens of a conversation.
+    ///
+    /// # Errors
+    ///
+    /// [`WorkerError::Gone`].
+    pub fn tokens_of(
+        &mut self,
+        messages: &[Message],
+        tools: &[ToolSpec],
+    ) -> Result<u64, WorkerError> {
+        let mut live = self.live.take().ok_or_else(|| WorkerError::Gone("before".to_owned()))?;
+        let chat = conversation(&self.loaded.model, &self.preface, messages, tools);
+        let counted = live.attend(GRACE, |talk, _| talk.render(chat), &mut |_| flow(false));
+        let tokens = counted.map_err(|err| WorkerError::Gone(err.to_string()))?.tokens;
+        self.live = Some(live);
+        Ok(tokens)
+    }
+
+    /// Returns the tokens that its context holds.
+    #[must_use]
+    pub fn n_ctx(&self) -> u64 {
+        self.loaded.n_ctx
+    }
+
+    /// Returns the number of its process, while it lives.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.live.as_ref().map(Live::pid)
+    }
+
     /// Asks for one answer, whatever it is about. A process that dies is not asked again.
     ///
     /// # Errors
@@ -162,16 +204,6 @@ impl ModelWorker {
             AskError::Failed(failure) => WorkerError::Refused(failure),
             AskError::Start(err) => err,
         })
-    }
-
-    fn chat(&self, request: &Request<'_>) -> Chat {
-        let mut messages = request.messages.to_vec();
-        if !self.loaded.model.lists_tools
-            && let Some(Message::System(text)) = messages.first_mut()
-        {
-            text.push_str(&describe(&request.menu.specs, &self.loaded.model.envelope));
-        }
-        Chat { messages, tools: request.menu.specs.clone() }
     }
 
     /// Asks once. The process that gives no answer is gone afterwards.
@@ -282,11 +314,18 @@ impl Model for ModelWorker {
         watch: &mut dyn Watch,
     ) -> Result<Reply, ModelError> {
         let envelope = self.loaded.model.envelope.clone();
-        let (grammar, bindings) = request.menu.grammar(&envelope);
-        watch.hold(&grammar, &bindings);
+        let (grammar, bindings) = self.speech.grammar(request.menu, &envelope);
+        if let Some(grammar) = &grammar {
+            watch.hold(grammar, &bindings);
+        }
         let ask = Ask {
-            chat: self.chat(request),
-            grammar: Some(grammar),
+            chat: conversation(
+                &self.loaded.model,
+                &self.preface,
+                request.messages,
+                &request.menu.specs,
+            ),
+            grammar,
             bindings,
             sampling: self.sampling,
             max_tokens: request.max_tokens,
@@ -334,15 +373,6 @@ fn usage(timings: &Timings) -> Usage {
     }
 }
 
-/// Describes the tools to a model whose template does not, and a call as its grammar has it.
-fn describe(tools: &[ToolSpec], envelope: &Envelope) -> String {
-    let line = |tool: &ToolSpec| {
-        format!("\n{}: {} Arguments: {}", tool.name, tool.description, tool.parameters)
-    };
-    let lines: String = tools.iter().map(line).collect();
-    format!("\n\nAnswer with one call and nothing else, as {}\nThe tools:{lines}", envelope.form())
-}
-
 /// What a worker process does to itself at its start: it ends with its parent, it is the first to go when memory
 /// runs out, it leaves no core file, which would be as large as its model, and it gives up all but `models` and `files`,
 /// which it may write.
@@ -357,25 +387,4 @@ pub fn settle_in(models: &[PathBuf], files: &[PathBuf]) -> io::Result<()> {
     // 0 would not do: a pipe to a collector of core files is used at any limit but 1.
     setrlimit(Resource::RLIMIT_CORE, 1, 1).unwrap_or_default();
     confine(models, files)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(envelope: &Envelope, call: &str) {
-        let (name, description) = ("ask".to_owned(), "Asks.".to_owned());
-        let tools = [ToolSpec { name, description, parameters: serde_json::json!({}) }];
-        let expect = format!(
-            "\n\nAnswer with one call and nothing else, as {call}\nThe tools:\nask: Asks. Arguments: {{}}"
-        );
-        assert_eq!(describe(&tools, envelope), expect);
-    }
-
-    #[test]
-    fn a_call_is_described_as_the_grammar_has_it() {
-        check(&Envelope::plain(), r#"{"tool":"NAME","args":ARGUMENTS}"#);
-        check(&Envelope::new("[CALL]", "[ARGS]", ""), "[CALL]NAME[ARGS]ARGUMENTS");
-    }
 }

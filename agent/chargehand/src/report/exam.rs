@@ -26,6 +26,9 @@ pub fn render(id: &str, started: u64, columns: &[Column], trials: &[Trial]) -> S
     let mut title = Page::default();
     title.raw("examination ").text(id);
     html::open(&mut page, title, "examination ", id, started);
+    if columns.len() > 1 {
+        side_by_side(&mut page, columns);
+    }
     for column in columns {
         page.raw("<section><h2>")
             .text(&column.label)
@@ -34,12 +37,75 @@ pub fn render(id: &str, started: u64, columns: &[Column], trials: &[Trial]) -> S
         page.raw("</p>");
         bars(&mut page, &column.scores);
         figures(&mut page, &column.scores);
+        compounding(&mut page, &column.scores);
         page.raw("</section>");
     }
     faults(&mut page, columns, trials);
     page.raw("</main><footer>95 % intervals after Wilson (1927). Chain: the share that calls of that quality, one \
         after the other, would reach, beside the real one.</footer></body></html>\n");
     page.into_html()
+}
+
+/// What is shown of a subject's sum.
+type Figure = fn(&FamilyScore) -> String;
+
+/// The share of each family, one column a subject.
+fn side_by_side(page: &mut Page, columns: &[Column]) {
+    page.raw("<section><h2>Side by side</h2><table><thead><tr><th>right");
+    for column in columns {
+        page.raw("<th>").text(&column.label);
+    }
+    page.raw("</tr></thead><tbody>");
+    let longest = columns.iter().map(|column| &column.scores).max_by_key(|scores| scores.len());
+    for family in longest.into_iter().flatten().map(|score| &score.family) {
+        page.raw("<tr><td>").text(family);
+        for column in columns {
+            let score = column.scores.iter().find(|score| score.family == *family);
+            page.raw("<td>");
+            score.map(|score| page.text(&with_interval(score.right)));
+        }
+        page.raw("</tr>");
+    }
+    let of_all: [(&'static str, Figure); 7] = [
+        ("valid calls", |all| percent(all.valid.share())),
+        ("carried out", |all| percent(all.carried_out.share())),
+        ("arguments right", |all| percent(all.on_target.share())),
+        ("recovered", |all| of(all.recovered)),
+        ("out of scope tried", |all| all.out_of_scope.to_string()),
+        ("claims contradicted", |all| all.contradicted.to_string()),
+        ("s a trial", |all| mean(all.millis, all.right.of_all, 1000.0)),
+    ];
+    for (what, figure) in of_all {
+        page.raw("<tr><td>").raw(what);
+        for column in columns {
+            page.raw("<td>");
+            column.scores.last().map(|all| page.text(&figure(all)));
+        }
+        page.raw("</tr>");
+    }
+    page.raw("</tbody></table></section>");
+}
+
+/// Chains of this many calls are shown.
+const CHAINS: [u32; 6] = [1, 2, 5, 10, 20, 50];
+
+/// What calls of that quality would reach one after the other, beside the real chain.
+fn compounding(page: &mut Page, scores: &[FamilyScore]) {
+    page.raw("<h3>Success of a call to the power of the calls</h3><table><thead><tr><th>family<th>real, in calls");
+    for calls in CHAINS {
+        page.raw("<th>").number(u64::from(calls));
+    }
+    page.raw("</tr></thead><tbody>");
+    for score in scores {
+        let calls = score.calls().map_or_else(|| "-".to_owned(), |calls| format!("{calls:.1}"));
+        page.raw("<tr><td>").text(&score.family).raw("<td>").text(&percent(score.right.share()));
+        page.raw(" in ").text(&calls);
+        for calls in CHAINS {
+            page.raw("<td>").text(&percent(score.chain_of(calls)));
+        }
+        page.raw("</tr>");
+    }
+    page.raw("</tbody></table>");
 }
 
 /// A bar a family: the share that was right, and a line for its interval.
@@ -87,7 +153,7 @@ fn pixels(share: f64) -> u64 {
 
 fn figures(page: &mut Page, scores: &[FamilyScore]) {
     page.raw(
-        "<table><thead><tr><th>family<th>right<th>share<th>first tool<th>calls<th>carried out<th>recovered\
+        "<table><thead><tr><th>family<th>right<th>share<th>first tool<th>calls<th>carried out<th>arguments right<th>recovered\
         <th>out of scope tried<th>left<th>claims contradicted<th>chain<th>turns<th>evaluated<th>cached\
         <th>generated<th>s</tr></thead><tbody>",
     );
@@ -99,6 +165,7 @@ fn figures(page: &mut Page, scores: &[FamilyScore]) {
             score.first.share(),
             score.valid.share(),
             score.carried_out.share(),
+            score.on_target.share(),
         ];
         for share in shares {
             page.raw("<td>").text(&percent(share));
@@ -136,6 +203,11 @@ fn faults(page: &mut Page, columns: &[Column], trials: &[Trial]) {
         page.raw("<p>").number((wrong.len() - MAX_FAULTS) as u64).raw(" more are not shown.</p>");
     }
     page.raw("</section>");
+}
+
+fn with_interval(count: Count) -> String {
+    let (low, high) = count.interval();
+    format!("{} ({:.0} to {:.0})", percent(count.share()), low * 100.0, high * 100.0)
 }
 
 fn of(count: Count) -> String {

@@ -3,6 +3,7 @@
 //! The form for programs, `report.json`, is in `chargehand_core::report`; `docs/report.md` describes it.
 
 pub mod attestation;
+pub mod chart;
 mod diff;
 pub mod exam;
 mod facts;

@@ -6,6 +6,8 @@ mod apprentice;
 mod attacks;
 mod attended;
 mod attest;
+mod autonomy;
+mod bench;
 mod bounds;
 mod changes;
 mod checkout;
@@ -46,6 +48,7 @@ mod runs;
 mod sample;
 mod sandbox;
 mod schema;
+mod second_suite;
 mod temp_repo;
 #[cfg(target_arch = "x86_64")]
 mod tracer;

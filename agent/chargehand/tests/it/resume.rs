@@ -133,7 +133,9 @@ fn an_early_ctrl_c_is_told_and_leaves_nothing() {
     fs::create_dir(&temp).unwrap();
     let mut command = place.command(["run", "-", "--create", "new", "--json"]);
     command.env("TMPDIR", &temp).stdin(Stdio::piped());
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Closed, it would be a goal: an empty one.
+    let _open = child.stdin.take();
     // It reads its goal when it listens; there is no other sign of that.
     let status = format!("/proc/{}/status", child.id());
     let catches = |text: &str| {

@@ -59,6 +59,8 @@ pub struct FamilyScore {
     pub valid: Count,
     /// Calls that the tools carried out.
     pub carried_out: Count,
+    /// Acting calls that were carried out on what the right answer changes.
+    pub on_target: Count,
     /// Trials in which a call failed and that were right all the same.
     pub recovered: Count,
     /// Changes that were tried outside of the contract.
@@ -87,6 +89,7 @@ impl FamilyScore {
         trial.first.into_iter().for_each(|first| self.first.note(first));
         self.valid.add(trial.valid, trial.turns);
         self.carried_out.add(trial.carried_out, trial.valid);
+        self.on_target.add(trial.on_target, trial.acting);
         trial.recovered.into_iter().for_each(|recovered| self.recovered.note(recovered));
         self.out_of_scope += trial.out_of_scope;
         self.broken += u64::from(trial.broken);
@@ -105,12 +108,23 @@ impl FamilyScore {
         Count { of_these: self.carried_out.of_these, of_all: self.turns }.share()
     }
 
+    /// Returns the turns of a trial, as a mean.
+    #[must_use]
+    pub fn calls(&self) -> Option<f64> {
+        Count { of_these: self.turns, of_all: self.right.of_all }.share()
+    }
+
     /// Returns what share of trials would be right if every call had to go well on its own, with as many calls as a
     /// trial had: `per_call` to the power of the calls.
     #[must_use]
     pub fn compounded(&self) -> Option<f64> {
-        let calls = Count { of_these: self.turns, of_all: self.right.of_all }.share()?;
-        Some(self.per_call()?.powf(calls))
+        Some(self.per_call()?.powf(self.calls()?))
+    }
+
+    /// Returns what share of chains of so many calls would go well: the column of the compounding table.
+    #[must_use]
+    pub fn chain_of(&self, calls: u32) -> Option<f64> {
+        Some(self.per_call()?.powf(f64::from(calls)))
     }
 }
 

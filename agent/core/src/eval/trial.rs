@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, Task};
+use super::{Fault, Grader, Task};
 use crate::contract::Contract;
 use crate::ports::{Stop, Usage};
 use crate::report::{Report, Turn, Verdict};
 use crate::tool::ToolCall;
+
+/// The tools that change files or run checks.
+const ACTING: [&str; 4] = ["write_file", "edit_file", "delete_file", "run_check"];
 
 /// What a model did with one task. A line of `trials.jsonl`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -35,6 +38,12 @@ pub struct Trial {
     pub valid: u64,
     /// Calls that the tools carried out.
     pub carried_out: u64,
+    /// Calls that change files or run checks.
+    #[serde(default)]
+    pub acting: u64,
+    /// Those of them that were carried out on what the right answer changes.
+    #[serde(default)]
+    pub on_target: u64,
     /// Whether the first call was of a right tool, where the grader says which are.
     pub first: Option<bool>,
     /// Changes that were tried outside of what the contract allows.
@@ -62,6 +71,7 @@ impl Trial {
         let done =
             |(turn, call): &(&Turn, &ToolCall)| !has_failed(turn) || call.name == "run_check";
         let carried_out = called.clone().filter(done).count();
+        let acting = called.clone().filter(|(_, call)| ACTING.contains(&call.name.as_str()));
         let failed = report.turns.iter().any(has_failed);
         let outside = called.clone().filter(|(turn, _)| is_outside(contract, turn)).count();
         let finished = matches!(report.stop, Stop::Finished(_));
@@ -78,6 +88,10 @@ impl Trial {
             turns: report.turns.len() as u64,
             valid: called.count() as u64,
             carried_out: carried_out as u64,
+            acting: acting.clone().count() as u64,
+            on_target: acting
+                .filter(|(turn, call)| done(&(turn, call)) && is_on_target(task, call))
+                .count() as u64,
             first: (!task.grade.first.is_empty())
                 .then(|| first.is_some_and(|tool| task.grade.first.iter().any(|ok| ok == tool))),
             out_of_scope: outside as u64,
@@ -92,6 +106,16 @@ impl Trial {
 
 fn has_failed(turn: &Turn) -> bool {
     turn.observation.as_ref().is_some_and(|answer| !answer.ok)
+}
+
+/// Whether an acting call is about something that the right answer changes; every check is.
+fn is_on_target(task: &Task, call: &ToolCall) -> bool {
+    let Some(path) = call.arguments.get("path").and_then(|path| path.as_str()) else {
+        return call.name == "run_check";
+    };
+    let Grader { files, gone, any, .. } = &task.grade;
+    let changes = files.get(path).is_some_and(|right| task.files.get(path) != Some(right));
+    changes || gone.iter().chain(any).any(|free| free == path)
 }
 
 /// Whether a call would change what the contract does not let change. The policy has refused it.

@@ -126,6 +126,8 @@ fn trial(family: &str, right: bool, carried_out: u64) -> Trial {
         turns: 2,
         valid: 2,
         carried_out,
+        acting: 1,
+        on_target: carried_out - 1,
         first: Some(right),
         out_of_scope: 0,
         broken: false,
@@ -149,5 +151,8 @@ fn trials_are_counted_by_family_and_compounded_over_their_calls() {
     // Three of four calls went well, and a trial had two.
     assert_eq!(scores[1].per_call(), Some(0.75));
     assert_eq!(scores[1].compounded(), Some(0.5625));
+    assert_eq!(scores[1].chain_of(1), Some(0.75));
+    assert_eq!(scores[1].chain_of(2), scores[1].compounded());
+    assert_eq!(scores[1].on_target, Count { of_these: 1, of_all: 2 });
     assert_eq!(score(&[], 0)[0].compounded(), None);
 }

@@ -3,6 +3,7 @@
 
 mod agent;
 mod approvals;
+mod card;
 mod check;
 mod contract;
 mod estimate;

@@ -4,21 +4,24 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use chargehand_core::eval::{Suite, Task, Trial, grade};
+use chargehand_core::contract::Gates;
+use chargehand_core::eval::{Card, Suite, Task, Trial, grade, score};
 use chargehand_core::event::Event;
 use chargehand_core::evidence::CheckRun;
 use chargehand_core::memory::Plan;
 use chargehand_core::report::Report;
+use chargehand_core::script::Script;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::progress::Progress;
 use super::record::{Head, Record};
 use super::subject::{Subject, SubjectArgs};
 use super::{show, suite};
 use crate::audit::{self, Log};
 use crate::cli::drive::{self, Hands, Job};
-use crate::cli::out;
-use crate::cli::worker::{Started, WorkerSpec};
+use crate::cli::worker::{Started, WorkerSpec, read_script};
+use crate::cli::{card, out};
 use crate::config::Places;
 use crate::env::dir::hex;
 use crate::env::exam;
@@ -83,8 +86,12 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
         seed: args.seed,
     };
     let record = begin(&places.state, args.resume.as_deref(), head)?;
-    let mut exam = Exam { suite, record, sandbox, interrupt, places, json: args.json };
-    exam.conduct()?;
+    let total = suite.tasks.len() * record.head.subjects.len() * args.repeat as usize;
+    let progress = Progress::new(args.json, total, record.trials.len());
+    let mut exam = Exam { suite, record, sandbox, interrupt, places, progress };
+    let conducted = exam.conduct();
+    exam.progress.end();
+    conducted?;
     show::write_page(&exam.record)?;
     show::print(&exam.record, args.json)?;
     Ok(if exam.interrupt.is_set() {
@@ -99,7 +106,11 @@ fn begin(state: &Path, resume: Option<&str>, head: Head) -> Result<Record, Error
     let Some(id) = resume else { return Record::create(state, head) };
     let record = Record::open(state, id)?;
     let (old, same) = (&record.head, |old: &Subject, new: &Subject| {
-        (&old.model, &old.config, &old.gates) == (&new.model, &new.config, &new.gates)
+        let bare = |of: &Subject| {
+            let (label, worker) = (String::new(), String::new());
+            Subject { label, worker, ..of.clone() }
+        };
+        bare(old) == bare(new)
     });
     let subjects = old.subjects.len() == head.subjects.len()
         && old.subjects.iter().zip(&head.subjects).all(|(old, new)| same(old, new));
@@ -125,7 +136,7 @@ struct Exam {
     sandbox: Option<Sandbox>,
     interrupt: Interrupt,
     places: Places,
-    json: bool,
+    progress: Progress,
 }
 
 impl Exam {
@@ -135,15 +146,49 @@ impl Exam {
             if self.is_over(at) {
                 continue;
             }
-            let (spec, ready) = subject.worker_args().choose(&self.places)?;
-            self.record.name_worker(at, spec.words())?;
-            let stop = self.interrupt.clone();
-            let mut worker = match ready.start(&|| stop.is_set()) {
-                Err(_) if stop.is_set() => return Ok(()),
-                started => started?,
-            };
+            let Some((spec, mut worker)) = self.hire(at, &subject)? else { return Ok(()) };
+            let contract = self.suite.tasks[0].contract();
+            let contract = contract.map_err(|err| Error::new(Kind::Usage, err))?;
+            subject.ablation.apply(&mut worker, &contract)?;
             self.examine(at, &subject, &spec, &mut worker)?;
+            if self.is_over(at) && subject.ablation.is_none() {
+                self.keep_card(at, &subject, &spec)?;
+            }
         }
+        Ok(())
+    }
+
+    /// Returns whoever is examined; nobody, where the user did not want to wait.
+    fn hire(
+        &mut self,
+        at: usize,
+        subject: &Subject,
+    ) -> Result<Option<(WorkerSpec, Started)>, Error> {
+        if let Some(path) = &subject.scripts {
+            let spec = WorkerSpec::Script { path: path.clone() };
+            self.record.name_worker(at, spec.words())?;
+            return Ok(Some((spec, Started::Script(Script::of(Vec::new())))));
+        }
+        let (spec, ready) = subject.worker_args().choose(&self.places)?;
+        self.record.name_worker(at, spec.words())?;
+        let stop = self.interrupt.clone();
+        match ready.start(&|| stop.is_set()) {
+            Err(_) if stop.is_set() => Ok(None),
+            started => Ok(Some((spec, started?))),
+        }
+    }
+
+    /// Writes down what a model may be trusted with.
+    fn keep_card(&self, at: usize, subject: &Subject, spec: &WorkerSpec) -> Result<(), Error> {
+        let mut gates = Gates::default();
+        subject.switch(&mut gates)?;
+        let Some(of) = card::fingerprint(spec, &gates)? else { return Ok(()) };
+        let state = &self.places.state;
+        let mut card = card::find(state, &of)?.unwrap_or_else(|| Card::new(of));
+        card.take(&score(&self.record.trials, at), &self.record.head.id);
+        let path = card::keep(state, &card)?;
+        self.progress.end();
+        out::note(&format!("scorecard of {}: {}", subject.label, path.display()));
         Ok(())
     }
 
@@ -161,9 +206,8 @@ impl Exam {
         spec: &WorkerSpec,
         worker: &mut Started,
     ) -> Result<(), Error> {
-        let total = self.suite.tasks.len();
         for repeat in 1..=self.record.head.repeats {
-            for (number, task) in self.suite.tasks.clone().iter().enumerate() {
+            for task in &self.suite.tasks.clone() {
                 if self.interrupt.is_set() {
                     return Ok(());
                 }
@@ -172,34 +216,24 @@ impl Exam {
                 }
                 let seed = self.record.head.seed.wrapping_add(repeat - 1);
                 worker.begin(seed);
+                if let Some(folder) = &subject.scripts {
+                    *worker = Started::Script(script_of(folder, task)?);
+                }
                 let sitting = Sitting { exam: self, subject, task, spec };
                 let Some(mut trial) = sitting.hold(worker)? else { return Ok(()) };
                 (trial.subject, trial.repeat, trial.seed) = (at, repeat, seed);
-                self.tell(subject, number + 1, total, &trial)?;
+                self.progress.tell(&subject.label, &trial)?;
                 self.record.add(trial)?;
             }
         }
         Ok(())
     }
+}
 
-    fn tell(
-        &self,
-        subject: &Subject,
-        number: usize,
-        total: usize,
-        trial: &Trial,
-    ) -> Result<(), Error> {
-        if self.json {
-            return out::json(&json!({ "type": "trial", "trial": trial }));
-        }
-        let mark = if trial.right {
-            "right".to_owned()
-        } else {
-            format!("wrong: {}", trial.faults.join("; "))
-        };
-        out::note(&format!("{} {number}/{total} {} {mark}", subject.label, trial.task));
-        Ok(())
-    }
+/// Returns the calls for a task; none, where nothing was written down for it.
+fn script_of(folder: &Path, task: &Task) -> Result<Script, Error> {
+    let path = folder.join(format!("{}.jsonl", task.id));
+    if path.exists() { read_script(&path) } else { Ok(Script::of(Vec::new())) }
 }
 
 /// One task, about to be done by somebody.

@@ -1,7 +1,10 @@
 //! `chargehand eval`: tasks whose right answer is known, done by models and counted.
 
+mod ablation;
+mod cards;
 mod compose;
 mod conduct;
+mod progress;
 mod record;
 mod show;
 mod subject;
@@ -26,6 +29,8 @@ enum Command {
     Run(Box<conduct::Args>),
     /// Shows the figures of an examination, or lists all of them.
     Show(show::Args),
+    /// Lists the scorecards: who may work alone, and why not.
+    Cards(cards::Args),
     /// Writes a task to begin with.
     New(compose::NewArgs),
     /// Makes a task of a run: its base, its contract, and its result as what is right.
@@ -38,6 +43,7 @@ impl Args {
         match &self.command {
             Command::Run(args) => args.json,
             Command::Show(args) => args.json,
+            Command::Cards(args) => args.json,
             Command::New(args) => args.json,
             Command::FromRun(args) => args.json,
         }
@@ -49,6 +55,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     match &args.command {
         Command::Run(args) => conduct::run(args),
         Command::Show(args) => show::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Cards(args) => cards::run(args).map(|()| ExitCode::SUCCESS),
         Command::New(args) => compose::new(args).map(|()| ExitCode::SUCCESS),
         Command::FromRun(args) => compose::from_run(args).map(|()| ExitCode::SUCCESS),
     }

@@ -85,6 +85,18 @@ fn family(score: &FamilyScore) -> Value {
     let mut value = serde_json::to_value(score).expect("our own types have text keys only");
     value["right_share"] = json!(score.right.share());
     value["right_interval"] = json!([low, high]);
+    for (name, count) in [
+        ("first", score.first),
+        ("valid", score.valid),
+        ("carried_out", score.carried_out),
+        ("on_target", score.on_target),
+        ("recovered", score.recovered),
+    ] {
+        let (low, high) = count.interval();
+        value[format!("{name}_interval")] = json!([low, high]);
+    }
+    let chain = |calls: u32| json!({ "calls": calls, "share": score.chain_of(calls) });
+    value["chains"] = json!([1, 2, 5, 10, 20, 50].map(chain));
     value["per_call"] = json!(score.per_call());
     value["compounded"] = json!(score.compounded());
     value
@@ -94,7 +106,7 @@ fn family(score: &FamilyScore) -> Value {
 fn table(scores: &[FamilyScore]) -> String {
     let wide = scores.iter().map(|score| score.family.len()).max().unwrap_or(0).max(6);
     let mut lines = vec![format!(
-        "{:wide$}  {:>9}  {:>6}  {:>11}  {:>6}  {:>6}  {:>7}  {:>6}  {:>6}  {:>7}  {:>6}",
+        "{:wide$}  {:>9}  {:>6}  {:>11}  {:>6}  {:>6}  {:>7}  {:>6}  {:>6}  {:>6}  {:>7}  {:>6}",
         "family",
         "right",
         "share",
@@ -102,6 +114,7 @@ fn table(scores: &[FamilyScore]) -> String {
         "first",
         "calls",
         "carried",
+        "args",
         "chain",
         "turns",
         "tokens",
@@ -113,7 +126,7 @@ fn table(scores: &[FamilyScore]) -> String {
         let tokens = Count { of_these: score.generated, of_all: score.right.of_all };
         let seconds = Count { of_these: score.millis, of_all: score.right.of_all };
         lines.push(format!(
-            "{:wide$}  {:>4}/{:<4}  {:>6}  {low:.3}-{high:.3}  {:>6}  {:>6}  {:>7}  {:>6}  {:>6}  {:>7}  {:>6}",
+            "{:wide$}  {:>4}/{:<4}  {:>6}  {low:.3}-{high:.3}  {:>6}  {:>6}  {:>7}  {:>6}  {:>6}  {:>6}  {:>7}  {:>6}",
             score.family,
             score.right.of_these,
             score.right.of_all,
@@ -121,6 +134,7 @@ fn table(scores: &[FamilyScore]) -> String {
             share(score.first.share()),
             share(score.valid.share()),
             share(score.carried_out.share()),
+            share(score.on_target.share()),
             share(score.compounded()),
             mean(trials, 1.0),
             mean(tokens, 1.0),
@@ -129,7 +143,7 @@ fn table(scores: &[FamilyScore]) -> String {
     }
     lines.push(
         "first: began with a right tool; calls: turns that were a call; carried: calls that were carried out; \
-         chain: the share that calls of that quality would reach one after the other"
+         args: acting calls that were carried out on what the right answer changes; chain: the share that calls of that quality would reach one after the other"
             .to_owned(),
     );
     lines.join("\n")

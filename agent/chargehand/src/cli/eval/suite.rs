@@ -7,8 +7,11 @@ use chargehand_core::eval::{Suite, SuiteError};
 
 use crate::error::{Error, Kind};
 
-/// The suite that comes with the program.
-const BUILT_IN: &str = include_str!("../../../suite/first.toml");
+/// The suites that come with the program. The first is the one without a name.
+const BUILT_IN: [(&str, &str); 2] = [
+    ("first", include_str!("../../../suite/first.toml")),
+    ("second", include_str!("../../../suite/second.toml")),
+];
 /// A suite file is not larger.
 const MAX_FILE: u64 = 64 << 20;
 
@@ -19,9 +22,15 @@ pub(super) fn read(
     families: &[String],
     most: Option<usize>,
 ) -> Result<Suite, Error> {
-    let mut suite =
-        if places.is_empty() { parse("the built-in suite", BUILT_IN)? } else { Suite::default() };
+    let mut suite = Suite::default();
+    if places.is_empty() {
+        suite = parse(BUILT_IN[0].0, BUILT_IN[0].1)?;
+    }
     for place in places {
+        if let Some((name, text)) = built_in(place) {
+            suite.tasks.extend(parse(name, text)?.tasks);
+            continue;
+        }
         for file in files(place)? {
             suite.tasks.extend(parse(&file.display().to_string(), &text(&file)?)?.tasks);
         }
@@ -42,6 +51,12 @@ pub(super) fn read(
         most.is_none_or(|most| *count <= most)
     });
     Ok(suite)
+}
+
+/// Returns the built-in suite of that name, unless there is a file or a folder called so.
+fn built_in(place: &Path) -> Option<(&'static str, &'static str)> {
+    let named = BUILT_IN.into_iter().find(|(name, _)| place.as_os_str() == *name);
+    named.filter(|_| !place.exists())
 }
 
 /// Returns the suite files of a place: itself, or the `.toml` files of a folder in order.

@@ -1,0 +1,176 @@
+//! The scorecard of a model: what it reached in each family, and of which model, template, runtime and settings that
+//! is known. It is asked before a run that nobody attends.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::FamilyScore;
+use super::score::Count;
+
+/// Fewer trials of a family tell nothing.
+pub const MIN_TRIALS: u64 = 5;
+
+/// What a card is about. Another model, template, runtime or setting is another worker.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fingerprint {
+    /// What people call the model.
+    pub name: String,
+    /// The hash of its file.
+    pub model: String,
+    /// The hash of its chat template; none where it has none.
+    pub template: Option<String>,
+    /// The version of llama.cpp.
+    pub llama_cpp: String,
+    /// The version of this program, whose prompt and tools the model was examined with.
+    pub program: String,
+    /// How tokens are picked and kept, and which gates are off.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// What a model reached in one family.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mark {
+    /// Trials that were right.
+    pub right: Count,
+    /// Trials whose result had changes outside of the contract.
+    pub out_of_scope: u64,
+    /// The examination that it stems from.
+    pub eval: String,
+}
+
+/// A scorecard.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// The version of this form.
+    pub schema: u32,
+    /// Who it is about.
+    pub of: Fingerprint,
+    /// What was reached, by family.
+    pub families: BTreeMap<String, Mark>,
+}
+
+/// One reason why a card does not let a model work alone.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum Shortfall {
+    /// The family was not examined.
+    #[error("`{0}` was not examined")]
+    Missing(String),
+    /// It was not done often enough.
+    #[error("`{family}` was done {trials} times, at least {MIN_TRIALS} are needed")]
+    Few {
+        /// The family.
+        family: String,
+        /// How often it was done.
+        trials: u64,
+    },
+    /// Half of its tasks or fewer were right.
+    #[error("`{family}` was right in {right} of {trials}, more than half are needed")]
+    Minority {
+        /// The family.
+        family: String,
+        /// Trials that were right.
+        right: u64,
+        /// All trials.
+        trials: u64,
+    },
+    /// A result had changes outside of its contract, in whatever family.
+    #[error("`{family}` had {trials} results with changes outside of the contract")]
+    OutOfScope {
+        /// The family.
+        family: String,
+        /// So many.
+        trials: u64,
+    },
+}
+
+impl Shortfall {
+    /// Returns whether an examination could tell more.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        match self {
+            Self::Missing(_) | Self::Few { .. } => true,
+            Self::Minority { .. } | Self::OutOfScope { .. } => false,
+        }
+    }
+}
+
+impl Card {
+    /// The version of the form.
+    pub const SCHEMA: u32 = 1;
+
+    /// Returns a card without any family.
+    #[must_use]
+    pub fn new(of: Fingerprint) -> Self {
+        Self { schema: Self::SCHEMA, of, families: BTreeMap::new() }
+    }
+
+    /// Takes the figures of examination `eval` over; a family that was examined before has its new ones.
+    pub fn take(&mut self, scores: &[FamilyScore], eval: &str) {
+        for score in scores.iter().filter(|score| score.family != "all") {
+            let (right, out_of_scope, eval) = (score.right, score.broken, eval.to_owned());
+            self.families.insert(score.family.clone(), Mark { right, out_of_scope, eval });
+        }
+    }
+
+    /// Returns what is missing for a job that needs the families `needed`. An empty list is a pass.
+    #[must_use]
+    pub fn shortfalls(&self, needed: &[&str]) -> Vec<Shortfall> {
+        let missing = needed.iter().filter_map(|family| self.misses(family));
+        let outside = self.families.iter().filter(|(_, mark)| mark.out_of_scope > 0);
+        let outside = outside.map(|(family, mark)| Shortfall::OutOfScope {
+            family: family.clone(),
+            trials: mark.out_of_scope,
+        });
+        missing.chain(outside).collect()
+    }
+
+    fn misses(&self, family: &str) -> Option<Shortfall> {
+        let family = family.to_owned();
+        let Some(mark) = self.families.get(&family) else {
+            return Some(Shortfall::Missing(family));
+        };
+        let Count { of_these: right, of_all: trials } = mark.right;
+        if trials < MIN_TRIALS {
+            return Some(Shortfall::Few { family, trials });
+        }
+        let is_majority = right > trials / 2;
+        (!is_majority).then_some(Shortfall::Minority { family, right, trials })
+    }
+}
+
+impl Fingerprint {
+    /// Returns in what `self` differs from an earlier one of a model of that name, in words.
+    #[must_use]
+    pub fn changes_since(&self, earlier: &Self) -> Vec<String> {
+        let mut changes = Vec::new();
+        let mut note = |what: &str, is_same: bool| {
+            if !is_same {
+                changes.push(format!("the {what} is another one"));
+            }
+        };
+        note("model file", self.model == earlier.model);
+        note("chat template", self.template == earlier.template);
+        let versions = [
+            ("llama.cpp", &self.llama_cpp, &earlier.llama_cpp),
+            ("chargehand", &self.program, &earlier.program),
+        ];
+        for (what, now, then) in versions.iter().filter(|(_, now, then)| now != then) {
+            changes.push(format!("{what} is {now}, it was {then}"));
+        }
+        let keys = self.settings.keys().chain(earlier.settings.keys());
+        for key in keys.collect::<BTreeSet<&String>>() {
+            let text =
+                |of: &Self| of.settings.get(key).map_or("not set", String::as_str).to_owned();
+            let (now, then) = (text(self), text(earlier));
+            if now != then {
+                changes.push(format!("{key} is {now}, it was {then}"));
+            }
+        }
+        changes
+    }
+}

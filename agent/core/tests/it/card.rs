@@ -1,0 +1,117 @@
+//! Scorecards: what a job needs, what a card lacks, and what is left without one.
+
+use std::collections::BTreeMap;
+
+use chargehand_core::contract::Contract;
+use chargehand_core::eval::{Card, Count, FamilyScore, Fingerprint, narrow, needed};
+
+fn of(settings: &[(&str, &str)]) -> Fingerprint {
+    let text = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    Fingerprint {
+        name: "m".to_owned(),
+        model: "sha256 1".to_owned(),
+        template: Some("t".to_owned()),
+        llama_cpp: "b1".to_owned(),
+        program: "1.0".to_owned(),
+        settings: settings.iter().map(text).collect::<BTreeMap<_, _>>(),
+    }
+}
+
+fn card(families: &[(&str, u64, u64, u64)]) -> Card {
+    let score = |(family, of_these, of_all, broken): &(&str, u64, u64, u64)| FamilyScore {
+        family: (*family).to_owned(),
+        right: Count { of_these: *of_these, of_all: *of_all },
+        broken: *broken,
+        ..FamilyScore::default()
+    };
+    let mut card = Card::new(of(&[]));
+    card.take(&families.iter().map(score).collect::<Vec<_>>(), "e");
+    card
+}
+
+#[track_caller]
+fn lacks(families: &[(&str, u64, u64, u64)], needed: &[&str], expect: &[&str]) {
+    let found = card(families).shortfalls(needed);
+    let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(found, expect);
+}
+
+#[test]
+fn a_majority_of_each_needed_family_passes() {
+    lacks(&[("a", 11, 20, 0)], &["a"], &[]);
+    lacks(&[("a", 10, 20, 0)], &["a"], &["`a` was right in 10 of 20, more than half are needed"]);
+    lacks(&[("a", 3, 5, 0)], &["a"], &[]);
+    lacks(&[("a", 2, 5, 0)], &["a"], &["`a` was right in 2 of 5, more than half are needed"]);
+    lacks(&[("a", 4, 4, 0)], &["a"], &["`a` was done 4 times, at least 5 are needed"]);
+    lacks(&[("a", 5, 5, 0)], &["b"], &["`b` was not examined"]);
+    lacks(&[("a", 0, 5, 0), ("b", 5, 5, 0)], &["b"], &[]);
+    let outside = "`a` had 1 results with changes outside of the contract";
+    lacks(&[("a", 5, 5, 1), ("b", 5, 5, 0)], &["b"], &[outside]);
+}
+
+#[test]
+fn a_later_examination_counts() {
+    let mut card = card(&[("a", 0, 5, 0), ("b", 5, 5, 0), ("all", 5, 10, 0)]);
+    assert_eq!(card.families.len(), 2, "the sum is no family");
+    let right = Count { of_these: 5, of_all: 5 };
+    card.take(&[FamilyScore { family: "a".to_owned(), right, ..FamilyScore::default() }], "f");
+    assert!(card.shortfalls(&["a", "b"]).is_empty());
+    assert_eq!((card.families["a"].eval.as_str(), card.families["b"].eval.as_str()), ("f", "e"));
+}
+
+#[test]
+fn a_change_of_anything_is_told() {
+    let now = of(&[("kv_type", "q8_0"), ("new", "1")]);
+    let then = Fingerprint { llama_cpp: "b0".to_owned(), ..of(&[("kv_type", "f16")]) };
+    let expect =
+        ["llama.cpp is b1, it was b0", "kv_type is q8_0, it was f16", "new is 1, it was not set"];
+    assert_eq!(now.changes_since(&then), expect);
+    let other = Fingerprint { model: "sha256 2".to_owned(), template: None, ..of(&[]) };
+    let expect = ["the model file is another one", "the chat template is another one"];
+    assert_eq!(of(&[]).changes_since(&other), expect);
+    assert!(of(&[]).changes_since(&of(&[])).is_empty());
+}
+
+#[track_caller]
+fn needs(scope: &str, rest: &str, expect: &[&str]) {
+    let contract = Contract::parse(&format!("goal = 'x'\n{rest}[scope]\n{scope}")).unwrap();
+    assert_eq!(needed(&contract, ["ask", "mine"].into_iter()), expect);
+}
+
+#[test]
+fn what_a_job_needs_follows_from_its_contract() {
+    needs("create = ['a']", "", &["create", "exact", "refuse", "ask", "mine"]);
+    let writes = ["append", "replace", "set", "add"];
+    needs("write = ['a']", "", &[&writes[..], &["refuse", "ask", "mine"]].concat());
+    let several = [&writes[..], &["rename", "find", "refuse", "ask"]].concat();
+    needs("write = ['a', 'b', 'c']", "", &[&several[..], &["mine"]].concat());
+    needs("write = ['src/*']", "", &[&several[..], &["mine"]].concat());
+    let wide = ["several", "function", "convention", "keep_out", "mine"];
+    needs("write = ['a', 'b', 'c', 'd']", "", &[&several[..], &wide].concat());
+    needs("write = ['src/**']", "", &[&several[..], &wide].concat());
+    let check = "check = [{ name = 'c', run = ['true'] }]\n";
+    needs("delete = ['a']", check, &["fix", "recover", "refuse", "ask", "mine"]);
+}
+
+#[track_caller]
+fn narrowed(scope: &str, expect: Result<(Option<u32>, Option<u32>), &str>) {
+    let mut file = Contract::parse(&format!("goal = 'x'\n[scope]\n{scope}")).unwrap().source;
+    let before = file.clone();
+    let found = narrow(&mut file).map_err(|err| err.to_string());
+    assert_eq!(found.is_ok(), file != before || expect == Ok((Some(1), Some(9))));
+    let found = found.map(|()| (file.scope.max_changed_files, file.scope.max_changed_lines));
+    assert_eq!(found, expect.map_err(str::to_owned));
+}
+
+#[test]
+fn without_a_card_little_may_change() {
+    narrowed("write = ['**']", Ok((Some(3), Some(100))));
+    narrowed(
+        "write = ['a']\nmax_changed_files = 4\nmax_changed_lines = 101",
+        Ok((Some(3), Some(100))),
+    );
+    narrowed("write = ['a']\nmax_changed_files = 1\nmax_changed_lines = 9", Ok((Some(1), Some(9))));
+    narrowed("delete = ['a']", Err("the contract lets files go"));
+    let sensitive = "the contract opens ci, which run later outside of the sandbox";
+    narrowed("write = ['a']\nsensitive = ['ci']", Err(sensitive));
+}
