@@ -61,7 +61,7 @@ fn bind(tree: &Path) {
         // The types of llama-cpp-sys-2 are used again, so that its pointers fit our functions.
         .blocklist_type("llama_.*")
         .blocklist_type("ggml_.*")
-        .raw_line("use llama_cpp_sys_2::llama_context;")
+        .raw_line("use llama_cpp_sys_2::{ggml_tensor, llama_context};")
         .default_enum_style(bindgen::EnumVariation::Consts)
         .prepend_enum_name(false)
         .derive_copy(true)

@@ -12,6 +12,7 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <vector>
 
 struct chs_template {
     common_chat_template parsed;
@@ -116,4 +117,92 @@ extern "C" chs_status chs_work_size(llama_context * ctx, uint32_t n_tokens, uint
         }
         return std::to_string(ggml_graph_plan(graph, n_threads, nullptr).work_size);
     });
+}
+
+struct chs_head {
+    chs_look            look   = CHS_PASS;
+    const ggml_tensor * matrix = nullptr;
+    std::vector<float>  states;
+    // A state as the matrix wants it, and which row it is of.
+    std::vector<char>   packed;
+    size_t              packed_row = SIZE_MAX;
+};
+
+static bool is_plain(const ggml_tensor * matrix) {
+    return matrix->buffer != nullptr && ggml_backend_buffer_is_host(matrix->buffer) && ggml_n_dims(matrix) == 2 &&
+           ggml_get_type_traits_cpu(matrix->type)->vec_dot != nullptr;
+}
+
+// Logits that are more than a product with the last matrix (a bias, a scale, a cap) are not ours to compute.
+static const ggml_tensor * matrix_of(const ggml_tensor * logits) {
+    const bool is_product = logits->op == GGML_OP_MUL_MAT && std::strcmp(logits->src[1]->name, "result_norm") == 0;
+    return is_product && is_plain(logits->src[0]) ? logits->src[0] : nullptr;
+}
+
+extern "C" chs_head * chs_head_new(void) {
+    return new (std::nothrow) chs_head;
+}
+
+extern "C" void chs_head_free(chs_head * head) {
+    delete head;
+}
+
+extern "C" void chs_head_look(chs_head * head, chs_look look) {
+    head->look       = look;
+    head->packed_row = SIZE_MAX;
+    head->states.clear();
+}
+
+extern "C" bool chs_head_see(ggml_tensor * tensor, bool ask, void * data) {
+    auto * head = static_cast<chs_head *>(data);
+    if (ask) {
+        if (std::strcmp(tensor->name, "result_output") == 0) {
+            head->matrix = matrix_of(tensor);
+        }
+        return head->look != CHS_PASS && std::strcmp(tensor->name, "result_norm") == 0;
+    }
+    try {
+        if (tensor->type == GGML_TYPE_F32 && ggml_is_contiguous(tensor)) {
+            head->states.resize(ggml_nelements(tensor));
+            ggml_backend_tensor_get(tensor, head->states.data(), 0, ggml_nbytes(tensor));
+        }
+    } catch (...) {
+        head->states.clear();
+    }
+    return head->look != CHS_STOP;
+}
+
+extern "C" size_t chs_head_rows(const chs_head * head) {
+    return head->matrix == nullptr ? 0 : head->states.size() / head->matrix->ne[0];
+}
+
+extern "C" bool chs_head_logits(chs_head * head, size_t row, const uint32_t * tokens, size_t count, float * logits) {
+    if (row >= chs_head_rows(head)) {
+        return false;
+    }
+    const ggml_tensor * matrix = head->matrix;
+    const int64_t       width  = matrix->ne[0];
+    const auto *        traits = ggml_get_type_traits_cpu(matrix->type);
+    const float *       state  = head->states.data() + row * width;
+    if (head->packed_row != row) {
+        try {
+            head->packed.resize(ggml_row_size(traits->vec_dot_type, width));
+        } catch (...) {
+            return false;
+        }
+        if (traits->vec_dot_type == GGML_TYPE_F32) {
+            std::memcpy(head->packed.data(), state, head->packed.size());
+        } else {
+            ggml_get_type_traits_cpu(traits->vec_dot_type)->from_float(state, head->packed.data(), width);
+        }
+        head->packed_row = row;
+    }
+    for (size_t at = 0; at < count; at++) {
+        if (tokens[at] >= matrix->ne[1]) {
+            return false;
+        }
+        const char * weights = static_cast<const char *>(matrix->data) + tokens[at] * matrix->nb[1];
+        traits->vec_dot(width, logits + at, 0, weights, 0, head->packed.data(), 0, 1);
+    }
+    return true;
 }

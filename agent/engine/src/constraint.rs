@@ -184,6 +184,16 @@ pub trait Matcher: Debug {
         Ok(Vec::new())
     }
 
+    /// Returns in how many of the places before, between and behind these allowed tokens, from the first on, no more
+    /// than `most` tokens may be said, and a mask names them.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Matcher::mask`].
+    fn narrow(&mut self, _tokens: &[TokenId], _most: usize) -> Result<usize, ConstraintError> {
+        Ok(0)
+    }
+
     /// Returns how many of these tokens, one after the other, would be allowed, as far as the matcher knows.
     ///
     /// # Errors

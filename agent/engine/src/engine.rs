@@ -18,6 +18,7 @@ use thiserror::Error;
 use crate::ffi;
 use crate::gguf::{self, GgufError};
 use crate::guess::MOST;
+use crate::head::Head;
 use crate::log::Complaints;
 use crate::template::{ChatTemplate, Source, TemplateError};
 use crate::vocab::Vocab;
@@ -96,6 +97,8 @@ pub struct Engine<'b> {
     template: ChatTemplate,
     options: LoadOptions,
     kv_type: KvCacheType,
+    /// Nothing where a GPU has the last matrix: there the logits of all cost little.
+    pub(crate) head: Option<Head>,
 }
 
 impl<'b> Engine<'b> {
@@ -122,7 +125,8 @@ impl<'b> Engine<'b> {
         }
         let mut template = ChatTemplate::open(Source::of(&model))?;
         template.know(vocab.control());
-        Ok(Self { backend, model, vocab, template, options, kv_type })
+        let head = if options.n_gpu_layers == 0 { Head::new() } else { None };
+        Ok(Self { backend, model, vocab, template, options, kv_type, head })
     }
 
     /// Returns how prompts are written for this model.
@@ -157,9 +161,12 @@ impl<'b> Engine<'b> {
         let n_ctx = n_ctx(&self.options, self.model.n_ctx_train());
         let params = context_params(&self.options, n_ctx, self.kv_type);
         self.backend.complaints.clear();
-        self.model
-            .new_context(&self.backend.llama, params)
-            .map_err(|_| EngineError::Context { n_ctx, reason: self.backend.reason() })
+        let Self { backend, model, .. } = self;
+        let context = match &self.head {
+            Some(head) => ffi::watched_context(&backend.llama, model, &head.states, params),
+            None => model.new_context(&backend.llama, params).ok(),
+        };
+        context.ok_or_else(|| EngineError::Context { n_ctx, reason: backend.reason() })
     }
 }
 

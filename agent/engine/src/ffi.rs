@@ -12,6 +12,7 @@ use std::ptr::{self, NonNull};
 use std::slice;
 
 use chargehand_core::memory::LoadOptions;
+use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
@@ -19,7 +20,10 @@ use llama_sys::llama::{
     llama_context, llama_context_params, llama_model, llama_model_params,
     llama_model_tensor_buft_override,
 };
-use llama_sys::{CHS_MEMORY, CHS_OK, CHS_REFUSED, chs_slice, chs_status, chs_template, chs_text};
+use llama_sys::{
+    CHS_KEEP, CHS_MEMORY, CHS_OK, CHS_PASS, CHS_REFUSED, CHS_STOP, chs_head, chs_slice, chs_status,
+    chs_template, chs_text,
+};
 use thiserror::Error;
 
 /// Why the shim did not do what was asked.
@@ -246,6 +250,78 @@ impl Drop for SimulatedContext<'_> {
         // SAFETY: The pointer came from `llama_init_from_model` and is freed once, here.
         unsafe { llama_sys::llama::llama_free(self.raw.as_ptr()) }
     }
+}
+
+/// What a context does about the states before the last matrix of its model.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Look {
+    /// Nothing.
+    Pass,
+    /// It keeps them.
+    Keep,
+    /// It keeps them and computes no logits.
+    Stop,
+}
+
+/// The states before the last matrix of a model, of what was evaluated last.
+#[derive(Debug)]
+pub(crate) struct States(NonNull<chs_head>);
+
+impl States {
+    /// Returns none; `None` without memory.
+    pub(crate) fn new() -> Option<Self> {
+        // SAFETY: The function takes nothing, and lets no exception out.
+        NonNull::new(unsafe { llama_sys::chs_head_new() }).map(Self)
+    }
+
+    /// Forgets what was kept, and has evaluations from now on do as `look` says.
+    pub(crate) fn look(&self, look: Look) {
+        let look = match look {
+            Look::Pass => CHS_PASS,
+            Look::Keep => CHS_KEEP,
+            Look::Stop => CHS_STOP,
+        };
+        // SAFETY: The states are alive, because only `drop` frees them, and no evaluation is under way: whoever has
+        // this reference is on the only thread that can evaluate (`NonNull` is not `Sync`).
+        unsafe { llama_sys::chs_head_look(self.0.as_ptr(), look) }
+    }
+
+    /// Returns how many states there are of which logits can be had.
+    pub(crate) fn rows(&self) -> usize {
+        // SAFETY: As in `look`; the matrix that it reads belongs to the model, which the contexts borrow together with
+        // these states.
+        unsafe { llama_sys::chs_head_rows(self.0.as_ptr()) }
+    }
+
+    /// Writes the logits of `tokens` behind the state `row`, and returns whether it could.
+    pub(crate) fn logits(&self, row: usize, tokens: &[u32], logits: &mut [f32]) -> bool {
+        let count = tokens.len().min(logits.len());
+        let (raw, to) = (self.0.as_ptr(), logits.as_mut_ptr());
+        // SAFETY: As in `rows`; at least `count` tokens can be read and as many logits written; the shim checks the row
+        // and each token.
+        unsafe { llama_sys::chs_head_logits(raw, row, tokens.as_ptr(), count, to) }
+    }
+}
+
+impl Drop for States {
+    fn drop(&mut self) {
+        // SAFETY: The pointer came from `chs_head_new` and is freed once, here; a context that has it borrows these
+        // states and is gone.
+        unsafe { llama_sys::chs_head_free(self.0.as_ptr()) }
+    }
+}
+
+/// Makes a context that keeps states when `states` is told to; `None` when llama.cpp refuses.
+pub(crate) fn watched_context<'m>(
+    backend: &LlamaBackend,
+    model: &'m LlamaModel,
+    states: &'m States,
+    mut params: LlamaContextParams,
+) -> Option<LlamaContext<'m>> {
+    let raw = raw_params(&mut params);
+    raw.cb_eval = Some(llama_sys::chs_head_see);
+    raw.cb_eval_user_data = states.0.as_ptr().cast();
+    model.new_context(backend, params).ok()
 }
 
 /// Returns `params` with memory for the logits of `count` tokens instead of a whole batch.

@@ -12,6 +12,7 @@ pub mod engine;
 mod ffi;
 pub mod gguf;
 mod guess;
+mod head;
 pub mod lab;
 mod log;
 mod output;

@@ -1,6 +1,7 @@
 //! One conversation after the other with a loaded model. A caller hands over the whole prompt each time; what
 //! the cache still holds of it is found out here. Nothing is ever cut off a prompt silently.
 
+mod evaluate;
 mod forced;
 mod park;
 mod run;
@@ -141,6 +142,8 @@ pub struct Session<'e> {
     /// The tokens whose keys and values are in the cache, in order.
     cached: Vec<LlamaToken>,
     prompts: Prompts,
+    /// Logits of few tokens, by token; nothing while llama.cpp has those of all.
+    few: Option<Vec<f32>>,
 }
 
 impl<'e> Session<'e> {
@@ -153,7 +156,8 @@ impl<'e> Session<'e> {
         let context = engine.context()?;
         let room = usize::try_from(context.n_batch()).unwrap_or(1);
         let (cached, prompts) = (Vec::new(), Prompts::default());
-        Ok(Self { engine, context, batch: LlamaBatch::new(room, 1), cached, prompts })
+        let batch = LlamaBatch::new(room, 1);
+        Ok(Self { engine, context, batch, cached, prompts, few: None })
     }
 
     /// Returns how many tokens the context holds.
@@ -276,56 +280,5 @@ impl<'e> Session<'e> {
             observer.see(Progress::Prompt { done: end, total: tokens.len() });
         }
         Ok(true)
-    }
-
-    /// Takes everything behind the first `length` tokens out of the cache.
-    fn rewind(&mut self, length: usize) -> Result<(), SessionError> {
-        if length >= self.cached.len() {
-            return Ok(());
-        }
-        let from = u32::try_from(length).ok();
-        if let Ok(true) = self.context.clear_kv_cache_seq(Some(0), from, None) {
-            self.cached.truncate(length);
-            return Ok(());
-        }
-        // Recurrent models have one state and cannot go back to an earlier one.
-        let tokens = self.cached[..length].to_vec();
-        self.forget();
-        let room = self.n_batch();
-        tokens.chunks(room).try_for_each(|part| self.evaluate(part, 0))
-    }
-
-    /// Fails when one of the logits of the last `rows` that were evaluated is no number.
-    pub(crate) fn look(&self, rows: usize) -> Result<(), BadLogits> {
-        let rows = i32::try_from(rows).unwrap_or(i32::MAX);
-        (1..=rows).try_for_each(|row| BadLogits::look(self.context.get_logits_ith(-row)))
-    }
-
-    /// Evaluates `tokens` behind what is cached; the last `outputs` of them get logits.
-    pub(crate) fn evaluate(
-        &mut self,
-        tokens: &[LlamaToken],
-        outputs: usize,
-    ) -> Result<(), SessionError> {
-        let at = self.cached.len();
-        self.batch.clear();
-        for (index, token) in tokens.iter().enumerate() {
-            let logits = index + outputs >= tokens.len();
-            let position = i32::try_from(at + index).unwrap_or(i32::MAX);
-            self.batch.add(*token, position, &[0], logits).expect("a part fits into the batch");
-        }
-        match self.context.decode(&mut self.batch) {
-            Ok(()) => self.cached.extend_from_slice(tokens),
-            Err(error) => {
-                // What of the batch reached the cache is unknown.
-                self.forget();
-                return Err(SessionError::Decode {
-                    tokens: tokens.len(),
-                    at,
-                    reason: error.to_string(),
-                });
-            }
-        }
-        Ok(())
     }
 }

@@ -54,7 +54,7 @@ const ROOMS: &[Room] = &[
         imports: &["chargehand-grammar", "chargehand-core", "llama-sys", "llama-cpp-2"],
         layers: &[
             &["ffi", "gguf", "guess", "log", "output", "peer", "sampler"],
-            &["template", "vocab"],
+            &["head", "template", "vocab"],
             &["constraint", "engine", "prompt"],
             &["dry_run", "lab", "session"],
             &["devices", "probe", "reply"],

@@ -109,6 +109,20 @@ impl Matcher for Own {
         Ok(tokens.len())
     }
 
+    fn narrow(&mut self, tokens: &[TokenId], most: usize) -> Result<usize, ConstraintError> {
+        let mut state = self.state;
+        for (said, token) in tokens.iter().enumerate() {
+            if !self.is_narrow(state, most)? {
+                return Ok(said);
+            }
+            match self.constraint.advance(state, *token)? {
+                Some(next) => state = next,
+                None => return Ok(said + 1),
+            }
+        }
+        Ok(tokens.len() + usize::from(self.is_narrow(state, most)?))
+    }
+
     fn foresee(&mut self, tokens: &[TokenId]) -> Result<usize, ConstraintError> {
         let mut state = self.state;
         for (said, token) in tokens.iter().enumerate() {
@@ -122,6 +136,13 @@ impl Matcher for Own {
 }
 
 impl Own {
+    fn is_narrow(&mut self, state: State, most: usize) -> Result<bool, ConstraintError> {
+        Ok(match self.constraint.mask(state)? {
+            Mask::Allow(tokens) => tokens.len() <= most,
+            Mask::Deny(_) | Mask::Bits(_) => false,
+        })
+    }
+
     /// Returns whether `token` must follow, and more than it.
     fn is_forced(&mut self, state: State, token: TokenId) -> Result<bool, ConstraintError> {
         let forced = self.constraint.forced_bytes(state)?.bytes;

@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 use chargehand_grammar::vocabulary::TokenId;
 use llama_cpp_2::token::LlamaToken;
 
+use super::evaluate::Wanted;
 use super::forced;
 use super::timings::Timings;
 use super::{Ending, Observer, Progress, Session, SessionError, Wish};
 use crate::constraint::{ConstraintError, Matcher};
 use crate::guess::{Guess, LEAST, MOST, worth};
+use crate::head::FEW;
 use crate::output::Output;
 use crate::sampler::{Choose, to_llama};
 use crate::vocab::Vocab;
@@ -64,6 +66,7 @@ struct Draft {
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
     forced: u64,
+    narrow: u64,
     drafted: u64,
     accepted: u64,
 }
@@ -177,15 +180,19 @@ impl<'r, 'e> Run<'r, 'e> {
 
     fn sample(&mut self) -> Result<TokenId, SessionError> {
         let Draft { tokens, right, row } = &self.draft;
-        let logits = self.session.context.get_logits_ith(*row);
         let guess = tokens.get(*right).and_then(|token| TokenId::try_from(token.0).ok());
         if self.matcher.asks_first()
+            && let Some(logits) = self.session.logits(*row, *right, None)
             && let Some(first) = self.chooser.choose(logits, None, guess)?
             && self.matcher.allows(first)?
         {
             return Ok(first);
         }
-        let choice = self.chooser.choose(logits, Some(&*self.matcher.mask()?), guess)?;
+        let mask = self.matcher.mask()?;
+        let logits = self.session.logits(*row, *right, Some(&*mask));
+        let logits = logits.expect("where few logits were asked for, few tokens are allowed");
+        let choice = self.chooser.choose(logits, Some(&*mask), guess)?;
+        self.counts.narrow += u64::from(self.session.has_few());
         Ok(choice.ok_or(ConstraintError::DeadEnd(self.said.len()))?)
     }
 
@@ -229,15 +236,28 @@ impl<'r, 'e> Run<'r, 'e> {
         all
     }
 
+    /// Returns tokens that may follow and that the grammar allows, and the logits that choices there take.
+    fn guess(&mut self) -> Result<(Vec<LlamaToken>, Wanted), ConstraintError> {
+        let mut tokens = self.candidates()?;
+        // Where few tokens are allowed from here on, a guess costs little, and there is none beyond.
+        let narrow = self.matcher.narrow(&tokens, FEW)?;
+        let wanted = if narrow > 0 { Wanted::Few } else { Wanted::All };
+        match wanted {
+            Wanted::Few => tokens.truncate(narrow - 1),
+            Wanted::All => tokens.truncate(worth(tokens.len())),
+        }
+        Ok((tokens.iter().map(|token| to_llama(*token)).collect(), wanted))
+    }
+
     /// Returns tokens that may follow and that the grammar allows.
-    fn guess(&mut self) -> Result<Vec<LlamaToken>, ConstraintError> {
+    fn candidates(&mut self) -> Result<Vec<TokenId>, ConstraintError> {
         let Some(guess) = &self.guess else { return Ok(Vec::new()) };
         let waiting = self.said.len() - self.settled;
         let batch = self.session.n_batch().saturating_sub(waiting);
         let context = self.session.n_ctx().saturating_sub(self.prompt + self.said.len());
         // One more is always chosen after the guess.
         let room = batch.min(context).min(self.left() - 1).min(guess.most());
-        if worth(room) == 0 {
+        if room == 0 {
             return Ok(Vec::new());
         }
         let repeated = guess.next();
@@ -249,8 +269,8 @@ impl<'r, 'e> Run<'r, 'e> {
         if self.wants_forced {
             tokens.truncate(self.matcher.unforced(&tokens)?);
         }
-        let length = worth(self.matcher.foresee(&tokens)?);
-        Ok(tokens[..length].iter().map(|token| to_llama(*token)).collect())
+        tokens.truncate(self.matcher.foresee(&tokens)?);
+        Ok(tokens)
     }
 
     /// Returns how the piece of a text goes on that is being said.
@@ -291,11 +311,12 @@ impl<'r, 'e> Run<'r, 'e> {
     /// Evaluates what was said and a new guess.
     fn evaluate(&mut self) -> Result<(), SessionError> {
         self.learn();
-        let tokens = self.guess()?;
+        let (tokens, wanted) = self.guess()?;
         self.session.rewind(self.prompt + self.settled)?;
         let waiting = &self.said[self.settled..];
         let row = i32::try_from(waiting.len()).unwrap_or(i32::MAX) - 1;
-        self.session.evaluate(&[waiting, &tokens].concat(), 1 + tokens.len())?;
+        let all = [waiting, &tokens].concat();
+        self.session.evaluate_for(&all, 1 + tokens.len(), wanted)?;
         self.settled = self.said.len();
         self.draft = Draft { tokens, right: 0, row };
         Ok(())
@@ -336,8 +357,9 @@ impl<'r, 'e> Run<'r, 'e> {
         self.tell_rest();
         self.learn();
         timings.predicted(self.said.len(), self.begun.elapsed());
-        let Counts { forced, drafted, accepted } = self.counts;
-        (timings.forced_n, timings.draft_n, timings.draft_n_accepted) = (forced, drafted, accepted);
+        let Counts { forced, narrow, drafted, accepted } = self.counts;
+        (timings.forced_n, timings.narrow_n) = (forced, narrow);
+        (timings.draft_n, timings.draft_n_accepted) = (drafted, accepted);
         (self.output.text(), self.said)
     }
 }

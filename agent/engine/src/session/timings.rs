@@ -24,6 +24,8 @@ pub struct Timings {
     pub predicted_per_second: f64,
     /// Generated tokens that the grammar left no choice about; they were evaluated together with the one before.
     pub forced_n: u64,
+    /// Generated tokens that were chosen among few, for which few logits were computed.
+    pub narrow_n: u64,
     /// Tokens that were guessed, and evaluated together with the one before.
     pub draft_n: u64,
     /// Guessed tokens that the sampler then chose.
@@ -54,6 +56,7 @@ impl Timings {
             predicted_ms: ms,
             predicted_per_second: per_second(tokens, ms),
             forced_n: self.forced_n + later.forced_n,
+            narrow_n: self.narrow_n + later.narrow_n,
             draft_n: self.draft_n + later.draft_n,
             draft_n_accepted: self.draft_n_accepted + later.draft_n_accepted,
             ..self

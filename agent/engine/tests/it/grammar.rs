@@ -1,11 +1,14 @@
 //! What a grammar allows a model to say: always a whole call, by whatever way it is found.
 
+use chargehand_core::memory::LoadOptions;
 use chargehand_core::tool::{Envelope, ToolCall};
 use chargehand_engine::engine::Engine;
 use chargehand_engine::sampler::{MatcherKind, Sampling};
 use chargehand_engine::session::{Ending, Session, SessionError, Wish};
 
-use crate::common::{CALL, Notes, ask, data, greedy, load, model, prompt, template, warm};
+use crate::common::{
+    CALL, Notes, ask, backend, data, greedy, load, model, options, prompt, template, warm,
+};
 
 #[test]
 fn a_grammar_holds_at_any_temperature() {
@@ -104,6 +107,41 @@ fn guesses_change_nothing_but_the_time() {
         }
     }
     assert!(right > 50 && right <= guessed, "{right} of {guessed} guesses are right");
+}
+
+#[test]
+fn logits_of_few_tokens_are_those_of_all() {
+    let Some(path) = model("logits of few tokens") else { return };
+    // Repacked weights have no rows that could be read.
+    let options = LoadOptions { extra_buffers: false, ..options(&path, 1024) };
+    let engine = Engine::load(backend(), options).unwrap();
+    let mut session = Session::new(&engine).unwrap();
+    let mut narrow = 0;
+    for seed in 0..4 {
+        let prompt = prompt(&engine, &format!("List the names and kinds of file {seed}."));
+        let temperature = [0.0, 2.0][usize::from(seed % 2 == 1)];
+        for (top_k, grammar) in [(0, LIST), (3, LIST), (0, CALL)] {
+            // The other one has a mask of ours for each token too, and always all logits.
+            let [few, all] = [MatcherKind::Own, MatcherKind::Lockstep].map(|matcher| {
+                let (forced, drafts) = (false, false);
+                let sampling = Sampling {
+                    temperature,
+                    seed,
+                    top_k,
+                    forced,
+                    drafts,
+                    matcher,
+                    ..Sampling::default()
+                };
+                session.forget();
+                ask(&mut session, &prompt, &Wish { sampling, ..greedy(Some(grammar), 700) })
+            });
+            assert_eq!((&few.text, few.ending), (&all.text, all.ending), "{seed}");
+            assert_eq!(all.timings.narrow_n, 0);
+            narrow += few.timings.narrow_n;
+        }
+    }
+    assert!(narrow > 200, "{narrow} tokens were chosen among few");
 }
 
 #[test]
