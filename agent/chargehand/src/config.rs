@@ -22,7 +22,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
-pub use models::ModelConfig;
+pub use models::{ModelConfig, is_path};
 pub use places::Places;
 pub use project::{ProjectConfig, ProjectLimits};
 
@@ -178,7 +178,11 @@ impl UserConfig {
         if let Some(path) = file {
             let text = read_small(path, open(path))?;
             // On its own first, so that the message names the file.
-            parse::<Self>(path, &text)?;
+            if let Some((key, relative)) = parse::<Self>(path, &text)?.relative() {
+                let message =
+                    format!("`{key}` is {}: write the path from the root on", relative.display());
+                return Err(ConfigError::Invalid { origin: path.display().to_string(), message });
+            }
             table = parse(path, &text)?;
         }
         for text in overrides {

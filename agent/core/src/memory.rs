@@ -141,6 +141,13 @@ impl Row {
     pub fn host(what: &str, bytes: Bytes) -> Self {
         Self::of(HOST, what, bytes)
     }
+
+    /// Returns whether it is `what`, such as `weights`, of the model or of what works beside it.
+    #[must_use]
+    pub fn is(&self, what: &str) -> bool {
+        let own = self.what.rsplit_once(": ").map_or(self.what.as_str(), |(_, own)| own);
+        own.starts_with(what)
+    }
 }
 
 /// What a machine has.

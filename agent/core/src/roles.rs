@@ -121,6 +121,5 @@ fn remembered(footprint: &Footprint) -> Bytes {
 }
 
 fn rows(footprint: &Footprint, what: &str) -> Bytes {
-    let rows = footprint.rows.iter().filter(|row| row.what.starts_with(what));
-    rows.map(|row| row.bytes).sum()
+    footprint.rows.iter().filter(|row| row.is(what)).map(|row| row.bytes).sum()
 }

@@ -20,11 +20,13 @@ use thiserror::Error;
 
 use self::bytes::{Reader, Value};
 
-pub use self::split::{digest, model, paths, seals};
+pub use self::split::{SplitName, digest, model, paths, seals};
 
 /// Real models have fewer than 100 keys and 2,000 tensors.
 const MAX_KEYS: u64 = 4096;
 const MAX_TENSORS: u64 = 1 << 17;
+/// The names of parts have five digits.
+const MAX_FILES: u64 = 99_999;
 
 /// What a header says about a model.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
@@ -260,6 +262,9 @@ fn read_keys<R: Read + Seek>(
             ("general.architecture", Value::Text(text)) => header.architecture = text,
             ("general.name", Value::Text(text)) => header.name = Some(text),
             ("general.alignment", Value::Number(number)) => alignment = number,
+            ("split.count", Value::Number(number)) if number > MAX_FILES => {
+                return Err(Fault::Malformed(format!("{number} files, more than {MAX_FILES}")));
+            }
             ("split.count", Value::Number(number)) => header.files = number.max(1),
             ("split.no", Value::Number(number)) => *no = number,
             ("tokenizer.ggml.model", Value::Text(text)) => header.tokenizer = Some(text),

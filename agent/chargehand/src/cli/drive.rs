@@ -287,8 +287,12 @@ impl Held<'_> {
         match ready.start(&|| self.brake.reason().is_some()) {
             Ok(mut worker) => self.lead(&mut worker, watch),
             Err(err) => {
-                let stop = self.brake.reason();
-                let stop = stop.unwrap_or_else(|| Stop::WorkerFailed(err.to_string()));
+                let stop = match self.brake.reason() {
+                    Some(stop) => stop,
+                    // Another model than was planned: nothing was done, so there is nothing to judge.
+                    None if err.kind == Kind::Refused => return Err(err),
+                    None => Stop::WorkerFailed(err.to_string()),
+                };
                 watch.see(&Event::Stopped { stop: stop.clone() });
                 Ok(Worked { stop, prompt_tokens: None, taken: None })
             }

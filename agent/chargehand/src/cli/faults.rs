@@ -221,7 +221,6 @@ impl From<RegistryError> for Error {
                 .hint("give it anew with --replace, or take another name"),
             RegistryError::File(err) => err.into(),
             RegistryError::Disk(err) => err.into(),
-            RegistryError::Lock { .. } => Self::from_source(Kind::Failed, &err),
         }
     }
 }

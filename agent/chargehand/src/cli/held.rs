@@ -7,13 +7,15 @@ use chargehand_core::memory::taken::at_least;
 use chargehand_core::memory::{Footprint, Plan, Pool};
 use chargehand_engine::sampler::Sampling;
 
-use super::{meter, model};
+use super::meter;
+use super::model::{self, pinned};
 use crate::config::{Places, UserConfig};
 use crate::env::kept::Kept;
 use crate::env::ledger::{Ledger, Reservation};
 use crate::env::pressure::{CALM, Gauge};
 use crate::env::worker::ModelWorker;
 use crate::error::{Error, Kind};
+use crate::signal::Interrupt;
 
 /// A plan whose memory nobody else is given.
 #[derive(Debug)]
@@ -26,14 +28,20 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Reserves what `footprint` takes, or says with numbers why it does not fit.
+    /// Reserves what `footprint` takes, or says with numbers why it does not fit. No model works that is pinned and is
+    /// not what was pinned. While memory is short, `interrupt` is looked at.
     pub(super) fn of(
         footprint: Footprint,
         config: &UserConfig,
         places: &Places,
+        interrupt: &Interrupt,
     ) -> Result<Self, Error> {
+        pinned::check(&footprint, places)?;
         let gauge = Gauge::here(config.memory.host_headroom);
-        if let Some(alarm) = gauge.wait(CALM) {
+        if let Some(alarm) = gauge.wait(CALM, &mut || interrupt.is_set()) {
+            if interrupt.is_set() {
+                return Err(Error::new(Kind::Interrupted, "interrupted before a model was loaded"));
+            }
             let hint = "nothing is loaded while memory is short; try again when there is more";
             return Err(Error::new(Kind::Refused, alarm).hint(hint));
         }

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use self::offer::{Offers, Swap};
 use self::wish::Wish;
 use super::meter::Meter;
+use super::model::known::find;
 use super::model::{self, Asked, Choice};
 use super::{bounds, out};
 use crate::config::{Places, UserConfig};
@@ -138,7 +139,7 @@ fn answer(args: &Args, config: &UserConfig, places: &Places) -> Result<Answer, E
         model::choose(Some(&wish.asked), &asked, config, places)
     };
     let mut choices = wishes.iter().map(choose).collect::<Result<Vec<Choice>, Error>>()?;
-    accompany(&mut choices, &wishes, args)?;
+    accompany(&mut choices, &wishes, args, |asked| Ok(find(asked, config, places)?.path))?;
     let basis = if args.headers || has_devices { Basis::Header } else { Basis::DryRun };
     let mut warnings: Vec<String> = Vec::new();
     let paths = choices.iter().map(model::path_of).collect();
@@ -176,8 +177,13 @@ fn answer(args: &Args, config: &UserConfig, places: &Places) -> Result<Answer, E
     })
 }
 
-/// Puts beside each of `choices` what is to work with it: a flag goes over the configuration.
-fn accompany(choices: &mut [Choice], wishes: &[Wish], args: &Args) -> Result<(), Error> {
+/// Puts beside each of `choices` what is to work with it: a flag goes over the configuration. `find` knows models by name.
+fn accompany(
+    choices: &mut [Choice],
+    wishes: &[Wish],
+    args: &Args,
+    find: impl Fn(&Path) -> Result<PathBuf, Error>,
+) -> Result<(), Error> {
     let of = |role| wishes.iter().position(|wish| wish.roles.contains(&role)).unwrap_or(0);
     if let Some(path) = &args.mmproj {
         choices[of(Role::Describer)].mmproj = Some(path.clone());
@@ -188,8 +194,8 @@ fn accompany(choices: &mut [Choice], wishes: &[Wish], args: &Args) -> Result<(),
             choice.options.beside.push(Beside::Projector { path, on_cpu: false });
         }
     }
-    if let Some(path) = &args.draft {
-        let path = model::absolute(path)?;
+    if let Some(asked) = &args.draft {
+        let path = model::absolute(&find(asked)?)?;
         choices[of(Role::Coder)].options.beside.push(Beside::Draft { path });
     }
     Ok(())

@@ -21,6 +21,7 @@ use crate::config::Places;
 use crate::env::approvals::Approvals;
 use crate::env::run_dir::{RunDir, Status};
 use crate::error::{Error, Kind};
+use crate::signal::Interrupt;
 
 /// Flags of `resume`.
 #[derive(Debug, clap::Args)]
@@ -58,7 +59,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
             .hint("give -m too, or leave them out: the worker goes on as it was"));
     }
     let (spec, ready) = if args.worker.is_given() {
-        args.worker.choose(&places)?
+        args.worker.choose(&places, &Interrupt::default())?
     } else {
         let spec = earlier_worker(&lines).ok_or_else(|| {
             Error::new(Kind::Failed, "the log of the run does not say who worked")

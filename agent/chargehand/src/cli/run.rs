@@ -21,6 +21,7 @@ use crate::env::run_dir::RunDir;
 use crate::env::workspace::Workspace;
 use crate::error::{Error, Kind};
 use crate::report::visible;
+use crate::signal::Interrupt;
 
 /// Flags of `run`.
 #[derive(Debug, clap::Args)]
@@ -55,7 +56,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     keep_apart(&places, &repo)?;
     let contract = args.contract.contract(&ProjectConfig::read(repo.top())?, repo.top())?;
     warn_of_dirt(&repo, &contract);
-    let (spec, ready) = args.worker.choose(&places)?;
+    let (spec, ready) = args.worker.choose(&places, &Interrupt::default())?;
     fits::has_programs(&contract)?;
     let owner = Owner::at_the_terminal(args.attended, Approvals::of(&places.state, repo.top()));
     let attended = owner.is_some();

@@ -15,11 +15,12 @@ use sha2::{Digest, Sha256};
 
 use super::bounds;
 use super::held::Held;
-use super::model::{self, ModelArgs, pinned};
+use super::model::{self, ModelArgs};
 use crate::config::{Places, UserConfig};
 use crate::env::dir::hex;
 use crate::env::worker::{ModelWorker, PATIENCE};
 use crate::error::{Error, Kind};
+use crate::signal::Interrupt;
 
 /// Files up to this size are hashed as a whole.
 const MAX_HASHED: u64 = 64 << 20;
@@ -85,8 +86,12 @@ impl WorkerArgs {
         Ok(config)
     }
 
-    /// Returns the worker that is asked for, and what starts it.
-    pub(super) fn choose(&self, places: &Places) -> Result<(WorkerSpec, Ready), Error> {
+    /// Returns the worker that is asked for, and what starts it. While memory is short, `interrupt` is looked at.
+    pub(super) fn choose(
+        &self,
+        places: &Places,
+        interrupt: &Interrupt,
+    ) -> Result<(WorkerSpec, Ready), Error> {
         // Read also for a script, so that a wrong key is told at once.
         let config = self.config(places)?;
         if let Some(worker) = &self.worker {
@@ -95,9 +100,8 @@ impl WorkerArgs {
             return Ok((WorkerSpec::Script { path }, Ready::Script(script)));
         }
         let choice = self.model.choose(&config, places)?;
-        pinned::check(&choice, places)?;
         let sampling = self.model.sampling(&config);
-        let held = Held::of(model::known(&choice, &config, places)?, &config, places)?;
+        let held = Held::of(model::known(&choice, &config, places)?, &config, places, interrupt)?;
         let footprint = Box::new(held.plan().footprints()[0].clone());
         let identity = identify(Path::new(&choice.options.path))?;
         let ready = Ready::Model(Box::new(held), sampling, patience(&config));
@@ -106,7 +110,7 @@ impl WorkerArgs {
 }
 
 impl WorkerSpec {
-    /// Makes ready once more what worked before.
+    /// Makes ready once more what worked before. Nothing has begun, so Ctrl-C ends the program at once.
     pub(super) fn again(&self, config: &UserConfig, places: &Places) -> Result<Ready, Error> {
         match self {
             Self::Script { path } => Ok(Ready::Script(read_script(path)?)),
@@ -121,7 +125,7 @@ impl WorkerSpec {
                 }
                 let mut footprint = footprint.as_ref().clone();
                 footprint.options.seals = seals;
-                let held = Held::of(footprint, config, places)?;
+                let held = Held::of(footprint, config, places, &Interrupt::default())?;
                 Ok(Ready::Model(Box::new(held), *sampling, patience(config)))
             }
         }

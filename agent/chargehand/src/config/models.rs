@@ -1,11 +1,13 @@
 //! The `[models]` table: a name, and the file or how the file is to be loaded.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+
+use super::UserConfig;
 
 /// A model by its name: a path alone, or a table.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,6 +22,30 @@ pub struct ModelConfig {
     pub kv_type: Option<String>,
     /// Layers on a GPU.
     pub gpu_layers: Option<u32>,
+}
+
+/// Returns whether whoever writes `text` for a model means a file: a name has neither a slash nor this ending.
+#[must_use]
+pub fn is_path(text: &str) -> bool {
+    text.contains('/') || text.to_ascii_lowercase().ends_with(".gguf")
+}
+
+impl UserConfig {
+    /// Returns the first key that names the file of a model from the current folder on, with what it says: that folder
+    /// may be a repository of strangers.
+    pub(super) fn relative(&self) -> Option<(String, &Path)> {
+        let words =
+            self.roles.iter().map(|(role, text)| (format!("roles.{role}"), Path::new(text)));
+        let model = self.model.iter().map(|path| ("model".to_owned(), path.as_path()));
+        let mut files = words.chain(model).filter(|(_, path)| path.to_str().is_none_or(is_path));
+        let mut named = self.models.iter().flat_map(|(name, model)| {
+            let mmproj =
+                model.mmproj.iter().map(move |path| (format!("models.{name}.mmproj"), &**path));
+            mmproj.chain([(format!("models.{name}"), &*model.path)])
+        });
+        let is_relative = |(_, path): &(String, &Path)| path.is_relative();
+        files.find(is_relative).or_else(|| named.find(is_relative))
+    }
 }
 
 /// The same as it stands in a table.

@@ -330,6 +330,18 @@ pub(crate) fn write_file(dir: &Path, name: &str, content: &[u8]) -> Result<(), D
     write().tried(|| format!("cannot write {}", dir.join(name).display()))
 }
 
+/// Waits until nobody holds the file at `path`, which is made where it is missing, and holds it until the result is
+/// dropped.
+pub(crate) fn locked(path: &Path) -> Result<File, DiskError> {
+    let lock = || -> io::Result<File> {
+        path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        let file = File::options().create(true).write(true).truncate(false).open(path)?;
+        file.lock()?;
+        Ok(file)
+    };
+    lock().tried(|| format!("cannot lock {}", path.display()))
+}
+
 /// Returns `2 * N` random hex digits.
 pub(crate) fn random_hex<const N: usize>() -> io::Result<String> {
     let mut bytes = [0; N];

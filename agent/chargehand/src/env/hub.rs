@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use ureq::http::Uri;
 
 use self::part::{Opened, Part};
-use self::request::{Reply, TICK};
+use self::request::{Facts, Reply, TICK};
 use super::digest;
 
 pub use self::error::HubError;
@@ -98,15 +98,15 @@ impl Hub {
         let refuse = |reason| HubError::Endpoint { endpoint: endpoint.to_owned(), reason };
         let uri: Uri =
             endpoint.trim_end_matches('/').parse().map_err(|_| refuse("it is no address"))?;
-        let host =
-            uri.host().filter(|host| !host.is_empty()).ok_or_else(|| refuse("it names no host"))?;
+        if uri.host().is_none_or(str::is_empty) {
+            return Err(refuse("it names no host"));
+        }
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
             return Err(refuse("it names a user: a token belongs into HF_TOKEN"));
         }
-        let is_here = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
         match uri.scheme_str() {
             Some("https") => {}
-            Some("http") if token.is_none() || is_here => {}
+            Some("http") if token.is_none() || is_here(&uri) => {}
             Some("http") => return Err(refuse("a token goes over https only")),
             Some(_) | None => return Err(refuse("it begins with neither https:// nor http://")),
         }
@@ -131,18 +131,20 @@ impl Hub {
     ) -> Result<Pulled, HubError> {
         let target = folder.join(source.path());
         let mut job = Job { hub: self, source, wanted, target, part: None, received: 0, tell };
-        let mut tries = 0;
+        let (mut tries, mut longest) = (0, 0);
         loop {
-            let before = job.received;
             let err = match job.attempt() {
                 Ok(pulled) => return Ok(pulled),
                 Err(err) => err,
             };
-            tries = if job.received > before { 1 } else { tries + 1 };
+            // Not what came: a server that ignores ranges sends the same bytes again.
+            let have = job.part.as_ref().map_or(0, Part::bytes);
+            tries = if have > longest { 1 } else { tries + 1 };
+            longest = longest.max(have);
             if !err.may_pass() || tries >= MAX_TRIES {
                 return Err(err);
             }
-            job.pause(PAUSE * 2_u32.pow(tries))?;
+            job.pause(PAUSE * 2_u32.pow(tries - 1))?;
         }
     }
 }
@@ -171,8 +173,12 @@ impl Job<'_> {
             Some(part) => part,
             None => match Part::open(&self.target, &sha256, self.tell)? {
                 Opened::Ours(part) => part,
-                // Whoever had it has finished it in this moment.
-                Opened::Gone => return self.there_already(sha256, reply.facts.commit),
+                // Whoever had it has finished it in this moment,
+                Opened::Gone if self.target.exists() => {
+                    return self.there_already(sha256, reply.facts.commit);
+                }
+                // or has thrown it away.
+                Opened::Gone => return Err(HubError::Busy(self.target.clone())),
             },
         };
         if !part.is_of(&sha256) {
@@ -184,7 +190,11 @@ impl Job<'_> {
             self.part = Some(part);
             return Err(err);
         }
-        part.finish(&self.target)?;
+        if !part.finish(&self.target)? {
+            let pulled = self.there_already(sha256, commit)?;
+            part.remove()?;
+            return Ok(pulled);
+        }
         let (path, received) = (self.target.clone(), self.received);
         Ok(Pulled { path, sha256, bytes: total, commit, received })
     }
@@ -211,6 +221,12 @@ impl Job<'_> {
         }
         part.check_room(total)?;
         let mut reply = if part.bytes() == 0 { reply } else { self.ask(part.bytes())? };
+        let Facts { bytes, sha256, .. } = &reply.facts;
+        if bytes.is_some_and(|bytes| bytes != total)
+            || sha256.as_ref().is_some_and(|said| !part.is_of(said))
+        {
+            return Err(HubError::Changed(self.source.to_string()));
+        }
         match reply.facts.start {
             start if start == part.bytes() => {}
             // It does not know how to begin in the middle.
@@ -264,6 +280,11 @@ impl Job<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns whether `url` is of this machine.
+fn is_here(url: &Uri) -> bool {
+    matches!(url.host(), Some("localhost" | "127.0.0.1" | "[::1]"))
 }
 
 fn stop_if(flow: ControlFlow<()>) -> Result<(), HubError> {

@@ -1,7 +1,7 @@
 //! What a grammar does on the vocabulary of a model, asked of a process of its own: a malformed file, or a grammar
 //! that llama.cpp does not survive, does no harm there.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use chargehand_engine::lab::{Answer, Compared, Failure, Question, Task, Timed, T
 use nix::sys::resource::{Resource, setrlimit};
 use thiserror::Error;
 
-use super::question;
+use super::child::Child;
+use super::process;
 
 /// The hidden subcommand that answers.
 pub const SUBCOMMAND: &str = "lab";
@@ -28,14 +29,12 @@ pub enum LabError {
     #[error("cannot try the grammar: {0}")]
     Io(#[from] io::Error),
     /// It crashed, or it was killed because it did not end.
-    #[error("llama.cpp did not survive this with the model {model}: {how}{words}")]
+    #[error("llama.cpp did not survive this with the model {model}: {how}")]
     Died {
         /// The model.
         model: String,
         /// How it ended.
         how: String,
-        /// What it said last.
-        words: String,
     },
     /// It says no.
     #[error(transparent)]
@@ -101,15 +100,20 @@ pub fn limit_memory() {
 fn ask(path: &Path, task: Task, patience: Duration) -> Result<Answer, LabError> {
     // The process begins in another folder.
     let model = std::path::absolute(path)?;
-    let question = Question { model, task };
-    let said = question::ask(SUBCOMMAND, &question, patience, MAX_SAID)?;
-    match serde_json::from_slice(&said.text) {
+    let question = serde_json::to_vec(&Question { model, task }).map_err(io::Error::other)?;
+    let mut command = process::ourselves(SUBCOMMAND)?;
+    let (child, stdout, mut stdin) = Child::start(&mut command, patience, None)?;
+    let mut text = Vec::new();
+    child.while_asked(|| {
+        // A process that died before it read is found out below.
+        stdin.write_all(&question).unwrap_or_default();
+        drop(stdin);
+        stdout.take(MAX_SAID).read_to_end(&mut text)
+    })?;
+    match serde_json::from_slice(&text) {
         Ok(Answer::Failed(failure)) => Err(LabError::Failed(failure)),
         Ok(answer) => Ok(answer),
-        Err(_) => {
-            let (how, words) = said.end();
-            Err(LabError::Died { model: path.display().to_string(), how, words })
-        }
+        Err(_) => Err(LabError::Died { model: path.display().to_string(), how: child.end() }),
     }
 }
 

@@ -2,10 +2,9 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::process::{Child, ChildStdin, ChildStdout, ExitStatus};
+use std::process::{ChildStdin, ChildStdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,14 +15,13 @@ use chargehand_engine::client::{Client, ClientError};
 use chargehand_engine::probe::Rung;
 use chargehand_engine::wire::{Event, Failure, Loaded};
 
+use super::child::Child;
 use super::pressure::Gauge;
 use super::probe;
-use super::process::{self, LastWords};
-use super::pulse::{Heard, Pulse, guard};
+use super::process;
+use super::pulse::Heard;
 use super::worker::{SUBCOMMAND, WorkerError};
 
-/// A worker that is told to end has so long.
-pub(super) const GRACE: Duration = Duration::from_secs(2);
 /// How often whoever waits for a worker is asked whether to go on.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -36,9 +34,7 @@ pub(super) type Hear<'a> = &'a mut dyn FnMut(Option<&Event>) -> ControlFlow<()>;
 #[derive(Debug)]
 pub(super) struct Live {
     client: Talk,
-    child: Arc<Mutex<Child>>,
-    words: Option<LastWords>,
-    pulse: Arc<Pulse>,
+    child: Child,
 }
 
 /// Starts a worker on `rung`, or on the next one that it survives.
@@ -57,7 +53,7 @@ pub(super) fn climb(
         let loaded = live.attend(Duration::ZERO, |talk, _| talk.load(plan, 0, rung), hear);
         match loaded {
             Ok(loaded) => {
-                live.pulse.loaded();
+                live.child.pulse().loaded();
                 return Ok((live, loaded));
             }
             Err(ClientError::Failed(Failure::Replaced { reason })) => {
@@ -87,32 +83,25 @@ pub(super) fn climb(
 impl Live {
     fn start(plan: &Plan, patience: Duration, gauge: &Gauge) -> io::Result<Self> {
         let models = plan.footprints().iter().map(|footprint| &footprint.options.path);
-        let mut child = process::ourselves(SUBCOMMAND)?.arg("--").args(models).spawn()?;
-        let words = LastWords::of(&mut child);
-        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(io::Error::other("BUG: the worker was started without pipes"));
-        };
-        let child = Arc::new(Mutex::new(child));
-        let pulse = Arc::new(Pulse::new(patience));
-        guard(Arc::clone(&child), Arc::clone(&pulse), Some(gauge.clone()));
-        let client = Client::new(Heard { inner: stdout, pulse: Arc::clone(&pulse) }, stdin);
-        Ok(Self { client, child, words: Some(words), pulse })
+        let mut command = process::ourselves(SUBCOMMAND)?;
+        command.arg("--").args(models);
+        let (child, stdout, stdin) = Child::start(&mut command, patience, Some(gauge.clone()))?;
+        Ok(Self { client: Client::new(stdout, stdin), child })
     }
 
     /// Returns why it was ended, if that was because memory ran short.
     pub(super) fn ended_for(&self) -> Option<Alarm> {
-        self.pulse.ended_for()
+        self.child.pulse().ended_for()
     }
 
     /// Returns why memory has been short since it was last asked that.
     pub(super) fn alarm(&self) -> Option<Alarm> {
-        self.pulse.alarm()
+        self.child.pulse().alarm()
     }
 
     /// Returns what its process takes of ordinary memory, where the system says it.
     pub(super) fn taken(&self) -> Option<Taken> {
-        let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        probe::taken(child.id())
+        probe::taken(self.child.id())
     }
 
     /// Lets `talk` talk to the worker and asks `hear` whether to go on, also while the worker says nothing: one
@@ -126,92 +115,47 @@ impl Live {
     ) -> Result<T, ClientError> {
         let (sender, heard) = channel();
         let is_stopped = AtomicBool::new(false);
-        let (client, child, is_stopped) = (&mut self.client, &*self.child, &is_stopped);
-        self.pulse.ask();
+        let (client, child, is_stopped) = (&mut self.client, &self.child, &is_stopped);
         // Only the talking is done there: a process ends with the thread that has started it.
-        let said = thread::scope(|scope| {
-            let talking = scope.spawn(move || {
-                talk(client, &mut |event| {
-                    let is_heard = sender.send(event.clone()).is_ok();
-                    let goes_on = is_heard && !is_stopped.load(Ordering::Acquire);
-                    if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-                })
-            });
-            let mut stopped_at = None;
-            loop {
-                let event = match heard.recv_timeout(TICK) {
-                    Ok(event) => Some(event),
-                    Err(RecvTimeoutError::Timeout) => None,
-                    Err(RecvTimeoutError::Disconnected) => break,
-                };
-                if hear(event.as_ref()).is_break() {
-                    is_stopped.store(true, Ordering::Release);
-                    if stopped_at.get_or_insert_with(Instant::now).elapsed() >= grace {
-                        kill(child);
+        let said = child.while_asked(|| {
+            thread::scope(|scope| {
+                let talking = scope.spawn(move || {
+                    talk(client, &mut |event| {
+                        let is_heard = sender.send(event.clone()).is_ok();
+                        let goes_on = is_heard && !is_stopped.load(Ordering::Acquire);
+                        if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                    })
+                });
+                let mut stopped_at = None;
+                loop {
+                    let event = match heard.recv_timeout(TICK) {
+                        Ok(event) => Some(event),
+                        Err(RecvTimeoutError::Timeout) => None,
+                        Err(RecvTimeoutError::Disconnected) => break,
+                    };
+                    if hear(event.as_ref()).is_break() {
+                        is_stopped.store(true, Ordering::Release);
+                        if stopped_at.get_or_insert_with(Instant::now).elapsed() >= grace {
+                            child.kill();
+                        }
                     }
                 }
-            }
-            talking.join()
+                talking.join()
+            })
         });
-        self.pulse.rest();
         said.unwrap_or_else(|_| Err(ClientError::Protocol("BUG: the talking panicked".to_owned())))
     }
 
     /// Returns the number of its process.
     pub(super) fn pid(&self) -> u32 {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner).id()
+        self.child.id()
     }
 
     /// Ends what is left of it and says how it ended.
-    pub(super) fn end(mut self) -> String {
-        let status = reap(&self.child);
-        let how = match (self.pulse.lost_patience(), status) {
-            (Some(patience), _) => {
-                format!("it said nothing for {} s and was killed", patience.as_secs())
-            }
-            (None, Ok(status)) => process::how(status),
-            (None, Err(err)) => err.to_string(),
-        };
-        match self.words.take().map(LastWords::text).filter(|words| !words.is_empty()) {
-            Some(words) => format!("{how}: {words}"),
-            None => how,
-        }
+    pub(super) fn end(self) -> String {
+        self.child.end()
     }
 }
 
 /// Hears what a worker says while it answers.
 type Tell<'a> = dyn FnMut(&Event) -> ControlFlow<()> + 'a;
-
-impl Drop for Live {
-    /// The model is unloaded by the end of its process.
-    fn drop(&mut self) {
-        self.pulse.rest();
-        // Killed, not asked: it holds nothing but its model.
-        kill(&self.child);
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        child.wait().map(drop).unwrap_or_default();
-    }
-}
-
-/// Kills a process, unless it has ended.
-pub(super) fn kill(child: &Mutex<Child>) {
-    let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
-    child.kill().unwrap_or_default();
-}
-
-/// Waits a moment for a process whose pipe is closed, then kills it.
-pub(super) fn reap(child: &Mutex<Child>) -> io::Result<ExitStatus> {
-    let begin = Instant::now();
-    loop {
-        let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(status) = child.try_wait()? {
-            return Ok(status);
-        }
-        if begin.elapsed() > GRACE {
-            child.kill()?;
-            return child.wait();
-        }
-        drop(child);
-        thread::sleep(Duration::from_millis(2));
-    }
-}

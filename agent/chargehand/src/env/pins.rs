@@ -1,14 +1,14 @@
 //! The lock file of models: what a name meant when it was pinned, and whether it still does.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use chargehand_core::seal::Seal;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::dir::{DiskError, write_file};
+use super::dir::{DiskError, locked, write_file};
 use crate::config::{ConfigError, read_table};
 
 /// What a model was when it was pinned.
@@ -118,17 +118,30 @@ pub fn read(lock: &Path) -> Result<BTreeMap<String, Pin>, PinError> {
     Ok(read_table(lock)?)
 }
 
-/// Writes all pins.
+/// Changes the pins, which nobody else does meanwhile. Where `change` fails they stay as they were.
 ///
 /// # Errors
 ///
-/// [`PinError::Disk`].
-pub fn write(lock: &Path, pins: &BTreeMap<String, Pin>) -> Result<(), PinError> {
-    let folder = lock.parent().unwrap_or(Path::new("/"));
-    let made = fs::create_dir_all(folder);
-    made.map_err(|source| DiskError::new(format!("cannot make {}", folder.display()), source))?;
+/// [`PinError`], or what `change` says.
+pub fn change<E: From<PinError>>(
+    lock: &Path,
+    change: impl FnOnce(&mut BTreeMap<String, Pin>) -> Result<(), E>,
+) -> Result<(), E> {
+    let _held = hold(lock).map_err(PinError::from)?;
+    let mut pins = read(lock)?;
+    change(&mut pins)?;
+    Ok(write(lock, &pins)?)
+}
+
+/// Keeps others from changing the pins at `lock`, which is itself replaced as a whole and so cannot be locked.
+fn hold(lock: &Path) -> Result<File, DiskError> {
+    locked(&lock.with_extension("lock.held"))
+}
+
+fn write(lock: &Path, pins: &BTreeMap<String, Pin>) -> Result<(), PinError> {
     let text = toml::to_string(pins).expect("texts, numbers and tables of them are TOML");
-    let name = lock.file_name().unwrap_or_default().to_string_lossy();
+    let (folder, name) = (lock.parent().unwrap_or(Path::new("/")), lock.file_name());
+    let name = name.unwrap_or_default().to_string_lossy();
     Ok(write_file(folder, &name, text.as_bytes())?)
 }
 
@@ -177,7 +190,26 @@ mod tests {
         let lock = folder.path().join("a/models.lock");
         assert!(read(&lock).unwrap().is_empty());
         let pins = BTreeMap::from([("a".to_owned(), pin(1, &[("m.gguf", "aa")]))]);
-        write(&lock, &pins).unwrap();
+        let put = |all: &mut BTreeMap<_, _>| Ok::<_, PinError>(all.clone_from(&pins));
+        change(&lock, put).unwrap();
         assert_eq!(read(&lock).unwrap(), pins);
+    }
+
+    #[test]
+    fn pins_that_are_made_at_the_same_time_all_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = &folder.path().join("models.lock");
+        std::thread::scope(|scope| {
+            for at in 0..8 {
+                scope.spawn(move || {
+                    let put = |all: &mut BTreeMap<_, _>| {
+                        all.insert(format!("m{at}"), pin(at, &[]));
+                        Ok::<_, PinError>(())
+                    };
+                    change(lock, put).unwrap();
+                });
+            }
+        });
+        assert_eq!(read(lock).unwrap().len(), 8);
     }
 }

@@ -52,13 +52,14 @@ impl Gauge {
         }
     }
 
-    /// Waits until memory is no longer short, for `patience` at most; then returns why it still is.
+    /// Waits until memory is no longer short, for `patience` at most and while `stop` does not say so; then returns why
+    /// it still is.
     #[must_use]
-    pub fn wait(&self, patience: Duration) -> Option<Alarm> {
+    pub fn wait(&self, patience: Duration, stop: &mut dyn FnMut() -> bool) -> Option<Alarm> {
         let begin = Instant::now();
         loop {
             let alarm = self.look().alarm()?;
-            if begin.elapsed() >= patience {
+            if begin.elapsed() >= patience || stop() {
                 return Some(alarm);
             }
             thread::sleep(TICK);
@@ -77,7 +78,26 @@ fn stalled(text: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::stalled;
+    use super::*;
+
+    #[test]
+    fn whoever_waits_can_be_told_to_stop() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("proc")).unwrap();
+        let info = "MemTotal: 1024000 kB\nMemAvailable: 51200 kB\n";
+        fs::write(root.path().join("proc/meminfo"), info).unwrap();
+        let gauge = Gauge::at(root.path(), None);
+        let mut looks = 0;
+        let mut stop = || {
+            looks += 1;
+            looks == 2
+        };
+        assert!(gauge.wait(Duration::from_secs(60), &mut stop).is_some());
+        assert_eq!(looks, 2);
+        assert!(gauge.wait(Duration::ZERO, &mut || false).is_some());
+        fs::write(root.path().join("proc/meminfo"), info.replace("51200", "900000")).unwrap();
+        assert!(gauge.wait(Duration::ZERO, &mut || true).is_none());
+    }
 
     #[test]
     fn pressure_is_read() {

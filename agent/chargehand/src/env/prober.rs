@@ -3,8 +3,7 @@
 
 use std::io::{self, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::process::{ChildStdin, ChildStdout};
 use std::time::Duration;
 
 use chargehand_core::memory::{Footprint, LoadOptions, Pool};
@@ -12,9 +11,9 @@ use chargehand_engine::wire::{read_message, write_message};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::live::{kill, reap};
-use super::process::{self, LastWords};
-use super::pulse::{Heard, Pulse, guard};
+use super::child::Child;
+use super::process;
+use super::pulse::Heard;
 
 /// The hidden subcommand that counts.
 pub const SUBCOMMAND: &str = "dry-run";
@@ -122,7 +121,7 @@ impl Prober {
                 self.process = Some(process);
                 Ok(measured)
             }
-            None => Err(ProbeError::Died { model: ask.model.clone(), how: process.end() }),
+            None => Err(ProbeError::Died { model: ask.model.clone(), how: process.child.end() }),
         }
     }
 }
@@ -133,57 +132,23 @@ fn unexpected() -> ProbeError {
 
 #[derive(Debug)]
 struct Process {
-    child: Arc<Mutex<Child>>,
+    child: Child,
     stdin: ChildStdin,
     stdout: BufReader<Heard<ChildStdout>>,
-    words: Option<LastWords>,
-    pulse: Arc<Pulse>,
 }
 
 impl Process {
     fn start(models: &[PathBuf]) -> io::Result<Self> {
-        let mut child = process::ourselves(SUBCOMMAND)?.arg("--").args(models).spawn()?;
-        let words = Some(LastWords::of(&mut child));
-        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(io::Error::other("BUG: the process was started without pipes"));
-        };
-        let (child, pulse) = (Arc::new(Mutex::new(child)), Arc::new(Pulse::new(PATIENCE)));
-        guard(Arc::clone(&child), Arc::clone(&pulse), None);
-        let stdout = BufReader::new(Heard { inner: stdout, pulse: Arc::clone(&pulse) });
-        Ok(Self { child, stdin, stdout, words, pulse })
+        let mut command = process::ourselves(SUBCOMMAND)?;
+        let (child, stdout, stdin) = Child::start(command.arg("--").args(models), PATIENCE, None)?;
+        Ok(Self { child, stdin, stdout: BufReader::new(stdout) })
     }
 
     /// Returns the answer; none of a process that is gone, or talks nonsense.
     fn answer(&mut self, ask: &DryRun) -> Option<Measured> {
-        self.pulse.ask();
-        let sent = write_message(&mut self.stdin, ask);
-        let answer = sent.ok().and_then(|()| read_message(&mut self.stdout).ok().flatten());
-        self.pulse.rest();
-        answer
-    }
-
-    /// Ends what is left of it and says how it ended, and what it said last.
-    fn end(mut self) -> String {
-        let status = reap(&self.child);
-        let how = match (self.pulse.lost_patience(), status) {
-            (Some(patience), _) => {
-                format!("it took longer than {} s and was killed", patience.as_secs())
-            }
-            (None, Ok(status)) => process::how(status),
-            (None, Err(err)) => err.to_string(),
-        };
-        match self.words.take().map(LastWords::text).filter(|words| !words.is_empty()) {
-            Some(words) => format!("{how}: {words}"),
-            None => how,
-        }
-    }
-}
-
-impl Drop for Process {
-    /// Killed, not asked: it holds nothing that anybody needs.
-    fn drop(&mut self) {
-        kill(&self.child);
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        child.wait().map(drop).unwrap_or_default();
+        self.child.while_asked(|| {
+            write_message(&mut self.stdin, ask).ok()?;
+            read_message(&mut self.stdout).ok().flatten()
+        })
     }
 }

@@ -103,38 +103,56 @@ impl Pulse {
 /// that has answered meanwhile must not be killed before its answer is read.
 pub(crate) fn guard(child: Arc<Mutex<Child>>, pulse: Arc<Pulse>, gauge: Option<Gauge>) {
     thread::spawn(move || {
-        let (mut last, mut silent, mut short) = (0, Duration::ZERO, Duration::ZERO);
+        let mut rounds = Rounds::default();
         loop {
             thread::sleep(TICK);
-            let order = gauge.as_ref().map_or(Order::GoOn, |gauge| {
-                let look = gauge.look();
-                short = if look.alarm().is_some() { short + TICK } else { Duration::ZERO };
-                look.order(pulse.doing(), u64::try_from(short.as_millis()).unwrap_or(u64::MAX))
-            });
-            let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
-            if !child.try_wait().is_ok_and(|status| status.is_none()) {
+            if !rounds.look(&child, &pulse, gauge.as_ref()) {
                 return;
-            }
-            let beats = pulse.beats.load(Ordering::Acquire);
-            let is_silent = beats == last && pulse.awaited.load(Ordering::Acquire);
-            silent = if is_silent { silent + TICK } else { Duration::ZERO };
-            last = beats;
-            if silent > pulse.patience {
-                pulse.hung.store(true, Ordering::Release);
-                child.kill().unwrap_or_default();
-            }
-            match order {
-                Order::GoOn => {}
-                // People are told once, until memory is there again.
-                Order::Warn(alarm) if short <= TICK => pulse.set_short(alarm, false),
-                Order::Warn(_) => {}
-                Order::End(alarm) => {
-                    pulse.set_short(alarm, true);
-                    child.kill().unwrap_or_default();
-                }
             }
         }
     });
+}
+
+/// What was seen of a worker so far.
+#[derive(Debug, Default)]
+struct Rounds {
+    beats: u64,
+    silent: Duration,
+    short: Duration,
+}
+
+impl Rounds {
+    /// Looks once, a tick after the last time; returns whether the process was there.
+    fn look(&mut self, child: &Mutex<Child>, pulse: &Pulse, gauge: Option<&Gauge>) -> bool {
+        let order = gauge.map_or(Order::GoOn, |gauge| {
+            let look = gauge.look();
+            self.short = if look.alarm().is_some() { self.short + TICK } else { Duration::ZERO };
+            look.order(pulse.doing(), u64::try_from(self.short.as_millis()).unwrap_or(u64::MAX))
+        });
+        let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
+        if !child.try_wait().is_ok_and(|status| status.is_none()) {
+            return false;
+        }
+        let beats = pulse.beats.load(Ordering::Acquire);
+        let is_silent = beats == self.beats && pulse.awaited.load(Ordering::Acquire);
+        self.silent = if is_silent { self.silent + TICK } else { Duration::ZERO };
+        self.beats = beats;
+        if self.silent > pulse.patience {
+            pulse.hung.store(true, Ordering::Release);
+            child.kill().unwrap_or_default();
+        }
+        match order {
+            Order::GoOn => {}
+            // People are told once, until memory is there again.
+            Order::Warn(alarm) if self.short <= TICK => pulse.set_short(alarm, false),
+            Order::Warn(_) => {}
+            Order::End(alarm) => {
+                pulse.set_short(alarm, true);
+                child.kill().unwrap_or_default();
+            }
+        }
+        true
+    }
 }
 
 /// A pipe that tells when something came.
@@ -156,7 +174,6 @@ impl<R: Read> Read for Heard<R> {
 mod tests {
     use std::fs;
     use std::process::Command;
-    use std::time::Instant;
 
     use super::*;
 
@@ -169,38 +186,35 @@ mod tests {
         root
     }
 
-    /// Returns whether a process that is in the state of `pulse` ends within three seconds.
-    fn ends(pulse: Pulse, root: &std::path::Path) -> (bool, Arc<Pulse>) {
-        let child = Arc::new(Mutex::new(Command::new("sleep").arg("60").spawn().unwrap()));
-        let pulse = Arc::new(pulse);
-        guard(Arc::clone(&child), Arc::clone(&pulse), Some(Gauge::at(root, None)));
-        let begun = Instant::now();
-        let mut has_ended = false;
-        while !has_ended && begun.elapsed() < Duration::from_secs(5) {
-            thread::sleep(Duration::from_millis(20));
-            has_ended = child.lock().unwrap().try_wait().unwrap().is_some();
-        }
+    /// Returns after how many looks a process ends that is in the state of `pulse`; it is looked at for three seconds.
+    fn ends(pulse: &Pulse, root: &std::path::Path) -> Option<u64> {
+        let child = Mutex::new(Command::new("sleep").arg("60").spawn().unwrap());
+        let (mut rounds, gauge) = (Rounds::default(), Gauge::at(root, None));
+        let ended = (1..=30).find(|_| {
+            assert!(rounds.look(&child, pulse, Some(&gauge)), "it has ended by itself");
+            pulse.ended_for().is_some()
+        });
         let mut child = child.lock().unwrap();
-        child.kill().unwrap_or_default();
+        if ended.is_none() {
+            child.kill().unwrap();
+        }
+        // Whoever was ended was killed: otherwise this would take a minute.
         child.wait().unwrap();
-        (has_ended, pulse)
+        ended
     }
 
     #[test]
     fn who_loads_or_is_idle_ends_when_memory_is_short() {
         let root = short();
-        let pulse = || Pulse::new(PATIENCE);
-        let (has_ended, loading) = ends(pulse(), root.path());
-        assert!(has_ended && loading.ended_for().is_some() && loading.alarm().is_none());
-        let idle = pulse();
+        let loading = Pulse::new(PATIENCE);
+        assert_eq!((ends(&loading, root.path()), loading.alarm()), (Some(1), None));
+        let idle = Pulse::new(PATIENCE);
         idle.loaded();
-        let (has_ended, idle) = ends(idle, root.path());
-        assert!(has_ended && idle.ended_for().is_some());
-        let answering = pulse();
+        assert_eq!(ends(&idle, root.path()), Some(20));
+        let answering = Pulse::new(PATIENCE);
         answering.loaded();
         answering.ask();
-        let (has_ended, answering) = ends(answering, root.path());
-        assert!(!has_ended && answering.ended_for().is_none());
+        assert_eq!(ends(&answering, root.path()), None);
         // It is said once.
         assert!(answering.alarm().is_some() && answering.alarm().is_none());
     }

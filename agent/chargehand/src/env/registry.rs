@@ -1,14 +1,12 @@
 //! The names by which models are known on this machine: one small file, written by `models add` and `models pull`.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::dir::{DiskError, write_file};
+use super::dir::{DiskError, locked, write_file};
 use crate::config::{ConfigError, read_table};
 
 /// The file in the folder of models.
@@ -48,14 +46,6 @@ pub enum RegistryError {
     /// The file cannot be written.
     #[error(transparent)]
     Disk(#[from] DiskError),
-    /// It cannot be locked.
-    #[error("cannot lock {}: {source}", path.display())]
-    Lock {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
 }
 
 /// Returns all names with what they mean.
@@ -75,7 +65,7 @@ pub fn read(folder: &Path) -> Result<BTreeMap<String, Entry>, RegistryError> {
 pub fn add(folder: &Path, name: &str, entry: Entry, replace: Replace) -> Result<(), RegistryError> {
     check_name(name)?;
     // Two at the same moment: the second one reads what the first one wrote.
-    let _lock = lock(folder)?;
+    let _held = locked(&folder.join("names.lock"))?;
     check_free(folder, name, &entry.path, replace)?;
     let mut all = read(folder)?;
     all.insert(name.to_owned(), entry);
@@ -127,19 +117,10 @@ pub fn check_name(name: &str) -> Result<(), RegistryError> {
     Err(RegistryError::Name(name.to_owned()))
 }
 
-fn lock(folder: &Path) -> Result<File, RegistryError> {
-    let path = folder.join("names.lock");
-    let lock = || {
-        fs::create_dir_all(folder)?;
-        let file = OpenOptions::new().create(true).write(true).truncate(false).open(&path)?;
-        file.lock()?;
-        Ok(file)
-    };
-    lock().map_err(|source| RegistryError::Lock { path: path.clone(), source })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[track_caller]

@@ -24,9 +24,10 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use thiserror::Error;
 
+use super::child::GRACE;
 use super::conversation::conversation;
 use super::ledger::Reservation;
-use super::live::{GRACE, Live, climb};
+use super::live::{Live, climb};
 use super::pressure::{CALM, Gauge};
 use super::probe;
 use super::sandbox::model::confine;
@@ -258,7 +259,7 @@ impl ModelWorker {
     /// Starts a process in place of the one that died. Memory is looked at once more: if that was why it died,
     /// there may be none for the next one either.
     fn start_again(&mut self, watch: &mut dyn Watch) -> Result<Live, WorkerError> {
-        if let Some(alarm) = self.gauge.wait(CALM) {
+        if let Some(alarm) = self.gauge.wait(CALM, &mut || watch.stop().is_some()) {
             return Err(WorkerError::Short(alarm));
         }
         let plan = memory::plan(self.plan.footprints().to_vec(), &probe::budget())

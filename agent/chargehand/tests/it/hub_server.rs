@@ -27,6 +27,10 @@ pub(crate) enum Manner {
     WrongRange,
     /// The store ends after so many bytes of the file, whatever it announced.
     EndsAt(usize),
+    /// The store sends the whole file whatever was asked for, and ends after so many bytes.
+    StartsAgainAndEndsAt(usize),
+    /// The hub has another file by the time it is asked for the rest.
+    Changes,
     /// The store sends so many bytes of the file and then nothing.
     StopsAt(usize),
     /// The store accepts and never answers.
@@ -149,8 +153,10 @@ impl Shop {
         manner: Manner,
     ) -> std::io::Result<bool> {
         let mut head = format!("X-Repo-Commit: {}\r\n", "c".repeat(40));
+        let is_other = manner == Manner::Changes && seen.range.is_some();
         if manner != Manner::NoHash {
-            head += &format!("X-Linked-Etag: \"{}\"\r\n", sha256(&self.content));
+            let hash = sha256(if is_other { b"other" } else { &self.content });
+            head += &format!("X-Linked-Etag: \"{hash}\"\r\n");
         }
         let size = if manner == Manner::Huge { 1 << 60 } else { self.content.len() };
         head += &format!("X-Linked-Size: {size}\r\n");
@@ -193,7 +199,7 @@ impl Shop {
             range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok()
         });
         let from = match (asked, manner) {
-            (None, _) | (_, Manner::IgnoresRange) => None,
+            (None, _) | (_, Manner::IgnoresRange | Manner::StartsAgainAndEndsAt(_)) => None,
             (Some(from), Manner::WrongRange) => Some(from + 1),
             (Some(from), _) => Some(from),
         };
@@ -208,7 +214,7 @@ impl Shop {
         stream.write_all(head.as_bytes())?;
         let from = from.unwrap_or(0);
         match manner {
-            Manner::EndsAt(end) => {
+            Manner::EndsAt(end) | Manner::StartsAgainAndEndsAt(end) => {
                 stream.write_all(&content[from.min(end)..end])?;
                 Ok(false)
             }

@@ -1,7 +1,13 @@
 //! `chargehand models`: names, hashes, and the lock file that a run keeps to.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
@@ -109,18 +115,129 @@ fn a_run_takes_no_other_model_than_was_pinned() {
     add(&place, "small", &path).expect(0);
     place.run(&["models", "pin", "small"]).expect(0).shows("small is pinned");
     job(&place, "small").expect(0);
-    // Touched, and the same: it is hashed and taken.
+    // Touched, and the same: it is hashed once, and taken.
     fs::write(&path, MODEL).unwrap();
     job(&place, "small").expect(0).says("hashing it");
+    let again = job(&place, "small").expect(0);
+    assert!(!again.stderr.contains("hashing it"), "{}", again.stderr);
     damage(&path);
     let refused = job(&place, "small").expect(3);
     let refused = refused.says("small is not what was pinned: small.gguf has the SHA-256");
     refused.says("`chargehand models pin small` pins what it is now").says("models.lock");
     // By its path it is the same model.
     job(&place, path.to_str().unwrap()).expect(3).says("is not what was pinned");
+    // However the path is spelled.
+    let link = place.root().join("other.gguf");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    job(&place, link.to_str().unwrap()).expect(3).says("is not what was pinned");
     place.run(&["models", "pin", "small"]).expect(0);
     place.run(&["models", "pin", "small", "--remove"]).expect(0).shows("pinned no more");
     place.run(&["models", "pin", "small", "--remove"]).expect(2).says("`small` is not pinned");
+}
+
+#[test]
+fn a_run_goes_on_with_no_other_model_than_was_pinned() {
+    let (place, path) = with_model();
+    add(&place, "small", &path).expect(0);
+    place.run(&["models", "pin", "small"]).expect(0);
+    let goal = "Create the file MINSTRAL.md with the line 'Hello World'";
+    let args = ["run", goal, "--create", "MINSTRAL.md", "-m", "small", "--turns", "1"];
+    place.run(&args).expect(4);
+    // The weights, where only their beginning is looked at to know a model again.
+    let lock = place.home().join("models.lock");
+    let pinned = fs::read_to_string(&lock).unwrap();
+    fs::write(&lock, pinned.replace(&sha256(MODEL), &sha256(b"other"))).unwrap();
+    fs::write(&path, MODEL).unwrap();
+    place.run(&["resume", "last"]).expect(3).says("small is not what was pinned");
+    fs::write(&lock, pinned).unwrap();
+    place.run(&["resume", "last"]).expect(0).says("hashing it");
+}
+
+#[test]
+fn all_are_pinned_or_none() {
+    let (place, path) = with_model();
+    add(&place, "small", &path).expect(0);
+    let outcome = place.run(&["models", "pin", "small", "nobody"]).expect(2);
+    assert_eq!(outcome.says("no model has this name").stdout, "");
+    assert!(!place.home().join("models.lock").exists());
+    place.run(&["models", "pin", "small"]).expect(0);
+    let outcome = place.run(&["models", "pin", "small", "nobody", "--remove"]).expect(2);
+    assert_eq!(outcome.says("`nobody` is not pinned").stdout, "");
+    place.run(&["models", "pin", "small", "--remove"]).expect(0).shows("small is pinned no more");
+}
+
+#[test]
+fn a_path_that_is_no_text_is_refused() {
+    let place = Place::bare();
+    let odd = place.root().join(OsStr::from_bytes(b"\xff.gguf"));
+    fs::write(&odd, MODEL).unwrap();
+    let check = |args: &[&OsStr]| {
+        let args = [&["models".as_ref()], args].concat();
+        let outcome: Outcome = place.command(args).output().unwrap().into();
+        outcome.expect(2).says("is no UTF-8 text");
+    };
+    check(&["add".as_ref(), "odd".as_ref(), odd.as_ref()]);
+    check(&["pin".as_ref(), odd.as_ref()]);
+    let hub = ["--endpoint", "http://127.0.0.1:1"].map(OsStr::new);
+    check(
+        &[&["pull", "o/n", "m.gguf", "--to"].map(OsStr::new)[..], &[odd.as_ref()], &hub].concat(),
+    );
+}
+
+/// What a repository brings along is no model because the configuration has a word for it.
+#[test]
+fn the_configuration_names_no_file_of_the_repository() {
+    let place = Place::with(&[("README.md", "# Demo\n")]);
+    for name in ["coder.gguf", "coder"] {
+        fs::write(place.repo().join(name), MODEL).unwrap();
+    }
+    fs::create_dir_all(place.home()).unwrap();
+    let check = |text: &str, says: &str| {
+        fs::write(place.home().join("config.toml"), text).unwrap();
+        let args = ["run", "do it", "--create", "a"];
+        place.run(&args).expect(2).says(says);
+    };
+    let absolute = "write the path from the root on";
+    check("model = 'coder.gguf'", "`model`");
+    check("model = 'coder.gguf'", absolute);
+    check("model = 'coder'", "no model has this name");
+    check("[roles]\ncoder = './coder'", "`roles.coder`");
+    check("[roles]\ncoder = 'coder'", "no model has this name");
+    check("model = 'big'\n[models]\nbig = 'coder'", "`models.big`");
+    check(
+        "model = 'big'\n[models]\nbig = { path = '/a', mmproj = 'b.gguf' }",
+        "`models.big.mmproj`",
+    );
+}
+
+/// A file that is replaced between plan and load, here while nobody reads what the program says.
+#[test]
+fn a_model_that_is_replaced_behind_its_plan_is_refused() {
+    let (place, path) = with_model();
+    let goal = "Create the file MINSTRAL.md with the line 'Hello World'";
+    let args = ["run", goal, "--create", "MINSTRAL.md", "--json", "-m", path.to_str().unwrap()];
+    let (mut reader, mut writer) = UnixStream::pair().unwrap();
+    writer.set_nonblocking(true).unwrap();
+    let mut filled = 0;
+    while let Ok(count) = writer.write(&[b'\n'; 4096]) {
+        filled += count;
+    }
+    writer.set_nonblocking(false).unwrap();
+    let mut command = place.command(args);
+    command.stdout(OwnedFd::from(writer)).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    drop(command);
+    // It has planned when the log is there, and its first line waits.
+    while !place.runs().first().is_some_and(|run| run.join("events.jsonl").exists()) {
+        std::thread::yield_now();
+    }
+    fs::write(&path, MODEL).unwrap();
+    let mut said = Vec::new();
+    reader.read_to_end(&mut said).unwrap();
+    let outcome: Outcome = child.wait_with_output().unwrap().into();
+    outcome.expect(3).says("it is planned anew");
+    assert!(said.len() > filled, "nothing was said");
+    place.run(&["reject", "last"]).expect(0);
 }
 
 #[test]

@@ -55,8 +55,8 @@ fn two_ways_to_load_a_file_are_two_models() {
 fn a_run_asks_the_coder() {
     let place = with("[roles]\ncoder = 'nobody'\n");
     let args = ["run", "x", "--write", "README.md"];
-    place.run(&args).expect(2).says("nobody: no such file, and no model has this name");
-    let place = with("model = 'none.gguf'\n[roles]\ncoder = 'apprentice'\n");
+    place.run(&args).expect(2).says("nobody: no model has this name");
+    let place = with("model = '/none.gguf'\n[roles]\ncoder = 'apprentice'\n");
     let goal = "Create the file MINSTRAL.md with the line 'Hello World'";
     place.run(&["run", goal, "--create", "MINSTRAL.md"]).expect(0);
 }
@@ -69,12 +69,12 @@ fn what_is_wrong_in_the_tables_is_named() {
     check("", &[], 2, "there is no model to plan for");
     check("[roles]\ncook = 'apprentice'", &[], 2, "config.toml, line 2: unknown variant `cook`");
     check("[roles]\ncoder = 7", &[], 2, "config.toml, line 2");
-    check("[roles]\ncoder = 'nobody'", &[], 2, "the coder is nobody: no such file");
+    check("[roles]\ncoder = 'nobody'", &[], 2, "the coder is nobody: no model has this name");
     check("[models]\na = 7", &[], 2, "the path of a model, or a table with `path`");
     check("[models.a]\nctx = 512", &[], 2, "missing field `path`");
-    check("[models.a]\npath = 'x'\nquant = 4", &[], 2, "unknown field `quant`");
-    check("[models.a]\npath = 'x.gguf'", &["a"], 2, "x.gguf: no such file");
-    check("[models.a]\npath = 'x.gguf'\nctx = 1", &["a"], 2, "models.a.ctx is 1");
+    check("[models.a]\npath = '/x'\nquant = 4", &[], 2, "unknown field `quant`");
+    check("[models.a]\npath = '/x.gguf'", &["a"], 2, "/x.gguf: no such file");
+    check("[models.a]\npath = '/x.gguf'\nctx = 1", &["a"], 2, "models.a.ctx is 1");
     check("", &["nobody"], 2, "hint: known are apprentice");
     check("", &["--role", "judge"], 2, "`judge` gives no role a model");
     check(

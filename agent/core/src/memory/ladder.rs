@@ -50,7 +50,8 @@ const BEFORE: [Rung; 6] = [
     rung("the projector on the CPU", "a picture takes longer to look at", |o| {
         for beside in &mut o.beside {
             match beside {
-                Beside::Projector { on_cpu, .. } => *on_cpu = o.n_gpu_layers > 0,
+                // On a card it lies whatever else does.
+                Beside::Projector { on_cpu, .. } => *on_cpu = true,
                 Beside::Draft { .. } => {}
             }
         }

@@ -69,7 +69,7 @@ pub fn residual(footprint: &Footprint, taken: Taken) -> Option<Residual> {
 
 /// Returns whether a row is certainly taken once a model is loaded.
 pub(super) fn is_sure(row: &Row) -> bool {
-    SURE.iter().any(|sure| row.what.starts_with(sure))
+    SURE.iter().any(|sure| row.is(sure))
 }
 
 /// Returns `footprint` with what an earlier load `taken` had on top of it: the larger counts.

@@ -161,16 +161,21 @@ fn what_works_beside_a_model_gives_way_first() {
     let beside =
         vec![Beside::Projector { path: path(), on_cpu: false }, Beside::Draft { path: path() }];
     let wanted = [LoadOptions { beside, n_gpu_layers: 9, n_ctx: 512, ..options() }];
-    let check = |on_card: u64, expect: &[&str]| {
+    let check_of = |wanted: &[LoadOptions], on_card: u64, expect: &[&str]| {
         let budget = Budget { pools: vec![pool(HOST, 100), pool("gpu0", on_card)] };
-        let found = alternatives(&wanted, &budget, &mut toy);
+        let found = alternatives(wanted, &budget, &mut toy);
         let found: Vec<&str> = found.iter().map(|found| found.what.as_str()).collect();
         assert_eq!(found, expect);
     };
+    let check = |on_card, expect: &[&str]| check_of(&wanted, on_card, expect);
     check(
         29,
         &["without the model that guesses", "the projector on the CPU", "all of these together"],
     );
     check(19, &["without the model that guesses", "all of these together"]);
     check(9, &["all of these together"]);
+    // The projector lies on the card although no layer does.
+    let beside = vec![Beside::Projector { path: path(), on_cpu: false }];
+    let no_layers = LoadOptions { beside, n_gpu_layers: 0, ..wanted[0].clone() };
+    check_of(&[no_layers], 9, &["the projector on the CPU", "all of these together"]);
 }

@@ -50,6 +50,17 @@ fn models_are_parked_only_as_far_as_needed() {
 }
 
 #[test]
+fn what_works_beside_a_model_is_read_and_written_too() {
+    let mut guessed = model("m", 10, 2);
+    let draft = [("draft: weights (CPU)", 3), ("draft: context (CPU)", 1)];
+    guessed.rows.extend(draft.map(|(what, mib)| Row::host(what, Bytes::mib(mib))));
+    guessed.rows.push(Row::host("projector: weights", Bytes::mib(4)));
+    let steps = schedule(&[guessed, model("m", 15, 0)], &host(20)).unwrap();
+    let sizes = steps.iter().map(|step| (step.written.0 >> 20, step.read.0 >> 20));
+    assert_eq!(sizes.collect::<Vec<_>>(), [(0, 17), (3, 15), (0, 20)]);
+}
+
+#[test]
 fn a_change_takes_what_the_disk_takes() {
     let step = Step { park: vec![], load: 0, written: Bytes(1500), read: Bytes(1501) };
     assert_eq!(step.seconds(Bytes(1000)), 4);

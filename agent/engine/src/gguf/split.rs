@@ -11,6 +11,38 @@ use sha2::{Digest, Sha256};
 
 use super::{Contents, Fault, GgufError, Weights};
 
+/// What a file of a split model is called: `STEM-00002-of-00003.gguf`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SplitName<'n> {
+    /// What all of them begin with.
+    pub stem: &'n str,
+    /// Which one it is, from 1.
+    pub no: u32,
+    /// How many there are.
+    pub files: u32,
+}
+
+impl<'n> SplitName<'n> {
+    /// Reads `name`, also behind a folder; nothing where it is not such a name.
+    #[must_use]
+    pub fn of(name: &'n str) -> Option<Self> {
+        let (rest, files) = name.strip_suffix(".gguf")?.rsplit_once("-of-")?;
+        let (stem, no) = rest.rsplit_once('-')?;
+        let number = |text: &str| {
+            let is_number = text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+            text.parse::<u32>().ok().filter(|_| is_number)
+        };
+        let (no, files) = (number(no)?, number(files)?);
+        (1..=files).contains(&no).then_some(Self { stem, no, files })
+    }
+
+    /// Returns the names of all files, in order.
+    pub fn all(self) -> impl Iterator<Item = String> + use<'n> {
+        let Self { stem, files, .. } = self;
+        (1..=files).map(move |no| format!("{stem}-{no:05}-of-{files:05}.gguf"))
+    }
+}
+
 /// Reads the headers of all files of the model whose first one is at `path`.
 ///
 /// # Errors
@@ -31,8 +63,7 @@ pub fn model(path: &Path, weights: Weights) -> Result<ModelHeader, GgufError> {
         merges,
         file: file.map(|facts| FileId { device: facts.dev(), inode: facts.ino() }),
     };
-    for no in 1..files {
-        let path = part(path, no, files).ok_or_else(|| bad(Fault::PartName(files)))?;
+    for (no, path) in (0..).zip(beside(path, files)?).skip(1) {
         model.tensors.extend(read_part(&path, no, files, weights)?.tensors);
     }
     Ok(model)
@@ -72,10 +103,18 @@ pub fn seals(path: &Path) -> Result<Vec<Seal>, GgufError> {
 /// [`GgufError`], when that one is no model, or is not named as the first of several.
 pub fn paths(path: &Path) -> Result<Vec<PathBuf>, GgufError> {
     let files = super::open(path, Weights::Elsewhere)?.header.files;
-    let bad = |fault| GgufError::Bad { path: path.to_owned(), fault };
-    let others =
-        (1..files).map(|no| part(path, no, files).ok_or_else(|| bad(Fault::PartName(files))));
-    std::iter::once(Ok(path.to_owned())).chain(others).collect()
+    beside(path, files)
+}
+
+/// Returns the paths of all `files` of a model, if its first one is named as llama.cpp names it.
+fn beside(first: &Path, files: u64) -> Result<Vec<PathBuf>, GgufError> {
+    if files == 1 {
+        return Ok(vec![first.to_owned()]);
+    }
+    let name = first.file_name().and_then(|name| name.to_str()).and_then(SplitName::of);
+    let name = name.filter(|name| name.no == 1 && u64::from(name.files) == files);
+    let bad = || GgufError::Bad { path: first.to_owned(), fault: Fault::PartName(files) };
+    Ok(name.ok_or_else(bad)?.all().map(|name| first.with_file_name(name)).collect())
 }
 
 fn seal(path: &Path) -> Result<Seal, GgufError> {
@@ -102,11 +141,4 @@ fn read_part(path: &Path, no: u64, files: u64, weights: Weights) -> Result<Conte
         return Ok(part);
     }
     Err(GgufError::Bad { path: path.to_owned(), fault: Fault::OtherPart { says, name } })
-}
-
-/// Returns the path of part `no`, from 0, if the first is named as llama.cpp names it.
-fn part(first: &Path, no: u64, files: u64) -> Option<PathBuf> {
-    let name = first.file_name()?.to_str()?;
-    let start = name.strip_suffix(&format!("-00001-of-{files:05}.gguf"))?;
-    Some(first.with_file_name(format!("{start}-{:05}-of-{files:05}.gguf", no + 1)))
 }

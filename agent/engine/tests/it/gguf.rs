@@ -4,7 +4,7 @@ use std::io::{Cursor, Write as _};
 use std::path::Path;
 
 use chargehand_core::bytes::Bytes;
-use chargehand_engine::gguf::{self, Fault, GgufError, Header, Weights};
+use chargehand_engine::gguf::{self, Fault, GgufError, Header, SplitName, Weights};
 
 /// A file as it grows.
 #[derive(Clone, Default)]
@@ -212,6 +212,29 @@ fn check_split(files: &[(&str, File)], expect: Result<usize, &str>) {
 }
 
 #[test]
+fn files_of_a_split_model_have_names() {
+    let check = |name, expect: Option<(&str, u32, u32)>| {
+        let found = SplitName::of(name).map(|name| (name.stem, name.no, name.files));
+        assert_eq!(found, expect, "{name}");
+    };
+    check("a-b-00002-of-00003.gguf", Some(("a-b", 2, 3)));
+    check("q/a-00001-of-99999.gguf", Some(("q/a", 1, 99_999)));
+    for none in [
+        "a.gguf",
+        "a-1-of-2.gguf",
+        "a-+0001-of-00002.gguf",
+        "a-00000-of-00002.gguf",
+        "a-00003-of-00002.gguf",
+        "a-00000-of-00000.gguf",
+        "a-00001-of-00002",
+    ] {
+        check(none, None);
+    }
+    let all: Vec<String> = SplitName::of("q/a-00002-of-00002.gguf").unwrap().all().collect();
+    assert_eq!(all, ["q/a-00001-of-00002.gguf", "q/a-00002-of-00002.gguf"]);
+}
+
+#[test]
 fn a_split_model_is_read_as_a_whole() {
     let names = ["m-00001-of-00003.gguf", "m-00002-of-00003.gguf", "m-00003-of-00003.gguf"];
     let all = [(names[0], part(0, 3)), (names[1], part(1, 3)), (names[2], part(2, 3))];
@@ -227,6 +250,11 @@ fn a_split_model_is_read_as_a_whole() {
     let cut = [all[0].clone(), (names[1], File(part(1, 3).0[..40].to_vec())), all[2].clone()];
     check_split(&cut, Err("m-00002-of-00003.gguf: the file is truncated"));
     check_split(&[("m.gguf", model())], Ok(2));
+    // Whoever has authority names all parts: a count that no name can have ends before that.
+    let many = [("m-00001-of-99999.gguf", part(0, 99_999))];
+    check_split(&many, Err("m-00002-of-99999.gguf: no such file"));
+    let lie = [("m-00001-of-100000.gguf", part(0, 100_000))];
+    check_split(&lie, Err("100000 files, more than 99999"));
 }
 
 #[test]

@@ -76,7 +76,7 @@ pub(super) fn measure(
     places: &Places,
     interrupt: &Interrupt,
 ) -> Result<Series, Error> {
-    let held = reserve(subject, places)?;
+    let held = reserve(subject, places, interrupt)?;
     let footprint = held.plan().footprints()[0].clone();
     let sampling = Sampling { forced: false, drafts: false, ..Sampling::default() };
     let begun = Instant::now();
@@ -89,7 +89,7 @@ pub(super) fn measure(
 
 /// Reserves memory for the longest context that is asked for; for a shorter one, where none is asked for and it does
 /// not fit.
-fn reserve(subject: &Subject, places: &Places) -> Result<Held, Error> {
+fn reserve(subject: &Subject, places: &Places, interrupt: &Interrupt) -> Result<Held, Error> {
     let mut ctx = subject.ctx;
     if ctx.is_none() {
         let trained = choose(subject, None, places)?.header.context_length().unwrap_or(0);
@@ -99,7 +99,7 @@ fn reserve(subject: &Subject, places: &Places) -> Result<Held, Error> {
     loop {
         let choice = choose(subject, ctx, places)?;
         let held = model::known(&choice, &subject.config, places)
-            .and_then(|footprint| Held::of(footprint, &subject.config, places));
+            .and_then(|footprint| Held::of(footprint, &subject.config, places, interrupt));
         match (held, ctx) {
             (Err(err), Some(tokens))
                 if err.kind == Kind::Refused && subject.ctx.is_none() && tokens / 2 >= LEAST =>

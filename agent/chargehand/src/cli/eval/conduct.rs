@@ -169,7 +169,7 @@ impl Exam {
             self.record.name_worker(at, spec.words())?;
             return Ok(Some((spec, Started::Script(Script::of(Vec::new())))));
         }
-        let (spec, ready) = subject.worker_args().choose(&self.places)?;
+        let (spec, ready) = subject.worker_args().choose(&self.places, &self.interrupt)?;
         self.record.name_worker(at, spec.words())?;
         let stop = self.interrupt.clone();
         match ready.start(&|| stop.is_set()) {

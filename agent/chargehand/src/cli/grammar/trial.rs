@@ -145,7 +145,8 @@ impl<'a> Trial<'a> {
         let config = UserConfig::read(places.config.as_deref(), &args.model.config)?;
         bounds::check(&config)?;
         let choice = args.model.choose(&config, &places)?;
-        let held = Held::of(model::known(&choice, &config, &places)?, &config, &places)?;
+        let held =
+            Held::of(model::known(&choice, &config, &places)?, &config, &places, &interrupt)?;
         let sampling = args.model.sampling(&config);
         let patience = config.silence.unwrap_or(PATIENCE);
         let worker = held.start(sampling, patience, &|| interrupt.is_set())?;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::embedded;
-use crate::config::{ModelConfig, Places, UserConfig};
+use crate::config::{ModelConfig, Places, UserConfig, is_path};
 use crate::env::registry;
 use crate::error::{Error, Kind};
 
@@ -30,30 +30,28 @@ impl Known {
     }
 }
 
-/// Returns the model that is meant by `asked`: a path if it looks like one, otherwise a name, otherwise a path.
+/// Returns the model that is meant by `asked`: a path if it looks like one, otherwise a name. A file of the current folder
+/// that is called like a name is none: the folder may be a repository of strangers.
 pub(in crate::cli) fn find(
     asked: &Path,
     config: &UserConfig,
     places: &Places,
 ) -> Result<Known, Error> {
-    let as_file = || Known { name: name_of(asked), path: asked.to_owned(), ..Known::default() };
     let text = asked.to_str().unwrap_or_default();
     if text == embedded::NAME {
         return built_in(places);
     }
-    if text.contains('/') || text.to_ascii_lowercase().ends_with(".gguf") || text.is_empty() {
-        return Ok(as_file());
+    if is_path(text) || text.is_empty() {
+        return Ok(Known { name: name_of(asked), path: asked.to_owned(), ..Known::default() });
     }
     let mut all = all(config, places)?;
-    match all.iter().position(|known| known.name == text) {
-        Some(at) => Ok(all.swap_remove(at)),
-        None if asked.exists() => Ok(as_file()),
-        None => {
-            let names: Vec<&str> = all.iter().map(|known| known.name.as_str()).collect();
-            let message = format!("{text}: no such file, and no model has this name");
-            Err(Error::new(Kind::Usage, message).hint(format!("known are {}", names.join(", "))))
-        }
+    if let Some(at) = all.iter().position(|known| known.name == text) {
+        return Ok(all.swap_remove(at));
     }
+    let names: Vec<&str> = all.iter().map(|known| known.name.as_str()).collect();
+    let err = Error::new(Kind::Usage, format!("{text}: no model has this name"))
+        .hint(format!("known are {}", names.join(", ")));
+    Err(if asked.exists() { err.hint(format!("the file is meant by ./{text}")) } else { err })
 }
 
 /// Returns every model that has a name. What the configuration says goes over what was added.

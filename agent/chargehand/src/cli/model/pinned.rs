@@ -1,17 +1,18 @@
 //! Whether a model is still what was pinned under its name.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use chargehand_core::memory::Footprint;
 use chargehand_engine::gguf;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::Choice;
+use super::absolute;
 use crate::cli::{models, out};
 use crate::config::Places;
 use crate::env::dir::hex;
-use crate::env::pins::{self, Pin};
+use crate::env::pins::{self, Pin, PinError};
 use crate::error::{Error, Kind};
 
 /// Which llama.cpp this program contains.
@@ -30,7 +31,7 @@ pub(in crate::cli) fn now(
     path: &Path,
     hash: impl FnOnce(&Path) -> Result<BTreeMap<String, String>, Error>,
 ) -> Result<Pin, Error> {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let path = PathBuf::from(absolute(path)?);
     // Before anything is read: what changes in the meantime is noticed the next time.
     let seals = gguf::seals(&path)?;
     let template = gguf::read(&path)?.chat_template;
@@ -41,23 +42,52 @@ pub(in crate::cli) fn now(
     Ok(Pin { sha256: hash(&path)?, path, template, llama_cpp, seals })
 }
 
-/// Says so when `choice` is pinned, by its name or its file, and is not what was pinned.
-pub(in crate::cli) fn check(choice: &Choice, places: &Places) -> Result<(), Error> {
+/// Says so when what is to be loaded is pinned, by its name or its file, and is not what was pinned.
+pub(in crate::cli) fn check(footprint: &Footprint, places: &Places) -> Result<(), Error> {
     let pins = pins::read(&places.pins)?;
-    let path = Path::new(&choice.options.path);
-    let own = pins.iter().find(|(name, _)| **name == choice.name);
-    let Some((name, pin)) = own.or_else(|| pins.iter().find(|(_, pin)| pin.path == path)) else {
-        return Ok(());
-    };
-    // What is not touched need not be hashed.
-    let found = now(path, |_| Ok(BTreeMap::new()))?;
+    let path = Path::new(&footprint.options.path);
+    let own = pins.iter().find(|(name, _)| **name == footprint.model);
+    let by_file = || pins.iter().find(|(_, pin)| real(&pin.path) == real(path));
+    let Some((name, pin)) = own.or_else(by_file) else { return Ok(()) };
+    // What is not touched need not be hashed. The worker loads no file that does not lie as these seals say.
+    let seals = footprint.options.seals.clone();
+    let found = Pin { seals, ..now(path, |_| Ok(BTreeMap::new()))? };
+    let mut is_hashed = false;
     let differs = pin.differs(&found, || {
+        is_hashed = true;
         out::note(&format!("{name} does not lie as it did when it was pinned: hashing it"));
         models::digests(path)
     })?;
-    let Some(differs) = differs else { return Ok(()) };
+    let Some(differs) = differs else {
+        if is_hashed {
+            note_place(name, pin, found, places);
+        }
+        return Ok(());
+    };
     let message = format!("{name} is not what was pinned: {differs}");
     Err(Error::new(Kind::Refused, message)
         .hint(format!("`chargehand models pin {name}` pins what it is now"))
         .hint(format!("the lock file is {}", places.pins.display())))
+}
+
+/// Notes how a model lies that was hashed and is what it was: the next run need not hash it again. A copy of it says
+/// nothing of the file that was pinned.
+fn note_place(name: &str, pin: &Pin, found: Pin, places: &Places) {
+    if pin.path.exists() && real(&pin.path) != real(&found.path) {
+        return;
+    }
+    let note = |all: &mut BTreeMap<String, Pin>| {
+        // Not over what somebody has pinned meanwhile.
+        if let Some(known) = all.get_mut(name).filter(|known| *known == pin) {
+            (known.path, known.seals) = (found.path, found.seals);
+        }
+        Ok::<_, PinError>(())
+    };
+    // Where the lock file cannot be written, it is hashed again.
+    pins::change(&places.pins, note).unwrap_or_default();
+}
+
+/// Returns `path` without links and detours, where there is such a file.
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }

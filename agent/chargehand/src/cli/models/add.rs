@@ -6,7 +6,7 @@ use chargehand_engine::gguf::{self, Weights};
 use serde_json::json;
 
 use super::digests;
-use crate::cli::{embedded, out};
+use crate::cli::{embedded, model, out};
 use crate::config::Places;
 use crate::env::registry::{self, Entry, Replace};
 use crate::error::{Error, Kind};
@@ -31,8 +31,7 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     let places = Places::find()?;
     check_free(&args.name)?;
     gguf::model(&args.file, Weights::Here)?;
-    let path = std::path::absolute(&args.file)
-        .map_err(|err| Error::new(Kind::Usage, format!("{}: {err}", args.file.display())))?;
+    let path = PathBuf::from(model::absolute(&args.file)?);
     let entry = Entry { sha256: digests(&path)?, path, from: None };
     let replace = if args.replace { Replace::Allow } else { Replace::Deny };
     registry::add(&places.models(), &args.name, entry.clone(), replace)?;

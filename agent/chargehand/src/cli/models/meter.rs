@@ -23,11 +23,13 @@ pub(in crate::cli) struct Meter {
     what: String,
     interrupt: Interrupt,
     is_shown: bool,
-    begun: Instant,
-    /// How many bytes were there at the beginning.
-    first: Option<u64>,
+    speed: Speed,
     told: Option<Instant>,
 }
+
+/// How fast it goes: of each thing that is done since it began, for what lies here already is hashed and not fetched.
+#[derive(Debug, Default)]
+struct Speed(Option<(&'static str, u64, Instant)>);
 
 impl Meter {
     /// Returns a meter for the work on `what`. From now on Ctrl-C asks for an end.
@@ -37,18 +39,22 @@ impl Meter {
         })?;
         let what = visible::line(what).text;
         let is_shown = io::stderr().is_terminal();
-        Ok(Self { what, interrupt, is_shown, begun: Instant::now(), first: None, told: None })
+        Ok(Self { what, interrupt, is_shown, speed: Speed::default(), told: None })
     }
 
     /// Shows that `done` bytes of `total` are `doing`.
-    pub(in crate::cli) fn show(&mut self, doing: &str, done: u64, total: u64) -> ControlFlow<()> {
-        let first = *self.first.get_or_insert(done);
+    pub(in crate::cli) fn show(
+        &mut self,
+        doing: &'static str,
+        done: u64,
+        total: u64,
+    ) -> ControlFlow<()> {
         let now = Instant::now();
+        let rate = self.speed.of(doing, done, now);
         if self.is_shown && self.told.is_none_or(|told| now - told >= EVERY) {
             self.told = Some(now);
             let percent = u128::from(done) * 100 / u128::from(total.max(1));
             let (part, all) = (words::bytes(done), words::bytes(total));
-            let rate = rate(done.saturating_sub(first), self.begun.elapsed());
             let text =
                 format!("\r\x1b[K{} · {doing} {part} of {all}, {percent} %{rate}", self.what);
             drop(io::stderr().write_all(text.as_bytes()));
@@ -73,12 +79,18 @@ impl Drop for Meter {
     }
 }
 
-fn rate(bytes: u64, time: Duration) -> String {
-    match u64::try_from(time.as_millis()) {
-        Ok(millis) if time >= SETTLED => {
-            format!(", {} a second", words::bytes(bytes.saturating_mul(1000) / millis))
+impl Speed {
+    fn of(&mut self, doing: &'static str, done: u64, now: Instant) -> String {
+        let same = self.0.filter(|(what, ..)| *what == doing);
+        let (_, first, begun) = *self.0.insert(same.unwrap_or((doing, done, now)));
+        let time = now - begun;
+        match u64::try_from(time.as_millis()) {
+            Ok(millis) if time >= SETTLED => {
+                let bytes = done.saturating_sub(first).saturating_mul(1000);
+                format!(", {} a second", words::bytes(bytes / millis))
+            }
+            Ok(_) | Err(_) => String::new(),
         }
-        Ok(_) | Err(_) => String::new(),
     }
 }
 
@@ -97,4 +109,21 @@ fn digest_of(path: &Path) -> Result<String, Error> {
 
 fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_hashed_was_not_fetched() {
+        let (mut speed, begun) = (Speed::default(), Instant::now());
+        let mut check = |doing, done, seconds, expect: &str| {
+            assert_eq!(speed.of(doing, done, begun + Duration::from_secs(seconds)), expect);
+        };
+        check("hashed", 0, 0, "");
+        check("hashed", 4 << 30, 4, ", 1.0 GiB a second");
+        check("fetched", 4 << 30, 4, "");
+        check("fetched", (4 << 30) + (2 << 20), 6, ", 1.0 MiB a second");
+    }
 }

@@ -25,25 +25,39 @@ pub(super) struct Args {
     pub(super) json: bool,
 }
 
-/// Pins them, or takes the pins away.
+/// Pins them, or takes the pins away: all or none.
 pub(super) fn run(args: &Args) -> Result<(), Error> {
     let places = Places::find()?;
+    let what = if args.remove { "pinned no more" } else { "pinned" };
+    let names = if args.remove { remove(args, &places)? } else { pin(args, &places)? };
+    names.iter().try_for_each(|name| tell(name, what, args.json))
+}
+
+fn pin(args: &Args, places: &Places) -> Result<Vec<String>, Error> {
     let config = UserConfig::read(places.config.as_deref(), &[])?;
-    let mut all = pins::read(&places.pins)?;
-    for asked in &args.models {
-        if args.remove {
-            let name = known::name_of(asked);
-            let pin = all.remove(&name);
-            pin.ok_or_else(|| Error::new(Kind::Usage, format!("`{name}` is not pinned")))?;
-            tell(&name, "pinned no more", args.json)?;
-            continue;
-        }
-        let found = known::find(asked, &config, &places)?;
-        let pin = pinned::now(&found.path, digests)?;
-        all.insert(found.name.clone(), pin);
-        tell(&found.name, "pinned", args.json)?;
-    }
-    Ok(pins::write(&places.pins, &all)?)
+    let now = |asked: &PathBuf| {
+        let found = known::find(asked, &config, places)?;
+        Ok((found.name, pinned::now(&found.path, digests)?))
+    };
+    // Hashed before the lock file is held: that takes minutes.
+    let found = args.models.iter().map(now).collect::<Result<Vec<_>, Error>>()?;
+    let names = found.iter().map(|(name, _)| name.clone()).collect();
+    pins::change(&places.pins, |all| {
+        all.extend(found);
+        Ok::<_, Error>(())
+    })?;
+    Ok(names)
+}
+
+fn remove(args: &Args, places: &Places) -> Result<Vec<String>, Error> {
+    let names: Vec<String> = args.models.iter().map(|asked| known::name_of(asked)).collect();
+    pins::change(&places.pins, |all| {
+        names.iter().try_for_each(|name| match all.remove(name) {
+            Some(_) => Ok(()),
+            None => Err(Error::new(Kind::Usage, format!("`{name}` is not pinned"))),
+        })
+    })?;
+    Ok(names)
 }
 
 fn tell(name: &str, what: &str, json: bool) -> Result<(), Error> {

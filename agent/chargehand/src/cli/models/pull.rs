@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chargehand_core::contract::parse_duration;
+use chargehand_engine::gguf::{self, SplitName, Weights};
 
 use super::{Meter, add};
-use crate::cli::out;
+use crate::cli::{model, out};
 use crate::config::{self, Places, UserConfig};
 use crate::env::digest::is_sha256;
 use crate::env::hub::{Hub, Progress, Pulled, Source, Token};
@@ -52,27 +53,30 @@ pub(super) struct Args {
 /// Fetches it.
 pub(super) fn run(args: &Args) -> Result<(), Error> {
     let places = Places::find()?;
-    let source = Source::new(&args.repository, &args.file, &args.revision)?;
+    let mut source = Source::new(&args.repository, &args.file, &args.revision)?;
     let files = parts(source.file());
     let wanted = args.wanted(files.len())?;
     let name = args.name.clone().unwrap_or_else(|| stem(source.file()));
     add::check_free(&name)?;
     let hub = args.hub(&places)?;
     let folder = args.to.clone().unwrap_or_else(|| places.models());
-    let folder = std::path::absolute(&folder)
-        .map_err(|err| Error::new(Kind::Usage, format!("{}: {err}", folder.display())))?;
+    let folder = PathBuf::from(model::absolute(&folder)?);
     let path = folder.join(source.path());
     let replace = if args.replace { Replace::Allow } else { Replace::Deny };
     // Said before an hour of fetching, not after it.
     registry::check_free(&places.models(), &name, &path, replace)?;
-    let mut entry = Entry { path, sha256: [].into(), from: Some(source.to_string()) };
+    let mut entry = Entry { path, sha256: [].into(), from: None };
     for file in files {
-        let source = source.sibling(file);
+        source = source.sibling(file);
         let pulled = pull(&hub, &source, wanted.as_deref(), &folder)?;
         out::note(&format!("{source}: {}", words_of(&pulled)));
         let name = pulled.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         entry.sha256.insert(name, pulled.sha256);
+        // The other files of the model are those of the same commit, whatever is pushed meanwhile.
+        source = pulled.commit.into_iter().fold(source, Source::at);
+        entry.from.get_or_insert_with(|| source.to_string());
     }
+    gguf::model(&entry.path, Weights::Here)?;
     registry::add(&places.models(), &name, entry.clone(), replace)?;
     add::tell(&name, &entry, args.json)
 }
@@ -135,19 +139,18 @@ fn words_of(pulled: &Pulled) -> String {
 
 /// Returns all files of a model whose first one is called `file`.
 fn parts(file: &str) -> Vec<String> {
-    let several = || {
-        let (start, count) = file.strip_suffix(".gguf")?.rsplit_once("-00001-of-")?;
-        let count: u32 = count.parse().ok().filter(|_| count.len() == 5)?;
-        Some((1..=count).map(|no| format!("{start}-{no:05}-of-{count:05}.gguf")).collect())
-    };
-    several().unwrap_or_else(|| vec![file.to_owned()])
+    first_of(file).map_or_else(|| vec![file.to_owned()], |name| name.all().collect())
 }
 
 /// Returns what a model is called by its file.
 fn stem(file: &str) -> String {
     let name = file.rsplit('/').next().unwrap_or(file);
-    let stem = name.strip_suffix(".gguf").unwrap_or(name);
-    stem.rsplit_once("-00001-of-").map_or(stem, |(start, _)| start).to_owned()
+    let alone = || name.strip_suffix(".gguf").unwrap_or(name);
+    first_of(name).map_or_else(alone, |name| name.stem).to_owned()
+}
+
+fn first_of(file: &str) -> Option<SplitName<'_>> {
+    SplitName::of(file).filter(|name| name.no == 1)
 }
 
 #[cfg(test)]
@@ -168,6 +171,7 @@ mod tests {
         check("a.gguf", 1, "a.gguf", "a");
         check("q/a-00001-of-00003.gguf", 3, "q/a-00003-of-00003.gguf", "a");
         check("a-00002-of-00003.gguf", 1, "a-00002-of-00003.gguf", "a-00002-of-00003");
+        check("a-00001-of-00000.gguf", 1, "a-00001-of-00000.gguf", "a-00001-of-00000");
         check("a-1-of-3.gguf", 1, "a-1-of-3.gguf", "a-1-of-3");
     }
 }

@@ -6,6 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use chargehand_core::bytes::Bytes;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
 use super::{HubError, Progress, Tell, stop_if};
@@ -127,19 +129,30 @@ impl Part {
         Ok(())
     }
 
-    /// Gives it the name `target`, once it is what it must be.
-    pub(super) fn finish(self, target: &Path) -> Result<(), HubError> {
+    /// Gives it the name `target`, once it is what it must be; not where another file has that name.
+    pub(super) fn finish(&self, target: &Path) -> Result<bool, HubError> {
         let found = hex(&self.hasher.clone().finalize());
         if found != self.sha256 {
-            fs::remove_file(&self.path).map_err(|source| self.io(source))?;
-            return Err(HubError::WrongHash { sha256: self.sha256, found });
+            self.remove()?;
+            return Err(HubError::WrongHash { sha256: self.sha256.clone(), found });
         }
-        let name = || -> io::Result<()> {
+        let name = || -> io::Result<bool> {
             self.file.sync_all()?;
-            fs::rename(&self.path, target)?;
-            target.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+            match renameat_with(CWD, &self.path, CWD, target, RenameFlags::NOREPLACE) {
+                Err(Errno::EXIST) => return Ok(false),
+                // Some file systems of a network do not know the flag.
+                Err(Errno::INVAL) if !target.exists() => fs::rename(&self.path, target)?,
+                named => named?,
+            }
+            target.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())?;
+            Ok(true)
         };
         name().map_err(|source| self.io(source))
+    }
+
+    /// Takes it off the disk.
+    pub(super) fn remove(&self) -> Result<(), HubError> {
+        fs::remove_file(&self.path).map_err(|source| self.io(source))
     }
 
     fn io(&self, source: io::Error) -> HubError {
@@ -172,8 +185,25 @@ mod tests {
         let mut again = part(folder.path());
         assert_eq!(again.bytes(), 2);
         again.write(b"c").unwrap();
-        again.finish(&target).unwrap();
+        assert!(again.finish(&target).unwrap());
         assert_eq!(fs::read(&target).unwrap(), b"abc");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_appeared_meanwhile_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("m.gguf");
+        let mut part = part(folder.path());
+        part.write(b"abc").unwrap();
+        fs::write(&target, b"mine").unwrap();
+        assert!(!part.finish(&target).unwrap());
+        assert_eq!(fs::read(&target).unwrap(), b"mine");
+        // Nor is a link that leads nowhere replaced.
+        fs::remove_file(&target).unwrap();
+        std::os::unix::fs::symlink("nowhere", &target).unwrap();
+        assert!(!part.finish(&target).unwrap());
+        part.remove().unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

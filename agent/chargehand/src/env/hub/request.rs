@@ -10,7 +10,7 @@ use ureq::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, LOC
 use ureq::http::{HeaderMap, Response, Uri};
 use ureq::{Agent, Body};
 
-use super::{Hub, HubError, Tell, Token, stop_if};
+use super::{Hub, HubError, Tell, Token, is_here, stop_if};
 use crate::env::digest::{CHUNK, is_sha256};
 
 /// How often whoever waits is asked whether to go on.
@@ -94,14 +94,12 @@ fn talk(hub: &Hub, url: Uri, from: u64, sender: &SyncSender<Result<News, HubErro
     };
     let mut body = body.into_reader();
     let mut next = Ok(News::Facts(facts));
+    let mut buffer = vec![0; CHUNK];
     while sender.send(next).is_ok() {
-        let mut chunk = vec![0; CHUNK];
-        next = match body.read(&mut chunk) {
+        next = match body.read(&mut buffer) {
             Ok(0) => return,
-            Ok(length) => {
-                chunk.truncate(length);
-                Ok(News::Bytes(chunk))
-            }
+            // Some 16 KiB come at once.
+            Ok(length) => Ok(News::Bytes(buffer[..length].to_vec())),
             Err(err) if err.kind() == ErrorKind::UnexpectedEof => return,
             Err(err) => Err(lost(hub, &url, ureq::Error::from(err))),
         };
@@ -113,11 +111,10 @@ fn talk(hub: &Hub, url: Uri, from: u64, sender: &SyncSender<Result<News, HubErro
 
 /// Follows the hub to where the bytes are.
 fn open(hub: &Hub, url: Uri, from: u64) -> Result<(Facts, Uri, Body), HubError> {
-    let agent = agent(hub);
     let mut url = url;
     let mut facts = Facts::default();
     for _ in 0..=MAX_REDIRECTS {
-        let response = send(&agent, hub, &url, from)?;
+        let response = send(&agent(hub, &url), hub, &url, from)?;
         let is_hub = is_same_origin(&url, &hub.endpoint);
         if is_hub {
             facts.learn(response.headers());
@@ -139,12 +136,13 @@ fn open(hub: &Hub, url: Uri, from: u64) -> Result<(Facts, Uri, Body), HubError> 
     Err(HubError::Redirect { host: host(&url), reason })
 }
 
-fn agent(hub: &Hub) -> Agent {
+fn agent(hub: &Hub, url: &Uri) -> Agent {
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
-        .proxy(hub.proxy.clone())
+        // This machine is asked in the clear, and whoever is on the way would read the token.
+        .proxy(hub.proxy.clone().filter(|_| !is_here(url)))
         .user_agent(concat!("chargehand/", env!("CARGO_PKG_VERSION")))
         .timeout_resolve(Some(CONNECT))
         .timeout_connect(Some(CONNECT.min(hub.patience)))
@@ -215,7 +213,8 @@ impl Facts {
         self.sha256 = hash.map(str::to_owned).or_else(|| self.sha256.take());
         let size = text("x-linked-size").and_then(|text| text.parse().ok());
         self.bytes = size.or(self.bytes);
-        self.commit = text("x-repo-commit").map(str::to_owned).or_else(|| self.commit.take());
+        let commit = text("x-repo-commit").filter(|text| is_commit(text));
+        self.commit = commit.map(str::to_owned).or_else(|| self.commit.take());
     }
 
     /// Takes where the bytes of `response` stand in the file.
@@ -232,6 +231,11 @@ impl Facts {
         let own = text(ETAG).map(unquoted).filter(|text| is_hub && is_sha256(text));
         self.sha256 = self.sha256.take().or_else(|| own.map(str::to_owned));
     }
+}
+
+/// Whether `text` is the hash of a commit, of either kind that git knows.
+fn is_commit(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn unquoted(text: &str) -> &str {

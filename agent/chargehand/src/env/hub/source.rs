@@ -61,6 +61,12 @@ impl Source {
         Self { file, ..self.clone() }
     }
 
+    /// Returns the same file as it is in `commit`, a hash.
+    #[must_use]
+    pub fn at(self, commit: String) -> Self {
+        Self { revision: commit, ..self }
+    }
+
     /// Returns its path in the repository.
     #[must_use]
     pub fn file(&self) -> &str {

@@ -7,6 +7,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use chargehand_engine::gguf::SplitName;
 use landlock::{
     ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
     Scope, path_beneath_rules,
@@ -71,24 +72,11 @@ fn restrict_files(models: &[PathBuf], files: &[PathBuf]) -> Result<(), RulesetEr
         .map(drop)
 }
 
-/// Returns all files of a model: a large one is split into `NAME-00001-of-00003.gguf` and so on.
+/// Returns all files of a model, as far as its name says which.
 fn parts(model: &Path) -> Vec<PathBuf> {
-    let mut all = vec![model.to_owned()];
-    let name = model.file_name().and_then(|name| name.to_str());
-    let Some((stem, count)) = name.and_then(split) else { return all };
-    all.extend(
-        (1..=count)
-            .map(|part| model.with_file_name(format!("{stem}-{part:05}-of-{count:05}.gguf"))),
-    );
-    all
-}
-
-fn split(name: &str) -> Option<(&str, u32)> {
-    let (rest, count) = name.strip_suffix(".gguf")?.rsplit_once("-of-")?;
-    let (stem, part) = rest.rsplit_once('-')?;
-    let number = |digits: &str| digits.parse().ok().filter(|_| digits.len() == 5);
-    number(part)?;
-    Some((stem, number(count)?))
+    let name = model.file_name().and_then(|name| name.to_str()).and_then(SplitName::of);
+    let beside = name.into_iter().flat_map(SplitName::all).map(|name| model.with_file_name(name));
+    std::iter::once(model.to_owned()).chain(beside).collect()
 }
 
 #[cfg(test)]
