@@ -237,6 +237,12 @@ pub fn read(path: &Path) -> Result<Vec<Line>, AuditError> {
     chain(&text, path).map(|(lines, _)| lines)
 }
 
+/// Returns whether the last line is cut off, as a crash leaves it. Behind a verdict nothing is written any more.
+#[must_use]
+pub fn is_cut(path: &Path) -> bool {
+    std::fs::read(path).is_ok_and(|bytes| bytes.last() != Some(&b'\n'))
+}
+
 /// Returns all whole lines. A crash may have cut the last one, and a character of it, in two.
 fn read_whole(file: &mut File, path: &Path) -> Result<String, AuditError> {
     let mut bytes = Vec::new();

@@ -74,8 +74,9 @@ impl Error {
         let mut next = source.source();
         while let Some(cause) = next {
             let text = cause.to_string();
-            // Many of our own messages already end with the words of their source.
-            if !message.contains(&text) {
+            // Many of our own messages already end with the words of their source, without libgit2's numbers.
+            let words = text.split("; class=").next().unwrap_or(&text);
+            if !message.contains(words) {
                 message = format!("{message}: {text}");
             }
             next = cause.source();

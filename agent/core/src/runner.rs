@@ -8,7 +8,8 @@ use crate::contract::Contract;
 use crate::event::Event;
 use crate::evidence::{Evidence, citable};
 use crate::phase::Phase;
-use crate::ports::{EnvError, Environment, Model, Stop, Watch};
+use crate::ports::{EnvError, Environment, Model, ModelError, Stop, Watch};
+use crate::roles::Role;
 use crate::tools;
 
 /// Where a job is done.
@@ -25,6 +26,22 @@ pub trait Site {
     ///
     /// When the workspace cannot be read.
     fn measure(&mut self, watch: &mut dyn Watch) -> Result<Measured, Self::Error>;
+}
+
+/// Whoever works on a job. One model can do all of it, each time with a fresh context.
+pub trait Crew {
+    /// Returns whoever has the role `role` in this job.
+    ///
+    /// # Errors
+    ///
+    /// When nobody can begin, which ends the job.
+    fn take(&mut self, role: Role) -> Result<&mut dyn Model, ModelError>;
+}
+
+impl<M: Model> Crew for M {
+    fn take(&mut self, _: Role) -> Result<&mut dyn Model, ModelError> {
+        Ok(self)
+    }
 }
 
 /// What was measured.
@@ -157,7 +174,7 @@ impl Entry {
 /// A job under way.
 struct Job<'j, S> {
     contract: &'j Contract,
-    model: &'j mut dyn Model,
+    crew: &'j mut dyn Crew,
     site: &'j mut S,
     watch: &'j mut dyn Watch,
     instructions: Option<String>,
@@ -174,7 +191,7 @@ struct Job<'j, S> {
 /// Only when the workspace cannot be read.
 pub fn run<S: Site>(
     contract: &Contract,
-    model: &mut dyn Model,
+    crew: &mut dyn Crew,
     site: &mut S,
     watch: &mut dyn Watch,
     begin: Begin,
@@ -184,7 +201,7 @@ pub fn run<S: Site>(
     let last = entry.behind_it().saturating_add(rounds);
     let spent = Spent::default();
     let mut job =
-        Job { contract, model, site, watch, instructions, attended, measured, spent, under_way };
+        Job { contract, crew, site, watch, instructions, attended, measured, spent, under_way };
     let mut entry = entry;
     loop {
         let (round, stop) = match entry {
@@ -240,7 +257,11 @@ impl<S: Site> Job<'_, S> {
             spent: self.spent,
             earlier: &earlier,
         };
-        let run = agent::run(self.contract, self.model, self.site.workspace(), self.watch, start)?;
+        let model = match self.crew.take(Role::Coder) {
+            Ok(model) => model,
+            Err(err) => return Ok(absent(&err, self.watch)),
+        };
+        let run = agent::run(self.contract, model, self.site.workspace(), self.watch, start)?;
         self.spent = run.spent;
         Ok(run.stop)
     }
@@ -267,7 +288,11 @@ impl<S: Site> Job<'_, S> {
         let citable = citable(self.contract, changes, guarded);
         let task = Task::Review { patch: &patch, citable: &citable };
         let start = Start { changes, task, spent: self.spent, ..Start::default() };
-        let run = agent::run(self.contract, self.model, self.site.workspace(), self.watch, start)?;
+        let model = match self.crew.take(Role::Judge) {
+            Ok(model) => model,
+            Err(err) => return Ok(Look::Stopped(absent(&err, self.watch))),
+        };
+        let run = agent::run(self.contract, model, self.site.workspace(), self.watch, start)?;
         self.spent = run.spent;
         let Stop::Reviewed(_) = run.stop else { return Ok(Look::Stopped(run.stop)) };
         let opinion = run.opinion;
@@ -285,4 +310,11 @@ impl<S: Site> Job<'_, S> {
     fn readable(&mut self, text: &str) -> String {
         tools::spelt_out(self.site.workspace().secrets().mask(text).into_owned())
     }
+}
+
+/// Ends a job for which somebody could not begin.
+fn absent(err: &ModelError, watch: &mut dyn Watch) -> Stop {
+    let stop = watch.stop().unwrap_or_else(|| Stop::WorkerFailed(err.to_string()));
+    watch.see(&Event::Stopped { stop: stop.clone() });
+    stop
 }

@@ -22,7 +22,19 @@ pub(super) fn check(config: &UserConfig) -> Result<(), Error> {
     share("sampling.top_p", sampling.top_p.unwrap_or(default.top_p))?;
     share("sampling.min_p", sampling.min_p.unwrap_or(default.min_p))?;
     config.threads.map_or(Ok(()), threads)?;
+    if config.silence.is_some_and(|silence| silence.is_zero()) {
+        return Err(usage("silence is 0 s: no worker answers at once".to_owned()));
+    }
+    reasoning("sampling.reasoning", sampling.reasoning.unwrap_or(default.reasoning))?;
     config.ctx.map_or(Ok(()), |tokens| least_ctx("ctx", tokens))
+}
+
+/// Says so when `tokens` of reasoning, called `name`, are more than any context holds.
+pub(super) fn reasoning(name: &str, tokens: u32) -> Result<(), Error> {
+    if tokens <= MAX_CTX {
+        return Ok(());
+    }
+    Err(usage(format!("{name} is {tokens}: no context has room for more than {MAX_CTX} tokens")))
 }
 
 /// Says so when `value`, called `name`, is no temperature.

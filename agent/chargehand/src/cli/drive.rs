@@ -17,6 +17,8 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::ask::Owner;
+use super::crew::{Pair, Reviewer};
+use super::leave;
 use super::measure::{self, Taken};
 use super::out;
 use super::site::RunSite;
@@ -62,6 +64,8 @@ pub(super) struct Job<'a> {
     pub(super) spec: WorkerSpec,
     /// The same in person.
     pub(super) hands: Hands<'a>,
+    /// Who reviews, if somebody else does.
+    pub(super) reviewer: Option<Reviewer>,
     /// What holds the commands; nothing without commands.
     pub(super) sandbox: Option<Sandbox>,
     /// Its log, to be gone on with.
@@ -80,32 +84,6 @@ struct Worked {
     prompt_tokens: Option<u64>,
     /// What was measured last on the way.
     taken: Option<Taken>,
-}
-
-/// Returns the sandbox, if there may be commands to run. The second tier is not taken where nobody looks on, unless the
-/// contract has it.
-pub(super) fn sandbox_for(contract: &Contract, attended: bool) -> Result<Option<Sandbox>, Error> {
-    if contract.checks.is_empty() && !attended {
-        return Ok(None);
-    }
-    let sandbox = Sandbox::detect()?;
-    if !attended {
-        permit(&sandbox, contract.sandbox.tier)?;
-    }
-    Ok(Some(sandbox))
-}
-
-/// Refuses a sandbox that is weaker than `weakest`.
-pub(super) fn permit(sandbox: &Sandbox, weakest: u8) -> Result<(), Error> {
-    if sandbox.tier() <= weakest {
-        return Ok(());
-    }
-    let layers = sandbox.layers();
-    let missing = layers.first().map_or("", String::as_str);
-    let message = format!("commands would be held by the second tier alone; {missing}");
-    Err(Error::new(Kind::Refused, message)
-        .hint("mend what is missing; or take `sandbox.tier = 2` into the contract, or --tier 2; or look on: --attended")
-        .hint("docs/threat-model.md says what the second tier does not stop"))
 }
 
 /// Lets Ctrl-C and SIGTERM end the program at once, until the result is dropped: a goal, a contract or a script may
@@ -192,7 +170,11 @@ impl Job<'_> {
     /// Runs it to its verdict and returns the report.
     pub(super) fn go(mut self, view: &mut dyn View) -> Result<Report, Error> {
         let brake = Brake::new(self.interrupt.clone(), self.contract.limits.time);
-        let words = self.spec.words();
+        let reviewer = self.reviewer.take();
+        let words = match &reviewer {
+            Some(other) => format!("{}, reviewed by {}", self.spec.words(), other.spec.words()),
+            None => self.spec.words(),
+        };
         let file = self.dir.file().clone();
         view.begin(&Start {
             run: &file.id,
@@ -222,7 +204,7 @@ impl Job<'_> {
             entry,
             under_way,
         };
-        let worked = held.work(self.hands, &mut watch)?;
+        let worked = held.work((self.hands, reviewer), &mut watch)?;
         let (phase, fixes) = (JobPhase::Verify, Vec::new());
         watch.see(&Event::PhaseStarted { phase, round: 0, fixes });
         let before = (worked.taken, &mut watch as &mut dyn Watch);
@@ -253,7 +235,7 @@ impl Job<'_> {
             totals: report::totals(&turns),
             turns,
             prompt_tokens: worked.prompt_tokens,
-            sandbox: self.sandbox.as_ref().map(Sandbox::layers).unwrap_or_default(),
+            sandbox: leave::layers(self.sandbox.as_ref(), &self.contract),
         };
         conclude(&mut self.dir, &report, &changes, &mut watch)?;
         Ok(report)
@@ -278,14 +260,18 @@ struct Held<'a> {
 
 impl Held<'_> {
     /// Lets the worker work until it ends or is ended. One who was hired is gone afterwards.
-    fn work(&self, hands: Hands<'_>, watch: &mut RunWatch<'_>) -> Result<Worked, Error> {
+    fn work(
+        &self,
+        (hands, reviewer): (Hands<'_>, Option<Reviewer>),
+        watch: &mut RunWatch<'_>,
+    ) -> Result<Worked, Error> {
         let ready = match hands {
-            Hands::Kept(worker) => return self.lead(worker, watch),
+            Hands::Kept(worker) => return self.lead((worker, reviewer), watch),
             Hands::Hired(ready) => ready,
         };
         watch.view().phase(Phase::Loading);
         match ready.start(&|| self.brake.reason().is_some()) {
-            Ok(mut worker) => self.lead(&mut worker, watch),
+            Ok(mut worker) => self.lead((&mut worker, reviewer), watch),
             Err(err) => {
                 let stop = match self.brake.reason() {
                     Some(stop) => stop,
@@ -299,7 +285,11 @@ impl Held<'_> {
         }
     }
 
-    fn lead(&self, worker: &mut Started, watch: &mut RunWatch<'_>) -> Result<Worked, Error> {
+    fn lead(
+        &self,
+        (worker, reviewer): (&mut Started, Option<Reviewer>),
+        watch: &mut RunWatch<'_>,
+    ) -> Result<Worked, Error> {
         let workspace = self.workspace()?;
         let changes = if self.resumed { workspace.measure()?.0.list } else { Vec::new() };
         let evidence = Evidence { changes, ..Evidence::default() };
@@ -312,7 +302,9 @@ impl Held<'_> {
         };
         let &Self { dir, contract, sandbox, brake, .. } = self;
         let mut site = RunSite { dir, contract, sandbox, brake, workspace, taken: None };
-        let stop = runner::run(contract, worker.model(), &mut site, watch, begin);
+        let stop = || brake.reason().is_some();
+        let mut crew = Pair { coder: worker, reviewer, started: None, stop: &stop };
+        let stop = runner::run(contract, &mut crew, &mut site, watch, begin);
         // A log that could not be written comes first: it may be why the loop ended.
         watch.log()?;
         Ok(Worked { stop: stop?, prompt_tokens: worker.prompt_tokens(), taken: site.taken })

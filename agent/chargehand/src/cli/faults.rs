@@ -19,6 +19,7 @@ use crate::env::registry::RegistryError;
 use crate::env::repo::RepoError;
 use crate::env::run_dir::RunDirError;
 use crate::env::sandbox::SandboxError;
+use crate::env::store::StoreError;
 use crate::env::worker::WorkerError;
 use crate::env::workspace::WorkspaceError;
 use crate::error::{Error, Kind};
@@ -55,8 +56,9 @@ impl From<RepoError> for Error {
             | RepoError::Bare(_)
             | RepoError::Owner(_)
             | RepoError::Elsewhere { .. }
-            | RepoError::OddHead { .. } => Kind::Refused,
-            RepoError::Git { .. } => Kind::Failed,
+            | RepoError::Unsound(_)
+            | RepoError::OddHead { .. }
+            | RepoError::Git { .. } => Kind::Refused,
         };
         Self::from_source(kind, &err)
     }
@@ -80,10 +82,23 @@ impl From<RunDirError> for Error {
     }
 }
 
+impl From<StoreError> for Error {
+    fn from(err: StoreError) -> Self {
+        let kind = match err {
+            StoreError::Disk(_) | StoreError::Git { .. } => Kind::Failed,
+            StoreError::Missing { .. } | StoreError::Name(_) | StoreError::TooLarge(_) => {
+                Kind::Refused
+            }
+        };
+        Self::from_source(kind, &err)
+    }
+}
+
 impl From<WorkspaceError> for Error {
     fn from(err: WorkspaceError) -> Self {
         let kind = match err {
-            WorkspaceError::Disk(_) | WorkspaceError::Store(_) => Kind::Failed,
+            WorkspaceError::Store(err) => return err.into(),
+            WorkspaceError::Disk(_) => Kind::Failed,
             WorkspaceError::Gone(_) | WorkspaceError::Names { .. } => Kind::Refused,
         };
         Self::from_source(kind, &err)
@@ -96,6 +111,10 @@ impl From<AcceptError> for Error {
             AcceptError::Run(err) => err.into(),
             AcceptError::Workspace(err) => err.into(),
             AcceptError::Repo(err) => err.into(),
+            AcceptError::Git { ref source, .. } if source.code() == git2::ErrorCode::Locked => {
+                Self::from_source(Kind::Refused, &err)
+                    .hint("another git command is at work, or has left its lock; try again")
+            }
             AcceptError::Disk(_)
             | AcceptError::Report { .. }
             | AcceptError::Git { .. }

@@ -3,6 +3,7 @@
 //! The result goes to stdout and everything else to stderr; the exit code is the one that `error.rs` lists.
 
 mod accept;
+mod approvals;
 mod ask;
 mod attest;
 mod autonomy;
@@ -11,6 +12,7 @@ mod bounds;
 mod card;
 mod completions;
 mod contract;
+mod crew;
 mod doctor;
 mod drive;
 mod embedded;
@@ -20,12 +22,14 @@ mod fits;
 mod grammar;
 mod held;
 mod hidden;
+mod leave;
 mod measure;
 mod meter;
 mod model;
 mod models;
 mod out;
 mod plan;
+mod played;
 mod record;
 mod reject;
 mod replay;
@@ -91,6 +95,8 @@ enum Command {
     Models(models::Args),
     /// Shows what runs take of the disk, and removes old ones.
     Runs(runs::Args),
+    /// Lists the commands that you have always allowed, and forgets them.
+    Approvals(approvals::Args),
     /// Shows what works on this machine and what is missing.
     Doctor(doctor::Args),
     /// Prints the completions for a shell.
@@ -133,6 +139,7 @@ impl Command {
             Self::Plan(args) => plan::run(args),
             Self::Models(args) => models::run(args),
             Self::Runs(args) => runs::run(args).map(|()| ExitCode::SUCCESS),
+            Self::Approvals(args) => approvals::run(args).map(|()| ExitCode::SUCCESS),
             Self::Doctor(args) => doctor::run(args),
             Self::Completions(args) => completions::run(args).map(|()| ExitCode::SUCCESS),
             Self::Worker { models, parking } => hidden::worker(models, parking),
@@ -158,6 +165,7 @@ impl Command {
             Self::Plan(args) => args.json,
             Self::Models(args) => args.wants_json(),
             Self::Runs(args) => args.wants_json(),
+            Self::Approvals(args) => args.wants_json(),
             Self::Doctor(args) => args.json,
             Self::Completions(args) => args.json,
             Self::Worker { .. } | Self::DryRun { .. } | Self::Lab => false,

@@ -89,6 +89,7 @@ impl ModelArgs {
     /// Returns the model that is asked for.
     pub(super) fn choose(&self, config: &UserConfig, places: &Places) -> Result<Choice, Error> {
         self.temperature.map_or(Ok(()), |value| bounds::temperature("--temperature", value))?;
+        self.reasoning.map_or(Ok(()), |tokens| bounds::reasoning("--reasoning", tokens))?;
         let coder = config.roles.get(&Role::Coder).map(Path::new);
         let path = self.model.as_deref().or(coder).or(config.model.as_deref());
         choose(path, &Asked { ctx: self.ctx, ..Asked::default() }, config, places)

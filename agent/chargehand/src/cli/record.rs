@@ -1,11 +1,15 @@
 //! What a run that came to its verdict left in its folder, read back.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 
 use chargehand_core::contract::Contract;
 use chargehand_core::report::{Report, SCHEMA};
+use serde_json::{Value, json};
 
+use super::leave::Leave;
 use crate::audit::Line;
+use crate::env::path_text::escape;
 use crate::env::run_dir::{RunDir, Status};
 use crate::error::{Error, Kind};
 
@@ -52,10 +56,28 @@ pub(super) fn contract(dir: &RunDir) -> Result<Contract, Error> {
         .map_err(|err| Error::new(Kind::Failed, format!("{}: {err}", path.display())))
 }
 
-/// Returns whether somebody looked on in any sitting of a run, so that its commands ran in whatever tier there was.
-pub(super) fn was_attended(lines: &[Line]) -> bool {
-    let facts = lines.iter().filter_map(|line| line.fields.get("facts"));
-    facts.filter_map(|facts| facts.get("attended")).any(|attended| *attended == true)
+/// Returns the repository of a run, as its log has it.
+pub(super) fn repo(dir: &RunDir) -> String {
+    escape(dir.file().repo.as_os_str().as_bytes())
+}
+
+/// Returns whether `run.json` has the run where its log has it: what is accepted goes nowhere else.
+pub(super) fn belongs(dir: &RunDir, lines: &[Line]) -> bool {
+    let facts = lines.first().and_then(|line| line.fields.get("facts"));
+    let is = |key: &str, now: Value| {
+        facts.and_then(|facts| facts.get(key)).is_none_or(|then| *then == now)
+    };
+    let file = dir.file();
+    is("repo", json!(repo(dir))) && is("branch", json!(file.branch)) && is("base", json!(file.base))
+}
+
+/// Returns what the user said to a run in any of its sittings: who looked on took whatever tier there was.
+pub(super) fn leave(lines: &[Line]) -> Leave {
+    let said = |key: &str| {
+        let facts = lines.iter().filter_map(|line| line.fields.get("facts"));
+        facts.filter_map(|facts| facts.get(key)).any(|value| *value == true)
+    };
+    Leave { attended: said("attended"), network: said("network") }
 }
 
 fn text(dir: &RunDir, name: &str) -> Result<String, Error> {

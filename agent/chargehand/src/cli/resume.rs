@@ -12,7 +12,9 @@ use serde_json::json;
 
 use super::ask::Owner;
 use super::autonomy;
+use super::crew::Reviewer;
 use super::drive::{self, Hands, Job, ShowArgs};
+use super::leave::{self, Leave};
 use super::record;
 use super::which;
 use super::worker::{WorkerArgs, WorkerSpec};
@@ -61,12 +63,21 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let (spec, ready) = if args.worker.is_given() {
         args.worker.choose(&places, &Interrupt::default())?
     } else {
-        let spec = earlier_worker(&lines).ok_or_else(|| {
+        let spec = earlier(&lines, "worker").ok_or_else(|| {
             Error::new(Kind::Failed, "the log of the run does not say who worked")
                 .hint("give -m or --worker")
         })?;
         let ready = spec.again(&args.worker.config(&places)?, &places)?;
         (spec, ready)
+    };
+    let config = args.worker.config(&places)?;
+    let reviewer = match (&contract.review, earlier(&lines, "reviewer")) {
+        (None, _) => None,
+        (Some(_), Some(spec)) if !args.worker.is_given() => {
+            let ready = spec.again(&config, &places)?;
+            Some(Reviewer { spec, ready })
+        }
+        (Some(_), _) => args.worker.choose_reviewer(&spec, &places)?,
     };
     let approvals = Approvals::of(&places.state, &dir.file().repo);
     let owner = Owner::at_the_terminal(args.attended, approvals);
@@ -74,10 +85,14 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let footing = autonomy::still(&contract, &spec, &places.state, attended)?;
     let interrupt = drive::listen()?;
     drop(waiting);
-    let sandbox = drive::sandbox_for(&contract, attended)?;
+    let network = record::leave(&lines).network;
+    let sandbox = leave::sandbox_for(&contract, Leave { attended, network })?;
     drive::go_on(&interrupt)?;
     dir.set_status(Status::Running)?;
-    let facts = json!({ "worker": spec, "attended": attended, "autonomy": footing });
+    let other = reviewer.as_ref().map(|other| &other.spec);
+    let facts = json!({
+        "worker": spec, "reviewer": other, "attended": attended, "autonomy": footing,
+    });
     log.write("resumed", json!({ "facts": facts }))?;
     let earlier = lines.iter().filter_map(Line::event).collect();
     args.show.drive(Job {
@@ -85,6 +100,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
         contract,
         spec,
         hands: Hands::Hired(ready),
+        reviewer,
         sandbox,
         log,
         earlier,
@@ -134,19 +150,20 @@ fn log_of(dir: &RunDir) -> Result<PathBuf, Error> {
 /// A run is held to the contract that it began with.
 fn is_agreed(dir: &RunDir, contract: &Contract, lines: &[Line]) -> Result<(), Error> {
     let agreed = lines[0].fields.get("facts").and_then(|facts| facts.get("contract"));
-    if agreed == Some(&json!(contract.source)) {
-        return Ok(());
-    }
-    let message =
-        format!("contract.toml of run {} is not the one that it began with", dir.file().id);
+    let file = match (agreed == Some(&json!(contract.source)), record::belongs(dir, lines)) {
+        (true, true) => return Ok(()),
+        (false, _) => "contract.toml",
+        (true, false) => "run.json",
+    };
+    let message = format!("{file} of run {} is not the one that it began with", dir.file().id);
     Err(Error::new(Kind::Refused, message).hint("put it back, or run the job again"))
 }
 
-/// The worker that worked last.
-fn earlier_worker(lines: &[Line]) -> Option<WorkerSpec> {
+/// Returns who worked, or reviewed, last.
+fn earlier(lines: &[Line], key: &str) -> Option<WorkerSpec> {
     lines
         .iter()
         .rev()
-        .filter_map(|line| line.fields.get("facts")?.get("worker"))
+        .filter_map(|line| line.fields.get("facts")?.get(key))
         .find_map(|worker| WorkerSpec::deserialize(worker).ok())
 }

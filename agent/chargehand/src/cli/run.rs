@@ -11,13 +11,16 @@ use super::autonomy;
 use super::contract::ContractArgs;
 use super::drive::{self, Hands, Job, ShowArgs};
 use super::fits;
+use super::leave::{self, Leave};
 use super::out;
+use super::record;
 use super::worker::WorkerArgs;
 use crate::audit::Log;
 use crate::config::{Places, ProjectConfig};
 use crate::env::approvals::Approvals;
 use crate::env::repo::Repo;
 use crate::env::run_dir::RunDir;
+use crate::env::store::bound;
 use crate::env::workspace::Workspace;
 use crate::error::{Error, Kind};
 use crate::report::visible;
@@ -36,6 +39,9 @@ pub(super) struct Args {
     /// Lets the worker propose commands that the contract does not have: you are asked on the terminal each time
     #[arg(long)]
     attended: bool,
+    /// Lets the checks that say `network = true` in the contract reach whatever this machine reaches
+    #[arg(long)]
+    network: bool,
     #[command(flatten)]
     show: ShowArgs,
 }
@@ -55,8 +61,13 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let repo = Repo::discover(directory)?;
     keep_apart(&places, &repo)?;
     let contract = args.contract.contract(&ProjectConfig::read(repo.top())?, repo.top())?;
+    repo.head()?.commit.map_or(Ok(()), |commit| bound(&repo, &commit))?;
     warn_of_dirt(&repo, &contract);
     let (spec, ready) = args.worker.choose(&places, &Interrupt::default())?;
+    let reviewer = match &contract.review {
+        Some(_) => args.worker.choose_reviewer(&spec, &places)?,
+        None => None,
+    };
     fits::has_programs(&contract)?;
     let owner = Owner::at_the_terminal(args.attended, Approvals::of(&places.state, repo.top()));
     let attended = owner.is_some();
@@ -67,16 +78,18 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     })?;
     let interrupt = drive::listen()?;
     drop(waiting);
-    let sandbox = drive::sandbox_for(&contract, attended)?;
+    let network = args.network;
+    let sandbox = leave::sandbox_for(&contract, Leave { attended, network })?;
     drive::go_on(&interrupt)?;
     let dir = RunDir::create(&places.state, &repo, &text)?;
     let workspace = Workspace::create(&dir, &repo)?;
     let begin = || {
         fits::held_against(&contract, &workspace)?;
         fits::spares(&workspace, output.as_deref())?;
-        let base = &dir.file().base;
         let facts = json!({
-            "worker": spec, "contract": contract.source, "base": base, "attended": attended,
+            "worker": spec, "reviewer": reviewer.as_ref().map(|other| &other.spec),
+            "contract": contract.source, "attended": attended, "network": network,
+            "base": dir.file().base, "repo": record::repo(&dir), "branch": dir.file().branch,
             "autonomy": footing,
         });
         Ok::<_, Error>(Log::create(&dir.path().join("events.jsonl"), &dir.file().id, facts)?)
@@ -89,6 +102,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
         contract,
         spec,
         hands: Hands::Hired(ready),
+        reviewer,
         sandbox,
         log,
         earlier,
@@ -103,7 +117,9 @@ fn warn_of_dirt(repo: &Repo, contract: &Contract) {
     let meets =
         |path: &str| scope.may_write(path) || scope.may_create(path) || scope.may_delete(path);
     // What cannot be looked at now is looked at by `accept`.
-    let Ok(dirty) = repo.dirty(&meets) else { return };
+    let mut dirty = repo.dirty_soon().unwrap_or_default();
+    let told = in_the_way(repo, contract);
+    dirty.retain(|path| meets(path) && told != Some(path));
     let Some(first) = dirty.first() else { return };
     let more = match dirty.len() - 1 {
         0 => String::new(),
@@ -114,6 +130,22 @@ fn warn_of_dirt(repo: &Repo, contract: &Contract) {
          while they are there; commit or stash them before the run",
         visible::line(first).text
     ));
+}
+
+/// What the user keeps without git stands where the result is to appear; an ignored file is in no status.
+fn in_the_way<'c>(repo: &Repo, contract: &'c Contract) -> Option<&'c str> {
+    let index = repo.git().index().ok()?;
+    let is_unknown = |path: &&str| {
+        let path = Path::new(path);
+        index.get_path(path, 0).is_none() && repo.top().join(path).symlink_metadata().is_ok()
+    };
+    let path = contract.scope.creatable().find(is_unknown)?;
+    out::note(&format!(
+        "warning: `{}` is to be created, and your checkout has it without git: accept will refuse while it is there; \
+         move it away before the run",
+        visible::line(path).text
+    ));
+    Some(path)
 }
 
 /// A state folder inside the repository would make the private copy a part of what it copies.

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::measure::Commands;
 use super::record::{self, Record};
-use super::{drive, out, which};
+use super::{drive, leave, out, which};
 use crate::audit::{self, Line};
 use crate::config::Places;
 use crate::env::dir::hex;
@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let (changes, now) = workspace.measure()?;
     // A log that cannot be read is a finding below.
     let lines = audit::read(&dir.path().join("events.jsonl")).unwrap_or_default();
-    let sandbox = drive::sandbox_for(&record.contract, record::was_attended(&lines))?;
+    let sandbox = leave::sandbox_for(&record.contract, record::leave(&lines))?;
     let stop = || interrupt.is_set();
     let commands = Commands { sandbox: sandbox.as_ref(), logs: None, stop: &stop };
     let evidence =
@@ -140,6 +140,12 @@ fn unbroken(dir: &RunDir, record: &Record) -> Result<usize, String> {
     let lines = audit::read(&dir.path().join("events.jsonl")).map_err(|err| err.to_string())?;
     match disagreement(&lines, record) {
         Some(why) => Err(why.to_owned()),
+        None if audit::is_cut(&dir.path().join("events.jsonl")) => {
+            Err("somebody has written behind its last line".to_owned())
+        }
+        None if !record::belongs(dir, &lines) => {
+            Err("it tells of another repository, branch or base than run.json".to_owned())
+        }
         None => Ok(lines.len()),
     }
 }

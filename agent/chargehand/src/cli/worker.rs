@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chargehand_core::memory::{Footprint, Plan};
 use chargehand_core::ports::Model;
+use chargehand_core::roles::Role;
 use chargehand_core::script::Script;
 use chargehand_engine::gguf;
 use chargehand_engine::sampler::Sampling;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::bounds;
+use super::crew::Reviewer;
 use super::held::Held;
 use super::model::{self, ModelArgs};
 use crate::config::{Places, UserConfig};
@@ -25,6 +27,9 @@ use crate::signal::Interrupt;
 /// Files up to this size are hashed as a whole.
 const MAX_HASHED: u64 = 64 << 20;
 
+/// What stands before the file of a script.
+const SCRIPT: &str = "script:";
+
 /// Who works.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct WorkerArgs {
@@ -33,6 +38,9 @@ pub(super) struct WorkerArgs {
     /// Plays tool calls from a file instead of asking a model
     #[arg(long, value_name = "script:FILE", conflicts_with_all = ["model", "ctx", "temperature", "seed", "reasoning"])]
     worker: Option<String>,
+    /// Lets another model, or a script, review what the worker did; without it the judge of `[roles]`, or the worker itself
+    #[arg(long, value_name = "MODEL|script:FILE")]
+    reviewer: Option<String>,
 }
 
 /// A worker as the log has it.
@@ -66,7 +74,7 @@ pub(super) enum Ready {
 impl WorkerArgs {
     /// Returns the flags `-m` and `--config`.
     pub(super) fn of_model(model: Option<PathBuf>, config: Vec<String>) -> Self {
-        Self { model: ModelArgs::of(model, config), worker: None }
+        Self { model: ModelArgs::of(model, config), worker: None, reviewer: None }
     }
 
     /// Returns whether any of the flags was given.
@@ -99,14 +107,54 @@ impl WorkerArgs {
             let script = read_script(&path)?;
             return Ok((WorkerSpec::Script { path }, Ready::Script(script)));
         }
-        let choice = self.model.choose(&config, places)?;
-        let sampling = self.model.sampling(&config);
-        let held = Held::of(model::known(&choice, &config, places)?, &config, places, interrupt)?;
-        let footprint = Box::new(held.plan().footprints()[0].clone());
-        let identity = identify(Path::new(&choice.options.path))?;
-        let ready = Ready::Model(Box::new(held), sampling, patience(&config));
-        Ok((WorkerSpec::Model { footprint, identity, sampling }, ready))
+        hire(&self.model, &config, places, interrupt)
     }
+
+    /// Returns who reviews in place of `worker`: who was named, or the judge of the configuration where that is another
+    /// model. Both are to be loaded side by side, so that what does not fit is refused beforehand.
+    pub(super) fn choose_reviewer(
+        &self,
+        worker: &WorkerSpec,
+        places: &Places,
+    ) -> Result<Option<Reviewer>, Error> {
+        let config = self.config(places)?;
+        if let Some(path) = self.reviewer.as_deref().and_then(|text| text.strip_prefix(SCRIPT)) {
+            let spec = WorkerSpec::Script { path: from_here(path)? };
+            let ready = spec.again(&config, places)?;
+            return Ok(Some(Reviewer { spec, ready }));
+        }
+        let judge = match worker {
+            WorkerSpec::Script { .. } => None,
+            WorkerSpec::Model { .. } => config.roles.get(&Role::Judge),
+        };
+        let Some(named) = self.reviewer.as_ref().or(judge) else { return Ok(None) };
+        let model = ModelArgs::of(Some(named.into()), self.model.config.clone());
+        let file = model.choose(&config, places)?.options.path;
+        if let WorkerSpec::Model { footprint, .. } = worker
+            && footprint.options.path == file
+        {
+            return Ok(None);
+        }
+        let (spec, ready) = hire(&model, &config, places, &Interrupt::default()).map_err(|err| {
+            err.hint("the reviewer works beside the worker; `chargehand plan` shows both")
+        })?;
+        Ok(Some(Reviewer { spec, ready }))
+    }
+}
+
+fn hire(
+    args: &ModelArgs,
+    config: &UserConfig,
+    places: &Places,
+    interrupt: &Interrupt,
+) -> Result<(WorkerSpec, Ready), Error> {
+    let choice = args.choose(config, places)?;
+    let sampling = args.sampling(config);
+    let held = Held::of(model::known(&choice, config, places)?, config, places, interrupt)?;
+    let footprint = Box::new(held.plan().footprints()[0].clone());
+    let identity = identify(Path::new(&choice.options.path))?;
+    let ready = Ready::Model(Box::new(held), sampling, patience(config));
+    Ok((WorkerSpec::Model { footprint, identity, sampling }, ready))
 }
 
 impl WorkerSpec {
@@ -208,11 +256,15 @@ fn patience(config: &UserConfig) -> Duration {
 
 /// Returns the file behind `script:`.
 pub(super) fn script_path(worker: &str) -> Result<PathBuf, Error> {
-    let path = worker.strip_prefix("script:").filter(|path| !path.is_empty());
+    let path = worker.strip_prefix(SCRIPT).filter(|path| !path.is_empty());
     let path = path.ok_or_else(|| {
         Error::new(Kind::Usage, format!("`{worker}` is no worker"))
             .hint("write --worker script:FILE, or -m MODEL.gguf")
     })?;
+    from_here(path)
+}
+
+fn from_here(path: &str) -> Result<PathBuf, Error> {
     std::path::absolute(path)
         .map_err(|err| Error::new(Kind::Usage, format!("cannot find {path}: {err}")))
 }

@@ -1,7 +1,6 @@
 //! Which commands a user has allowed for good: exactly these, in exactly this repository.
 //!
-//! One file a repository, in the state folder, where no worker and no repository writes. To forget, delete the file, or
-//! a line of it.
+//! One file a repository, in the state folder, where no worker and no repository writes.
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File};
@@ -29,13 +28,14 @@ pub struct Approvals {
 }
 
 /// A file of them.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Page {
+pub struct Page {
     schema: u32,
-    repo: String,
+    /// The top of the repository, as text.
+    pub repo: String,
     /// Program and arguments of each.
-    commands: Vec<Vec<String>>,
+    pub commands: Vec<Vec<String>>,
 }
 
 impl Approvals {
@@ -44,6 +44,12 @@ impl Approvals {
     pub fn of(state: &Path, repo: &Path) -> Self {
         let repo = escape(OsStr::as_bytes(repo.as_os_str()));
         Self { folder: state.join(FOLDER), repo }
+    }
+
+    /// Returns the repository, as text.
+    #[must_use]
+    pub fn repo(&self) -> &str {
+        &self.repo
     }
 
     /// Returns whether exactly `command` is allowed. A file that cannot be read allows nothing.
@@ -58,23 +64,27 @@ impl Approvals {
     ///
     /// [`DiskError`]; then nothing is different from before.
     pub fn remember(&self, command: &[String]) -> Result<(), DiskError> {
-        let what = || format!("cannot write {}", self.folder.display());
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).tried(what)?;
-        let lock = File::create(self.folder.join("lock")).tried(what)?;
-        lock.lock().tried(what)?;
-        let mut page = self.read();
-        if !page.commands.iter().any(|known| known == command) {
-            page.commands.push(command.to_vec());
-        }
-        let text = serde_json::to_string_pretty(&page).expect("our own types have text keys only");
-        write_file(&self.folder, &self.name(), (text + "\n").as_bytes())
+        self.change(|known| {
+            if !known.iter().any(|known| known == command) {
+                known.push(command.to_vec());
+            }
+        })
+    }
+
+    /// Allows none of `commands` from now on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Approvals::remember`].
+    pub fn forget(&self, commands: &[Vec<String>]) -> Result<(), DiskError> {
+        self.change(|known| known.retain(|known| !commands.contains(known)))
     }
 
     /// Returns what is allowed, which is nothing where the file is another repository's.
-    fn read(&self) -> Page {
-        let text = fs::read(self.folder.join(self.name())).unwrap_or_default();
-        let page: Option<Page> = serde_json::from_slice(&text).ok();
-        let ours = page.filter(|page| page.schema == SCHEMA && page.repo == self.repo);
+    #[must_use]
+    pub fn read(&self) -> Page {
+        let found = read(&self.folder.join(name(&self.repo)));
+        let ours = found.filter(|page| page.repo == self.repo);
         ours.unwrap_or_else(|| Page {
             schema: SCHEMA,
             repo: self.repo.clone(),
@@ -82,9 +92,40 @@ impl Approvals {
         })
     }
 
-    fn name(&self) -> String {
-        format!("{}.json", hex(&Sha256::digest(&self.repo)))
+    fn change(&self, change: impl FnOnce(&mut Vec<Vec<String>>)) -> Result<(), DiskError> {
+        let what = || format!("cannot write {}", self.folder.display());
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).tried(what)?;
+        let lock = File::create(self.folder.join("lock")).tried(what)?;
+        lock.lock().tried(what)?;
+        let mut page = self.read();
+        change(&mut page.commands);
+        let text = serde_json::to_string_pretty(&page).expect("our own types have text keys only");
+        write_file(&self.folder, &name(&self.repo), (text + "\n").as_bytes())
     }
+}
+
+/// Returns what is allowed in each repository that has anything, by its path.
+#[must_use]
+pub fn all(state: &Path) -> Vec<Page> {
+    let entries = fs::read_dir(state.join(FOLDER)).into_iter().flatten().flatten();
+    // A file in the place of another repository allows nothing, so it is not shown either.
+    let own = |path: &Path, page: &Page| path.file_name() == Some(OsStr::new(&name(&page.repo)));
+    let pages = entries.filter_map(|entry| {
+        let path = entry.path();
+        read(&path).filter(|page| own(&path, page) && !page.commands.is_empty())
+    });
+    let mut pages: Vec<Page> = pages.collect();
+    pages.sort_by(|one, other| one.repo.cmp(&other.repo));
+    pages
+}
+
+fn read(path: &Path) -> Option<Page> {
+    let text = fs::read(path).unwrap_or_default();
+    serde_json::from_slice(&text).ok().filter(|page: &Page| page.schema == SCHEMA)
+}
+
+fn name(repo: &str) -> String {
+    format!("{}.json", hex(&Sha256::digest(repo)))
 }
 
 #[cfg(test)]
@@ -117,9 +158,24 @@ mod tests {
             assert!(!here.has(&command(other)), "{other:?}");
         }
         // Moved to the place of another repository, a file says nothing.
-        fs::rename(here.folder.join(here.name()), there.folder.join(there.name())).unwrap();
-        assert!(!there.has(&allowed) && !here.has(&allowed));
-        fs::write(here.folder.join(here.name()), "{").unwrap();
+        let place = |approvals: &Approvals| approvals.folder.join(name(&approvals.repo));
+        assert_eq!(all(state.path()).len(), 1);
+        fs::rename(place(&here), place(&there)).unwrap();
+        assert!(!there.has(&allowed) && !here.has(&allowed) && all(state.path()).is_empty());
+        fs::write(place(&here), "{").unwrap();
         assert!(!here.has(&allowed));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_allowed_and_the_rest_is() {
+        let state = tempfile::tempdir().unwrap();
+        let here = Approvals::of(state.path(), Path::new("/repo"));
+        let (one, other) = (command(&["a", "b"]), command(&["a"]));
+        here.remember(&one).unwrap();
+        here.remember(&other).unwrap();
+        here.forget(&[command(&["b"]), one.clone()]).unwrap();
+        assert!(!here.has(&one) && here.has(&other));
+        here.forget(&[other.clone()]).unwrap();
+        assert!(!here.has(&other) && all(state.path()).is_empty());
     }
 }

@@ -43,14 +43,14 @@ struct Drawn {
     text: String,
 }
 
-/// Draws `differences` between the base in `store` and what `after` found in `work`.
+/// Draws `differences` between the base in `store` and what `after` found in `work`. The tree is the caller's to name.
 pub(crate) fn draw(
     store: &Store,
     work: &Dir,
     after: &Manifest,
     differences: &[Difference],
 ) -> Result<Changes, StoreError> {
-    let mut changes = Changes { tree: after.digest(), ..Changes::default() };
+    let mut changes = Changes::default();
     let mut drawn: Option<&[u8]> = None;
     for difference in differences {
         let Difference { path, kind, regular } = difference;

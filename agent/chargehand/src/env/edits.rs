@@ -22,7 +22,8 @@ pub(crate) fn edits(run: &RunDir, repo: &Repo, report: &Report) -> Result<Vec<Ed
     let tampered = || AcceptError::Tampered(id.clone());
     let workspace = Workspace::open(run)?;
     let (changes, after) = workspace.measure()?;
-    if after != workspace.judged()? || changes.list != report.evidence.changes {
+    let is_judged_tree = changes.tree == report.tree && changes.list == report.evidence.changes;
+    if after != workspace.judged()? || !is_judged_tree {
         return Err(tampered());
     }
     let base = base_tree(repo, run)?;
@@ -56,7 +57,8 @@ fn new_content(
 ) -> Result<Option<(i32, Vec<u8>)>, AcceptError> {
     let Some(entry) = after.entries.get(path) else { return Ok(None) };
     let refuse = |why| AcceptError::Uncommittable { path: escape(path), why };
-    let mode = tree::mode(entry).ok_or_else(|| refuse("it is a pipe, a socket or a device"))?;
+    let mode = tree::mode(entry)
+        .ok_or_else(|| refuse("it is a pipe, a socket, a device, or too large"))?;
     if entry.links > 1 {
         return Err(refuse("it has a second name elsewhere (hard link)"));
     }

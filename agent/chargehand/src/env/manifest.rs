@@ -5,8 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
+use std::num::NonZero;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::thread;
 
 use chargehand_core::change::ChangeKind;
 use rustix::fs::FileType;
@@ -18,6 +20,16 @@ use super::path_text::{escape, unescape};
 use super::walk::walk;
 
 const SCHEMA: u32 = 1;
+
+/// A longer path is opened step by step.
+const MAX_PATH: usize = 4000;
+/// A disk gains nothing from more.
+const MAX_THREADS: usize = 8;
+/// For fewer files no thread is started.
+const LEAST_FILES: usize = 1000;
+
+/// A larger file is none that anybody commits; the base has none.
+pub(crate) const MAX_FILE: u64 = 4 << 30;
 
 /// Everything in a tree, by path.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -53,7 +65,7 @@ pub enum Kind {
     Link,
     /// The place of a submodule, which is left empty.
     Submodule,
-    /// A pipe, a socket or a device.
+    /// A pipe, a socket, a device, or a file that is too large to be looked at.
     Special,
 }
 
@@ -71,15 +83,18 @@ pub struct Difference {
 impl Manifest {
     /// Returns what is under `dir`. Directories at `submodules` are places of submodules.
     pub(crate) fn of(dir: &Dir, submodules: &BTreeSet<Vec<u8>>) -> Result<Self, DiskError> {
-        let mut entries = BTreeMap::new();
-        // Making one for each file would take longer than reading most of them.
-        let mut buffer = vec![0; 64 * 1024];
+        let (mut near, mut far) = (Vec::new(), Vec::new());
+        let mut buffer = buffer();
         walk(dir, &mut |path, parent, name, found| {
-            let entry = Entry::of(parent, name, found, &mut buffer);
-            let entry = entry.tried(|| format!("cannot read `{}`", escape(path)))?;
-            entries.insert(path.to_vec(), entry);
+            if path.len() < MAX_PATH {
+                near.push((path.to_vec(), found));
+                return Ok(());
+            }
+            far.push((path.to_vec(), Entry::tried(parent, name, path, found, &mut buffer)?));
             Ok(())
         })?;
+        let mut entries: BTreeMap<Vec<u8>, Entry> = described(dir, near)?.into_iter().collect();
+        entries.extend(far);
         for path in submodules {
             let found = dir.find(path).tried(|| format!("cannot read `{}`", escape(path)))?;
             if found.is_some_and(|found| found.is_dir()) {
@@ -115,14 +130,15 @@ impl Manifest {
     /// looked at have different ones.
     #[must_use]
     pub fn digest(&self) -> String {
-        hex(&Sha256::digest(self.text()))
+        digest(&self.text())
     }
 
     pub(crate) fn save(&self, dir: &Path, name: &str) -> Result<(), DiskError> {
         write_file(dir, name, self.text().as_bytes())
     }
 
-    fn text(&self) -> String {
+    /// Returns the form in which it is written down.
+    pub(crate) fn text(&self) -> String {
         let entries =
             self.entries.iter().map(|(path, entry)| WireEntry::new(path, entry)).collect();
         let text = serde_json::to_string_pretty(&Wire { schema: SCHEMA, entries });
@@ -142,9 +158,24 @@ impl Manifest {
     }
 }
 
+/// Returns [`Manifest::digest`] of what is written down so.
+pub(crate) fn digest(text: &str) -> String {
+    hex(&Sha256::digest(text))
+}
+
 impl Entry {
     fn plain(kind: Kind) -> Self {
         Self { kind, mode: 0, links: 1, size: 0, sha256: String::new(), target: None }
+    }
+
+    fn tried(
+        dir: &Dir,
+        name: &[u8],
+        path: &[u8],
+        listed: FileType,
+        buffer: &mut [u8],
+    ) -> Result<Self, DiskError> {
+        Self::of(dir, name, listed, buffer).tried(|| format!("cannot read `{}`", escape(path)))
     }
 
     fn of(parent: &Dir, name: &[u8], listed: FileType, buffer: &mut [u8]) -> io::Result<Self> {
@@ -159,7 +190,8 @@ impl Entry {
         let mut file = parent.file(name)?;
         // What was opened is what is described, even if another file took the name just now.
         let found = file.metadata()?;
-        if !found.is_file() {
+        // Nobody waits for the hash of a file of a terabyte that has nothing in it.
+        if !found.is_file() || found.len() > MAX_FILE {
             return Ok(Self::plain(Kind::Special));
         }
         let mut hasher = Sha256::new();
@@ -170,6 +202,10 @@ impl Entry {
                 count => {
                     hasher.update(&buffer[..count]);
                     size += count as u64;
+                    // All of a small file; to hear that there is no more costs as much as to read it.
+                    if count < buffer.len() && size == found.len() {
+                        break;
+                    }
                 }
             }
         }
@@ -194,6 +230,34 @@ impl Entry {
     fn has_git_mode(&self) -> bool {
         self.kind != Kind::File || matches!(self.mode, 0o644 | 0o755)
     }
+}
+
+/// Making one for each file would take longer than reading most of them.
+fn buffer() -> Vec<u8> {
+    vec![0; 64 * 1024]
+}
+
+/// Returns what stands at each of `paths` beneath `dir`. Opening files takes most of the time, and more than one
+/// processor can do that.
+fn described(
+    dir: &Dir,
+    paths: Vec<(Vec<u8>, FileType)>,
+) -> Result<Vec<(Vec<u8>, Entry)>, DiskError> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS);
+    let describe = |part: &[(Vec<u8>, FileType)]| {
+        let mut buffer = buffer();
+        let entry = |(path, listed): &(Vec<u8>, FileType)| {
+            Ok((path.clone(), Entry::tried(dir, path, path, *listed, &mut buffer)?))
+        };
+        part.iter().map(entry).collect::<Result<Vec<_>, DiskError>>()
+    };
+    let parts = paths.chunks(paths.len().div_ceil(threads).max(LEAST_FILES));
+    let found: Vec<_> = thread::scope(|scope| {
+        let started: Vec<_> = parts.map(|part| scope.spawn(|| describe(part))).collect();
+        started.into_iter().map(|thread| thread.join().expect("BUG: a reader panicked")).collect()
+    });
+    let found: Vec<Vec<_>> = found.into_iter().collect::<Result<_, _>>()?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 fn compare(old: Option<&Entry>, new: Option<&Entry>) -> Vec<ChangeKind> {

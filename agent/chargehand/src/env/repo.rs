@@ -6,12 +6,19 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 
 use git2::{ConfigLevel, ErrorCode, Repository, RepositoryOpenFlags, Status, StatusOptions};
 use thiserror::Error;
 
 use super::checkout::is_skipped;
+use super::ground::{Ground, Unsound};
 use super::path_text::escape;
+
+/// A status of a million files takes some seconds.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A repository with a working tree.
 pub struct Repo {
@@ -50,6 +57,9 @@ pub enum RepoError {
         /// Where it leads.
         other: PathBuf,
     },
+    /// Its git folder holds what is waited for, or leads a commit elsewhere.
+    #[error("the git folder is not touched: {0}")]
+    Unsound(#[from] Unsound),
     /// HEAD is neither a branch nor a commit.
     #[error("HEAD of {top} is {head}, which is no branch")]
     OddHead {
@@ -95,6 +105,7 @@ impl Repo {
                 None => RepoError::NotFound(dir),
             });
         };
+        Ground::of(top)?.is_readable()?;
         let git = open(top).map_err(|source| match source.code() {
             ErrorCode::Owner => RepoError::Owner(top.to_owned()),
             _ => RepoError::Git { top: top.to_owned(), source },
@@ -133,6 +144,14 @@ impl Repo {
         Ok(Head { branch, commit })
     }
 
+    /// As [`Repo::dirty`], for all paths; nothing when that cannot be found out, or not in a reasonable time: the checkout
+    /// is the user's, and the files that say what is ignored in it may be pipes.
+    #[must_use]
+    pub fn dirty_soon(&self) -> Option<Vec<String>> {
+        let top = self.top.clone();
+        in_time(move || Self::discover(&top)?.dirty(&|_| true))?.ok()
+    }
+
     /// Returns the paths with changes that are not committed, untracked ones among them, for which `wanted` holds.
     ///
     /// # Errors
@@ -159,6 +178,7 @@ impl Repo {
     /// by a setting only: without it a power cut leaves empty objects, which it takes for whole ones ever after.
     /// `settings` is a file of ours, not the user's.
     pub(crate) fn durable(&self, settings: &Path) -> Result<Self, RepoError> {
+        Ground::of(&self.top)?.is_writable()?;
         let failed = |source| self.failed(source);
         let git = open(&self.top).map_err(failed)?;
         let mut config = git.config().map_err(failed)?;
@@ -188,8 +208,21 @@ impl std::fmt::Debug for Repo {
     }
 }
 
-/// Opens exactly this folder: no search upwards, no environment variable, no owner but ourselves.
+/// Opens exactly this folder: no search upwards, no environment variable, no owner but ourselves. Its settings can name
+/// a pipe, on which libgit2 would wait for ever.
 fn open(top: &Path) -> Result<Repository, git2::Error> {
-    let nothing: [&Path; 0] = [];
-    Repository::open_ext(top, RepositoryOpenFlags::NO_SEARCH, nothing)
+    let path = top.to_owned();
+    let open = move || {
+        let nothing: [&Path; 0] = [];
+        Repository::open_ext(path, RepositoryOpenFlags::NO_SEARCH, nothing)
+    };
+    let late = || git2::Error::from_str("a file that its settings name does not come to its end");
+    in_time(open).ok_or_else(late)?
+}
+
+/// Returns what `work` returns, unless that takes too long; then it is left alone.
+fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (sender, done) = channel();
+    thread::spawn(move || drop(sender.send(work())));
+    done.recv_timeout(PATIENCE).ok()
 }

@@ -9,7 +9,9 @@ use git2::{ErrorCode, ObjectType, Odb, Oid, Repository, RepositoryInitOptions, T
 use thiserror::Error;
 
 use super::dir::{Content, Dir, DiskError, MAX_DEPTH, Tried};
+use super::manifest::MAX_FILE;
 use super::path_text::escape;
+use super::repo::Repo;
 use super::tree::{EXECUTABLE, LINK, Leaf, SUBMODULE, leaf};
 
 /// Files and folders of a base commit that are taken; a tree that names itself again and again has billions.
@@ -45,6 +47,46 @@ pub enum StoreError {
     /// The tree is not one that people make.
     #[error("the base commit has more than {0}")]
     TooLarge(String),
+}
+
+/// Holds the tree of `commit` in `repo` against what is taken. Whoever asks libgit2 for more before, such as for a status,
+/// gets all of it at once, and a tree of ten small objects can have a billion files.
+///
+/// # Errors
+///
+/// [`StoreError::TooLarge`]; a tree that cannot be read is for others to tell.
+pub fn bound(repo: &Repo, commit: &str) -> Result<(), StoreError> {
+    let git = repo.git();
+    let tree = Oid::from_str(commit).and_then(|id| git.find_commit(id)?.tree());
+    tree.map_or(Ok(()), |tree| count(git, &tree, 0, &mut MAX_ENTRIES.clone()))
+}
+
+fn count(
+    git: &Repository,
+    tree: &Tree<'_>,
+    depth: usize,
+    room: &mut usize,
+) -> Result<(), StoreError> {
+    if depth > MAX_DEPTH {
+        return Err(too_deep());
+    }
+    for entry in tree {
+        *room = room.checked_sub(1).ok_or_else(too_many)?;
+        if entry.kind() == Some(ObjectType::Tree)
+            && let Ok(inner) = git.find_tree(entry.id())
+        {
+            count(git, &inner, depth + 1, room)?;
+        }
+    }
+    Ok(())
+}
+
+fn too_deep() -> StoreError {
+    StoreError::TooLarge(format!("{MAX_DEPTH} directories that lie in each other"))
+}
+
+fn too_many() -> StoreError {
+    StoreError::TooLarge(format!("{MAX_ENTRIES} files and folders"))
 }
 
 /// The private git directory.
@@ -158,16 +200,11 @@ impl Copy<'_> {
         depth: usize,
     ) -> Result<(), StoreError> {
         if depth > MAX_DEPTH {
-            return Err(StoreError::TooLarge(format!(
-                "{MAX_DEPTH} directories that lie in each other"
-            )));
+            return Err(too_deep());
         }
         self.object(tree.id(), path)?;
         for entry in tree {
-            self.room = self
-                .room
-                .checked_sub(1)
-                .ok_or_else(|| StoreError::TooLarge(format!("{MAX_ENTRIES} files and folders")))?;
+            self.room = self.room.checked_sub(1).ok_or_else(too_many)?;
             let (parent, name) = (path.len(), entry.name_bytes());
             if parent > 0 {
                 path.push(b'/');
@@ -214,6 +251,10 @@ impl Copy<'_> {
 
     /// Copies an object and returns its bytes.
     fn object(&self, id: Oid, path: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let (size, _) = self.from.read_header(id).map_err(|err| missing(id, path, err))?;
+        if size as u64 > MAX_FILE {
+            return Err(StoreError::TooLarge(format!("{MAX_FILE} bytes in `{}`", escape(path))));
+        }
         let object = self.from.read(id).map_err(|err| missing(id, path, err))?;
         let written = self.to.write(object.kind(), object.data());
         written.map_err(failed("cannot copy an object into the private git directory"))?;

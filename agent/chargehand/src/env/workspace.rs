@@ -17,10 +17,11 @@ use rustix::io::Errno;
 use thiserror::Error;
 
 pub use super::diff::Changes;
-use super::dir::{Content, Dir, DiskError, Tried, is_absent};
-use super::manifest::Manifest;
+use super::dir::{Content, Dir, DiskError, Tried, is_absent, write_file};
+use super::manifest::{Manifest, digest};
 use super::repo::Repo;
 use super::run_dir::RunDir;
+use super::sole;
 use super::store::{Store, StoreError};
 use super::tree::{EXECUTABLE, FILE};
 use super::walk::walk;
@@ -144,15 +145,22 @@ impl<'a> Workspace<'a> {
     ///
     /// [`WorkspaceError::Disk`], [`WorkspaceError::Store`].
     pub fn changes(&self) -> Result<Changes, WorkspaceError> {
-        let (changes, after) = self.measure()?;
-        after.save(&self.run, JUDGED)?;
+        let (changes, _, text) = self.look()?;
+        write_file(&self.run, JUDGED, text.as_bytes())?;
         Ok(changes)
     }
 
     pub(crate) fn measure(&self) -> Result<(Changes, Manifest), WorkspaceError> {
+        self.look().map(|(changes, after, _)| (changes, after))
+    }
+
+    fn look(&self) -> Result<(Changes, Manifest, String), WorkspaceError> {
         let after = Manifest::of(&self.work, &self.base.submodules())?;
         let differences = self.base.differences(&after);
-        Ok((super::diff::draw(&self.store, &self.work, &after, &differences)?, after))
+        let text = after.text();
+        let mut changes = super::diff::draw(&self.store, &self.work, &after, &differences)?;
+        changes.tree = digest(&text);
+        Ok((changes, after, text))
     }
 
     pub(crate) fn judged(&self) -> Result<Manifest, WorkspaceError> {
@@ -190,7 +198,9 @@ impl<'a> Workspace<'a> {
 
     pub(super) fn of(run: &Path, base: Manifest, store: Store) -> Result<Self, WorkspaceError> {
         let open = |name| {
-            Dir::open(&run.join(name)).tried(|| format!("cannot open {}", run.join(name).display()))
+            // Nobody has put a link there.
+            let dir = Dir::open(run).and_then(|run| run.dir(str::as_bytes(name)));
+            dir.tried(|| format!("cannot open {}", run.join(name).display()))
         };
         let (work, aside) = (open(WORK)?, open(ASIDE)?);
         let (run, instructions) = (run.to_owned(), read_instructions(&store)?);
@@ -248,24 +258,16 @@ impl Environment for Workspace<'_> {
         let failed = |err| explain(path, "read", err);
         let refused =
             |reason: &str| Err(EnvError::Refused { path: path.clone(), reason: reason.to_owned() });
-        let file = self.work.file(path.as_str().as_bytes()).map_err(failed)?;
-        let found = file.metadata().map_err(failed)?;
-        if found.is_dir() {
-            return refused("it is a directory");
-        }
-        if !found.is_file() {
-            return refused("it is no regular file");
-        }
-        if found.nlink() > 1 {
-            return refused("it has a second name elsewhere (hard link)");
-        }
+        let opened = sole::open(&self.work, path.as_str().as_bytes()).map_err(failed)?;
+        let file = match opened {
+            Ok(file) => file,
+            Err(reason) => return refused(reason),
+        };
+        let size = file.metadata().map_err(failed)?.len();
         let mut bytes = Vec::new();
         file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
         if bytes.len() as u64 > MAX_FILE_BYTES {
-            return refused(&format!(
-                "it has {} bytes, {MAX_FILE_BYTES} at most are read",
-                found.len()
-            ));
+            return refused(&format!("it has {size} bytes, {MAX_FILE_BYTES} at most are read"));
         }
         Ok(bytes)
     }

@@ -161,6 +161,25 @@ fn what_is_always_allowed_is_so_to_the_letter_and_in_one_repository() {
 }
 
 #[test]
+fn what_is_forgotten_is_asked_again() {
+    let place = place();
+    let mut session = Session::begin(&place, &["echo 'a b'"], &["--attended"]);
+    session.asks();
+    session.answer("always\n");
+    session.end().expect(0);
+    let listed = place.run(&["approvals", "list"]).expect(0).shows("  echo \"a b\"\n");
+    assert!(listed.stdout.contains(&format!("{}\n", place.repo().display())), "{listed:?}");
+    place.run(&["approvals", "forget", "echo a b"]).expect(2).says("is not always allowed in");
+    let gone = place.run(&["approvals", "forget", "echo \"a b\"", "--json"]).expect(0);
+    assert_eq!(gone.lines()[0]["commands"], json!([["echo", "a b"]]));
+    place.run(&["approvals", "list"]).expect(0).shows("no command is always allowed");
+    let mut session = Session::begin(&place, &["echo 'a b'"], &["--attended"]);
+    session.asks();
+    session.answer("n\n");
+    session.end().expect(0);
+}
+
+#[test]
 fn a_run_that_nobody_attends_never_asks_and_never_widens() {
     let place = place();
     let allowed = chargehand::env::approvals::Approvals::of(&place.home(), &place.repo());

@@ -135,6 +135,30 @@ fn a_review_turns_no_bad_evidence_into_good() {
 }
 
 #[test]
+fn somebody_else_reviews() {
+    let place = place();
+    let reviews = place.script("reviews", &[review("no"), review("yes")].concat());
+    let script = place.script("s", &[work("one", "too"), work("too", "two")].concat());
+    let args = [&["--write", "a.txt", "--reviewer", &reviews], &CRITERIA[..]].concat();
+    place.job(&script, &args).expect(0).shows("approved in 2 rounds");
+    let report = place.report();
+    let worker = report["worker"].as_str().unwrap();
+    assert!(worker.contains("/s, reviewed by script ") && worker.ends_with("/reviews"), "{worker}");
+    place.run(&["verify", "last"]).expect(0);
+    place.run(&["replay", "last"]).expect(0);
+    place.run(&["grammar", "from-schema", "--run", "last", "--turn", "5"]).expect(0);
+    // Whose words are too few leaves the review open, and who is asked again is the same.
+    let place = self::place();
+    let reviews = place.script("reviews", &[]);
+    let script = place.script("s", &work("one", "two"));
+    let args = [&["--write", "a.txt", "--reviewer", &reviews], &CRITERIA[..]].concat();
+    place.job(&script, &args).expect(4);
+    place.script("reviews", &review("yes"));
+    place.run(&["resume", "last"]).expect(0);
+    assert_eq!(place.report()["review"]["outcome"], "approved");
+}
+
+#[test]
 fn a_review_that_does_not_end_approves_of_nothing() {
     for cut in [0, 1, 2] {
         let place = place();

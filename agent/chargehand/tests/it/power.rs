@@ -79,6 +79,17 @@ impl Disk {
         }
     }
 
+    /// Returns every file and link below `dir` with its content or target.
+    pub(crate) fn below(&self, dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+        let things = self.things.iter().filter(|(path, _)| path.starts_with(dir) && *path != dir);
+        let content = |thing: &Thing| match thing {
+            Thing::Dir => Vec::new(),
+            Thing::File(node) => self.contents[node].clone(),
+            Thing::Link(target) => target.as_os_str().as_encoded_bytes().to_vec(),
+        };
+        things.map(|(path, thing)| (path.clone(), content(thing))).collect()
+    }
+
     /// Puts the folder into the state after the first `count` of `ops` and a power cut.
     pub(crate) fn cut(&self, ops: &[Op], count: usize, lost: Lost) {
         let ops = &ops[..count];

@@ -154,11 +154,12 @@ pub(crate) const ALL: &str =
 pub(crate) fn judge(run: &mut RunDir, contract: &str) {
     let contract = Contract::parse(contract).unwrap();
     let changes = Workspace::open(run).unwrap().changes().unwrap();
+    let tree = changes.tree;
     let evidence = Evidence { changes: changes.list, ..Evidence::default() };
     let (verdict, violations) = Report::judge(&contract, &evidence);
     let file = run.file().clone();
     let report = Report {
-        tree: "1f".to_owned(),
+        tree,
         log_head: "2e".to_owned(),
         schema: SCHEMA,
         run: file.id,

@@ -27,7 +27,7 @@ pub struct Check {
     /// How often it is run before the verdict; it has to end the same each time.
     #[serde(default = "once")]
     pub repeat: u32,
-    /// Whether it reaches the network. This version refuses `true`.
+    /// Whether it reaches the network; the user has to allow that besides.
     #[serde(default)]
     pub network: bool,
     /// Variables of the user's environment that it sees too, besides those that every command sees.
@@ -79,9 +79,6 @@ pub(super) fn validate(checks: &[Check]) -> Result<(), ContractError> {
         }
         if !(1..=MAX_REPEAT).contains(&check.repeat) {
             return Err(ContractError::Repeat(name(), check.repeat));
-        }
-        if check.network {
-            return Err(ContractError::NoNetwork(name()));
         }
         validate_environment(check)?;
     }

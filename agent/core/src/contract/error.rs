@@ -70,9 +70,6 @@ pub enum ContractError {
     /// A check that is run too often, or not at all.
     #[error("check `{0}` has `repeat = {1}`; it goes from 1 to {MAX_REPEAT}")]
     Repeat(String, u32),
-    /// A check that wants the network.
-    #[error("check `{0}` asks for the network, and this version gives commands none")]
-    NoNetwork(String),
     /// A variable that a command cannot have.
     #[error("check `{check}` cannot have the variable `{variable}`: {reason}")]
     Variable {

@@ -119,6 +119,12 @@ impl Contract {
         self.review.as_ref().map_or(&[], |review| &review.criteria)
     }
 
+    /// Returns the first check that asks for the network.
+    #[must_use]
+    pub fn networked(&self) -> Option<&Check> {
+        self.checks.iter().find(|check| check.network)
+    }
+
     /// Returns the check called `name`.
     #[must_use]
     pub fn check(&self, name: &str) -> Option<&Check> {

@@ -22,7 +22,7 @@ const MAX_READ: u64 = 1 << 20;
 pub(in crate::cli) struct ContractArgs {
     /// What is to be done, in your words; `-` reads it from stdin
     goal: Option<String>,
-    /// A contract in TOML; the flags below add to its lists and replace its single values
+    /// A contract in TOML, `-` for stdin; the flags below add to its lists and replace its single values
     #[arg(long, value_name = "FILE")]
     contract: Option<PathBuf>,
     /// Existing files that may change
@@ -161,7 +161,11 @@ pub(super) fn read_file(path: &Path) -> Result<ContractFile, Error> {
     let unreadable = |err| {
         Error::new(Kind::Usage, format!("cannot read the contract {}: {err}", path.display()))
     };
-    let text = fs::read_to_string(path).map_err(unreadable)?;
+    let text = if path == Path::new("-") {
+        read_stdin()?
+    } else {
+        fs::read_to_string(path).map_err(unreadable)?
+    };
     config::parse(path, &text).map_err(|err| {
         let date = toml::from_str(&text).ok().and_then(|table: toml::Table| date_in(&table));
         let shown = match date {
@@ -195,11 +199,11 @@ fn date_in(table: &toml::Table) -> Option<(String, String)> {
 fn read_stdin() -> Result<String, Error> {
     let mut goal = String::new();
     let read = io::stdin().lock().take(MAX_READ + 1).read_to_string(&mut goal);
-    read.map_err(|err| Error::new(Kind::Usage, format!("cannot read the goal from stdin: {err}")))?;
+    read.map_err(|err| Error::new(Kind::Usage, format!("cannot read stdin: {err}")))?;
     if u64::try_from(goal.len()).unwrap_or(u64::MAX) > MAX_READ {
         return Err(Error::new(
             Kind::Usage,
-            format!("the goal on stdin has more than {MAX_READ} bytes"),
+            format!("what comes on stdin has more than {MAX_READ} bytes"),
         ));
     }
     // A goal that was written elsewhere may have the line ends of its system.
@@ -269,9 +273,7 @@ pub(super) fn refuse(err: ContractError) -> Error {
     match &err {
         ContractError::NoScope => Error::from_source(Kind::Refused, &err)
             .hint("say what may change: --write GLOB, --create PATH or --delete GLOB"),
-        ContractError::Contradiction { .. } | ContractError::NoNetwork(_) => {
-            Error::from_source(Kind::Refused, &err)
-        }
+        ContractError::Contradiction { .. } => Error::from_source(Kind::Refused, &err),
         ContractError::NoGoal => Error::from_source(Kind::Usage, &err)
             .hint("give it as the first argument, as `goal` in the contract, or on stdin with `-`"),
         ContractError::Syntax(_)

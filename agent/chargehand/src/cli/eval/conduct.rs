@@ -20,6 +20,7 @@ use super::subject::{Subject, SubjectArgs};
 use super::{show, suite};
 use crate::audit::{self, Log};
 use crate::cli::drive::{self, Hands, Job};
+use crate::cli::leave;
 use crate::cli::worker::{Started, WorkerSpec, read_script};
 use crate::cli::{card, out};
 use crate::config::Places;
@@ -73,7 +74,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
         .iter()
         .any(|task| !task.contract.checks.is_empty() || !task.grade.checks.is_empty());
     let sandbox = needs_sandbox.then(Sandbox::detect).transpose()?;
-    sandbox.as_ref().map_or(Ok(()), |sandbox| drive::permit(sandbox, args.tier))?;
+    sandbox.as_ref().map_or(Ok(()), |sandbox| leave::permit(sandbox, args.tier))?;
     let interrupt = drive::listen()?;
     let head = Head {
         schema: 0,
@@ -277,6 +278,7 @@ impl Sitting<'_> {
             contract: contract.clone(),
             spec: self.spec.clone(),
             hands: Hands::Kept(worker),
+            reviewer: None,
             sandbox,
             log,
             earlier: Vec::new(),

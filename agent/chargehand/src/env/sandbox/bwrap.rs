@@ -14,11 +14,14 @@ pub(crate) const PATH: &str = "/usr/bin/bwrap";
 /// Where our own program stands inside.
 pub(crate) const HELPER: &str = "/run/chargehand";
 
+/// What keeps a command from the network.
+const NO_NETWORK: &str = "--unshare-net";
+
 /// Everything that may be is new; what the kernel does not have is skipped for the control groups only.
 const NAMESPACES: &[&str] = &[
     "--unshare-user",
     "--unshare-pid",
-    "--unshare-net",
+    NO_NETWORK,
     "--unshare-ipc",
     "--unshare-uts",
     "--unshare-cgroup-try",
@@ -47,8 +50,10 @@ pub(crate) fn command(
     helper: &Path,
     view: &View,
     folders: &Folders<'_>,
+    network: bool,
 ) -> Command {
-    let mut args = Args(NAMESPACES.iter().map(OsString::from).collect());
+    let namespaces = NAMESPACES.iter().filter(|flag| !(network && **flag == NO_NETWORK));
+    let mut args = Args(namespaces.map(OsString::from).collect());
     args.add(["--proc", "/proc"]);
     // Root owns these files, and started by root a command is still their owner.
     args.mount("--ro-bind", Path::new("/proc/sys"), Path::new("/proc/sys"));

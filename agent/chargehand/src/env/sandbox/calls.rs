@@ -101,7 +101,7 @@ pub(crate) const REFUSED_COUNT: usize = {
 
 /// Kinds of sockets that stay inside a network namespace. Others do not (`AF_VSOCK`) or only add kernel code
 /// (`AF_ALG`, `AF_PACKET`).
-const FAMILIES: &[i32] = &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+const FAMILIES: &[i32] = &[libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
 /// Without a network namespace there is no harmless socket; a pair is connected to nothing but itself.
 const NETWORK: &[i64] = &[
@@ -189,11 +189,11 @@ fn rules(spec: &Spec) -> Result<Rules, seccompiler::BackendError> {
         rules.insert(*call, vec![]);
     }
     if spec.tier == Tier::Namespaces {
-        let others =
-            FAMILIES.iter().map(|family| word(0, SeccompCmpOp::Ne, family.unsigned_abs().into()));
-        let others = SeccompRule::new(others.collect::<Result<_, _>>()?)?;
-        rules.insert(libc::SYS_socket, vec![others.clone()]);
-        rules.insert(libc::SYS_socketpair, vec![others]);
+        let local = [FAMILIES, &[libc::AF_UNIX]].concat();
+        // In the network of the machine lie the abstract sockets of its sessions and desktops.
+        let socket = if spec.network { others(FAMILIES)? } else { others(&local)? };
+        rules.insert(libc::SYS_socket, vec![socket]);
+        rules.insert(libc::SYS_socketpair, vec![others(&local)?]);
     }
     for flag in CLONE_NEW.iter().map(|flag| u64::from(flag.unsigned_abs())) {
         add(&mut rules, libc::SYS_clone, has(0, flag)?);
@@ -218,6 +218,13 @@ fn rules(spec: &Spec) -> Result<Rules, seccompiler::BackendError> {
         protect(&mut rules, *task)?;
     }
     Ok(rules)
+}
+
+/// Returns the rule that meets every family of sockets but `families`.
+fn others(families: &[i32]) -> Result<SeccompRule, seccompiler::BackendError> {
+    let each =
+        families.iter().map(|family| word(0, SeccompCmpOp::Ne, family.unsigned_abs().into()));
+    SeccompRule::new(each.collect::<Result<_, _>>()?)
 }
 
 /// Returns a C int as it stands in a register, where only its low half counts.
@@ -291,7 +298,15 @@ mod tests {
     fn check(tier: Tier, tasks: i32) {
         let protect = (1000..1000 + tasks).collect();
         let limits = Limits { tasks: 1, memory: 1, disk_left: 1 };
-        let spec = Spec { tier, max_tasks: 1, limits, protect, read: vec![], write: vec![] };
+        let spec = Spec {
+            tier,
+            network: false,
+            max_tasks: 1,
+            limits,
+            protect,
+            read: vec![],
+            write: vec![],
+        };
         let steps = program(&spec).unwrap().len();
         assert!(steps <= 4096, "{tier:?}: {steps} steps for {tasks} tasks");
     }

@@ -56,7 +56,7 @@ impl Sandbox {
             let value = machine.variables.get(&OsString::from(name));
             value.filter(|value| !value.is_empty()).cloned()
         });
-        Self { tier, machine, view, layers: vec![], limits: None }
+        Self { tier, machine, view, layers: vec![], limits: None, network: false }
     }
 
     fn with_layers(self, layers: Vec<String>) -> Self {

@@ -75,6 +75,8 @@ pub struct Sandbox {
     view: View,
     layers: Vec<String>,
     limits: Option<Limits>,
+    /// Whether checks that ask for the network get it.
+    network: bool,
 }
 
 /// Why there is no sandbox. Without one no command runs.
@@ -154,6 +156,12 @@ impl Sandbox {
         Self { limits: Some(limits), ..self }
     }
 
+    /// Lets checks reach the network that ask for it; without this they are not started.
+    #[must_use]
+    pub fn with_network(self) -> Self {
+        Self { network: true, ..self }
+    }
+
     /// Runs `check` in the workspace `work`, until it ends, its time is up or `stop` says so. Its whole output, up
     /// to 16 MiB, goes to `log`.
     pub fn run(
@@ -163,9 +171,13 @@ impl Sandbox {
         log: Option<&Path>,
         stop: &dyn Fn() -> bool,
     ) -> CheckRun {
+        if check.network && !(self.network && self.tier == Tier::Namespaces) {
+            let why = "it asks for the network, which this sandbox does not give";
+            return CheckRun::not_started(&check.name, why);
+        }
         let watch = Watch { timeout: check.timeout, stop, log };
         let command: Vec<OsString> = check.run.iter().map(OsString::from).collect();
-        let (end, ended) = match self.with_variables(check).execute(&command, work, &watch) {
+        let (end, ended) = match self.made_for(check).execute(&command, work, &watch) {
             Ok(ended) => check_end(ended),
             Err(err) => (CheckEnd::NotStarted(err.to_string()), Ended::nothing()),
         };
@@ -179,9 +191,13 @@ impl Sandbox {
         }
     }
 
-    /// Returns the same sandbox with the variables that `check` sees besides those of every command.
-    fn with_variables(&self, check: &Check) -> Self {
+    /// Returns the same sandbox with what `check` sees besides that which every command sees.
+    fn made_for(&self, check: &Check) -> Self {
         let mut own = self.clone();
+        own.network = check.network;
+        if check.network {
+            own.view.open();
+        }
         let passed = check.pass_env.iter().filter_map(|name| {
             let value = self.machine.variables.get(OsStr::new(name))?;
             Some((OsString::from(name), value.clone()))
@@ -205,7 +221,7 @@ impl Sandbox {
         let Machine { helper, bwrap, .. } = &self.machine;
         let (mut outer, home, temporary) = match self.tier {
             Tier::Namespaces => {
-                let outer = bwrap::command(bwrap, helper, &self.view, folders);
+                let outer = bwrap::command(bwrap, helper, &self.view, folders, self.network);
                 (outer, &*self.view.home, Path::new("/tmp"))
             }
             Tier::Landlock => {
@@ -241,7 +257,8 @@ impl Sandbox {
         let limits = self.limits.unwrap_or_else(|| usage::spare(folders.work));
         let max_tasks = tasks::allowed(limits.tasks);
         // The supervisor adds itself and, in the tier where it can be seen, whoever started it.
-        Spec { tier: self.tier, max_tasks, limits, protect: vec![], read, write }
+        let (tier, network) = (self.tier, self.network);
+        Spec { tier, network, max_tasks, limits, protect: vec![], read, write }
     }
 }
 

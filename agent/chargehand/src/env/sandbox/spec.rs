@@ -33,6 +33,8 @@ pub struct Limits {
 pub(crate) struct Spec {
     /// How it is held.
     pub(crate) tier: Tier,
+    /// Whether it reaches the network of the machine.
+    pub(crate) network: bool,
     /// The user may have so many tasks while it runs.
     pub(crate) max_tasks: u64,
     /// What it may take.
@@ -46,6 +48,8 @@ pub(crate) struct Spec {
 }
 
 const END: &str = "--";
+const ONLINE: &str = "online";
+const OFFLINE: &str = "offline";
 
 impl Spec {
     /// Returns the arguments that say all this.
@@ -56,7 +60,8 @@ impl Spec {
         };
         let Limits { tasks, memory, disk_left } = self.limits;
         let numbers = [self.max_tasks, tasks, memory, disk_left];
-        let mut args = vec![OsString::from(tier)];
+        let network = if self.network { ONLINE } else { OFFLINE };
+        let mut args = vec![OsString::from(tier), OsString::from(network)];
         args.extend(numbers.map(|number| OsString::from(number.to_string())));
         let mut add =
             |key: &str, value: &OsStr| args.extend([OsString::from(key), value.to_owned()]);
@@ -80,13 +85,20 @@ impl Spec {
             "landlock" => Tier::Landlock,
             _ => return None,
         };
+        let network = match args.next()?.to_str()? {
+            ONLINE => true,
+            OFFLINE => false,
+            _ => return None,
+        };
         let mut number = || args.next()?.to_str()?.parse().ok();
         let max_tasks = number()?;
         let limits = Limits { tasks: number()?, memory: number()?, disk_left: number()? };
         let (mut protect, mut read, mut write) = (vec![], vec![], vec![]);
         loop {
             match args.next()?.to_str()? {
-                END => return Some(Self { tier, max_tasks, limits, protect, read, write }),
+                END => {
+                    return Some(Self { tier, network, max_tasks, limits, protect, read, write });
+                }
                 "protect" => protect.push(args.next()?.to_str()?.parse().ok()?),
                 "read" => read.push(args.next()?.into()),
                 "write" => write.push(args.next()?.into()),
@@ -122,6 +134,7 @@ mod tests {
         let odd = PathBuf::from(OsString::from_vec(b"/a b/\xff\n--".to_vec()));
         let spec = Spec {
             tier: Tier::Landlock,
+            network: true,
             max_tasks: 7,
             limits: Limits { tasks: 1, memory: 2, disk_left: u64::MAX },
             protect: vec![1, 20],

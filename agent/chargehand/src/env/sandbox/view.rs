@@ -107,15 +107,16 @@ const PLACES: &[&str] =
 /// Variables that are kept as they are.
 const KEPT: &[&str] = &["LANG", "LC_ALL", "LC_CTYPE", "TZ", "RUSTUP_TOOLCHAIN", "PYENV_VERSION"];
 
-/// Variables that say the same to every command: there is no network and no person.
-const FIXED: &[(&str, &str)] = &[
-    ("TERM", "dumb"),
-    ("CARGO_NET_OFFLINE", "true"),
-    ("GOPROXY", "off"),
-    ("PIP_NO_INDEX", "1"),
-    ("GIT_TERMINAL_PROMPT", "0"),
-    ("PYTHONDONTWRITEBYTECODE", "1"),
-];
+/// Variables that say the same to every command: there is no person.
+const FIXED: &[(&str, &str)] =
+    &[("TERM", "dumb"), ("GIT_TERMINAL_PROMPT", "0"), ("PYTHONDONTWRITEBYTECODE", "1")];
+
+/// Variables that say that there is no network.
+const OFFLINE: &[(&str, &str)] =
+    &[("CARGO_NET_OFFLINE", "true"), ("GOPROXY", "off"), ("PIP_NO_INDEX", "1")];
+
+/// Where names are looked up, for those who reach the network.
+const RESOLVER: &str = "/etc/resolv.conf";
 
 /// Where a home is shown when there is none, or one that holds the system.
 const NO_HOME: &str = "/home/chargehand";
@@ -146,7 +147,11 @@ impl View {
             read: vec![],
             cargo: vec![],
             cargo_config: None,
-            env: FIXED.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            env: FIXED
+                .iter()
+                .chain(OFFLINE)
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
             home,
         };
         view.add_system();
@@ -154,6 +159,12 @@ impl View {
         view.add_variables(variable);
         view.add_path(variable("PATH"));
         view
+    }
+
+    /// Shows what somebody needs who reaches the network.
+    pub(crate) fn open(&mut self) {
+        self.add(Path::new(RESOLVER));
+        self.env.retain(|(name, _)| !OFFLINE.iter().any(|(offline, _)| name == offline));
     }
 
     fn add_system(&mut self) {

@@ -13,7 +13,7 @@ use chargehand::audit;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use super::scene::{Deed, Scene};
+use super::scene::{Deed, Scene, Work};
 use super::{check_call, finish, fixture, write_call};
 use crate::place::Outcome;
 use crate::power::{Bug, Disk, Lost, plant};
@@ -33,7 +33,7 @@ fn points(all: usize) -> Vec<usize> {
 /// Lets each of some calls of `deed` go wrong.
 #[track_caller]
 fn check(deed: Deed, fault: impl Fn(usize) -> Fault) {
-    let scene = Scene::before(deed);
+    let scene = Scene::before(deed, Work::usual());
     let clean = scene.trace(Fault::Nothing);
     assert_eq!(clean.code, Some(0), "{clean:?}");
     scene.is_done().unwrap();
@@ -78,6 +78,35 @@ fn k03_a_kill_at_any_call_loses_nothing() {
     }
 }
 
+/// The disk behind each call is laid out as a process that is killed there leaves it, which costs no tracing. How many
+/// kills there are says `CHARGEHAND_KILLS`; each scene has another job.
+#[test]
+fn kills_in_jobs_of_many_steps_lose_nothing() {
+    let wanted = std::env::var("CHARGEHAND_KILLS").ok().and_then(|text| text.parse().ok());
+    let wanted: usize = wanted.unwrap_or(24);
+    let seed = std::env::var("CHARGEHAND_SEED").ok().and_then(|text| text.parse().ok());
+    let mut kills = 0;
+    for seed in seed.unwrap_or(1_u64).. {
+        for deed in [Deed::Run, Deed::Accept, Deed::Reject] {
+            let scene = Scene::before(deed, Work::random(seed));
+            let (disk, ops) = scene.watch();
+            for at in points(ops.len()) {
+                disk.cut(&ops, at, Lost::Nothing);
+                let told = |err| {
+                    panic!("{deed:?} of job {seed}, killed after {at} of {}: {err}", ops.len())
+                };
+                scene.is_sound().unwrap_or_else(told);
+                kills += 1;
+                if kills == wanted {
+                    println!("{kills} kills, nothing lost; the last in a {deed:?} of job {seed}");
+                    return;
+                }
+            }
+            println!("{kills} kills so far");
+        }
+    }
+}
+
 #[test]
 fn k04_an_error_at_any_call_loses_nothing() {
     for deed in [Deed::Run, Deed::Accept, Deed::Reject] {
@@ -88,7 +117,7 @@ fn k04_an_error_at_any_call_loses_nothing() {
 #[test]
 fn a_power_cut_loses_nothing_that_was_told() {
     for deed in [Deed::Run, Deed::Accept, Deed::Reject] {
-        let scene = Scene::before(deed);
+        let scene = Scene::before(deed, Work::usual());
         let (disk, ops) = scene.watch();
         assert_eq!(spoilt(&scene, &disk, &ops), Vec::<String>::new(), "{deed:?}");
     }
@@ -98,7 +127,7 @@ fn a_power_cut_loses_nothing_that_was_told() {
 #[test]
 fn planted_bugs_are_found_by_a_power_cut() {
     for deed in [Deed::Run, Deed::Accept] {
-        let scene = Scene::before(deed);
+        let scene = Scene::before(deed, Work::usual());
         let (disk, ops) = scene.watch();
         for bug in [Bug::NoSync, Bug::NoDirSync] {
             let (planted, _) = plant(&ops, bug);
@@ -159,7 +188,7 @@ fn every_tampering(text: &str, is_refused: &mut dyn FnMut(&str) -> bool) -> bool
 
 #[test]
 fn k09_a_log_that_was_changed_is_told() {
-    let scene = Scene::before(Deed::Accept);
+    let scene = Scene::before(Deed::Accept, Work::usual());
     let path = scene.place.run_dir().join("events.jsonl");
     let text = fs::read_to_string(&path).unwrap();
     let mut is_refused = |forged: &str| {

@@ -61,7 +61,7 @@ pub(crate) fn fixture() -> Place {
 
 /// Runs `script` in `dir`, not in a sandbox: what somebody did before.
 #[track_caller]
-fn shell(dir: &Path, script: &str, variables: &[(&str, &Path)]) {
+pub(crate) fn shell(dir: &Path, script: &str, variables: &[(&str, &Path)]) {
     let mut command = Command::new("bash");
     command.args(["-ec", script]).current_dir(dir).stdin(Stdio::null());
     command.envs(variables.iter().copied());

@@ -1,11 +1,13 @@
 //! A repository before a deed, and what must be true of it whatever happened meanwhile.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::json;
 
-use super::{edit_call, finish, fixture, read_call, shell, write_call};
+use super::{Call, edit_call, finish, fixture, read_call, shell, write_call};
 use crate::place::{Outcome, Place};
 use crate::power::{Disk, Lost};
 use crate::tracer::{Fault, Op, Trace, trace};
@@ -18,20 +20,15 @@ pub(super) enum Deed {
     Reject,
 }
 
-/// A repository before a deed.
-pub(super) struct Scene {
-    pub(super) place: Place,
-    deed: Deed,
-    begin: Disk,
-    script: String,
-    base: String,
+/// Calls of a worker, and the files that its job may touch as they are behind them; those that are gone have no text.
+pub(super) struct Work {
+    calls: Vec<Call>,
+    files: BTreeMap<String, Option<String>>,
 }
 
-impl Scene {
-    pub(super) fn before(deed: Deed) -> Self {
-        let place = fixture();
-        place.commit(&[("src/deep/c.py", "x = 3\n")]);
-        let calls = [
+impl Work {
+    pub(super) fn usual() -> Self {
+        let calls = vec![
             read_call("src/a.py"),
             edit_call("src/a.py", "x = 1", "x = 10"),
             write_call("docs/new/one.md", "one\n"),
@@ -40,13 +37,70 @@ impl Scene {
             read_call("src/deep/c.py"),
             finish(),
         ];
-        let script = place.script("s", &calls);
+        let files = [
+            ("src/a.py", Some("x = 10\n")),
+            ("docs/new/one.md", Some("one\ntwo\n")),
+            ("src/b.py", None),
+        ];
+        let files = files.map(|(path, text)| (path.to_owned(), text.map(str::to_owned)));
+        Self { calls, files: files.into() }
+    }
+
+    /// Returns one of some twenty steps that follow from `seed`.
+    pub(super) fn random(seed: u64) -> Self {
+        let mut work = Self { calls: vec![read_call("src/a.py")], files: BTreeMap::new() };
+        let mut dice = seed;
+        let mut last = "x = 1".to_owned();
+        for step in 0..16 {
+            dice = dice
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let roll = dice >> 33;
+            let next = format!("x = {roll}");
+            match roll % 4 {
+                0 => {
+                    work.calls.push(edit_call("src/a.py", &last, &next));
+                    work.files.insert("src/a.py".to_owned(), Some(format!("{next}\n")));
+                    last = next;
+                }
+                1 if !work.files.contains_key("src/b.py") => {
+                    work.calls.push(("delete_file", json!({ "path": "src/b.py" })));
+                    work.files.insert("src/b.py".to_owned(), None);
+                }
+                _ => {
+                    let path = format!("docs/{}/{step}.md", roll % 3);
+                    let text = format!("{next}\n").repeat(1 + usize::try_from(roll % 900).unwrap());
+                    work.calls.push(write_call(&path, &text));
+                    work.files.insert(path, Some(text));
+                }
+            }
+        }
+        work.calls.push(finish());
+        work
+    }
+}
+
+/// A repository before a deed.
+pub(super) struct Scene {
+    pub(super) place: Place,
+    deed: Deed,
+    begin: Disk,
+    repo: Vec<(PathBuf, Vec<u8>)>,
+    script: String,
+    files: BTreeMap<String, Option<String>>,
+}
+
+impl Scene {
+    pub(super) fn before(deed: Deed, work: Work) -> Self {
+        let place = fixture();
+        place.commit(&[("src/deep/c.py", "x = 3\n")]);
+        let script = place.script("s", &work.calls);
         if deed != Deed::Run {
             job(&place, &script).expect(0);
         }
-        let base = place.git(&["rev-parse", "HEAD"]);
         let begin = Disk::of(place.root());
-        Self { place, deed, begin, script, base }
+        let repo = begin.below(&place.repo());
+        Self { place, deed, begin, repo, script, files: work.files }
     }
 
     fn command(&self) -> Command {
@@ -62,7 +116,7 @@ impl Scene {
         trace(&self.command(), self.place.root(), fault)
     }
 
-    /// Does the deed and returns the disk before it and what was done to it.
+    /// Does the deed and returns the disk before it and what was done to it, in order.
     pub(super) fn watch(&self) -> (Disk, Vec<Op>) {
         self.begin.cut(&[], 0, Lost::Nothing);
         let disk = Disk::of(self.place.root());
@@ -120,19 +174,18 @@ impl Scene {
         }
     }
 
-    /// HEAD and all below it are there, and the user's files are as they were or as they are to be.
+    /// HEAD and all below it are there; where nothing is accepted, the checkout and its git folder are as they were, to
+    /// the byte.
     fn is_whole(&self) -> Result<(), String> {
-        let place = &self.place;
-        fsck(place)?;
         if self.deed == Deed::Accept {
-            return Ok(());
+            return fsck(&self.place);
         }
-        let head = git(place, &["rev-parse", "HEAD"])?;
-        let status = git(place, &["status", "--porcelain"])?;
-        if (head.as_str(), status.as_str()) == (&self.base, "") {
-            return Ok(());
+        let now = Disk::of(&self.place.repo()).below(&self.place.repo());
+        let differs = now.iter().find(|entry| !self.repo.contains(entry));
+        match differs.or_else(|| self.repo.iter().find(|entry| !now.contains(entry))) {
+            None => Ok(()),
+            Some((path, _)) => Err(format!("{} is not what it was", path.display())),
         }
-        Err(format!("HEAD is {head}, and the checkout has {status}"))
     }
 
     fn has_landed(&self) -> Result<(), String> {
@@ -140,11 +193,11 @@ impl Scene {
         fsck(place)?;
         let status = git(place, &["status", "--porcelain"])?;
         let files = git(place, &["ls-tree", "-r", "--name-only", "HEAD"])?;
-        let text = |path: &str| fs::read_to_string(place.repo().join(path)).unwrap_or_default();
-        let is_there = text("src/a.py") == "x = 10\n"
-            && text("docs/new/one.md") == "one\ntwo\n"
-            && !place.repo().join("src/b.py").exists();
-        if is_there && status.is_empty() && files.contains("docs/new/one.md") {
+        let text = |path: &str| fs::read_to_string(place.repo().join(path)).ok();
+        let is_there = |(path, wanted): (&String, &Option<String>)| {
+            text(path) == *wanted && files.lines().any(|file| file == path) == wanted.is_some()
+        };
+        if status.is_empty() && self.files.iter().all(is_there) {
             return Ok(());
         }
         Err(format!("the result is not there: {files}\n{status}"))
