@@ -19,7 +19,9 @@ pub struct Limits {
     pub positions: usize,
     /// Positions that the matcher may stand in at once, ambiguity and alternatives together.
     pub width: usize,
-    /// Steps of the matcher in one call, or in 4,096 bytes of a long one; a step takes 5 to 50 ns.
+    /// Steps of the matcher in one call, or in 4,096 bytes of a long one; a step takes 5 to 50 ns. The
+    /// search for a shortest end that bindings decide has as many for each of the states that it looks at, at most
+    /// 50,000.
     pub work: usize,
     /// Bytes of the matcher's states, rows and masks. Rows and masks are forgotten and made again; states stay.
     pub memory_bytes: usize,

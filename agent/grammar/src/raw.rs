@@ -79,8 +79,8 @@ fn add(grammar: &mut Grammar, name: &str, end: &str, last: Last) -> Expr {
     if chars.is_empty() { Expr::literal("") } else { rule(0) }
 }
 
-/// Returns how much of `end` is there after `c`, where its first `state` characters were.
-fn after(end: &[char], state: usize, c: char) -> usize {
-    let said = [&end[..state], &[c]].concat();
-    (1..=said.len()).rev().find(|most| end.starts_with(&said[said.len() - most..])).unwrap_or(0)
+/// Returns how much of `end` is there after `next`, where its first `said` parts were.
+pub(crate) fn after<T: Copy + PartialEq>(end: &[T], said: usize, next: T) -> usize {
+    let tail = [&end[..said], &[next]].concat();
+    (1..=tail.len()).rev().find(|most| end.starts_with(&tail[tail.len() - most..])).unwrap_or(0)
 }

@@ -40,7 +40,8 @@ pub enum VocabularyError {
 
 /// More tokens than any model has, and few enough that nothing here can overflow.
 const MAX_TOKENS: usize = 1 << 24;
-const MAX_BYTES: usize = 1 << 30;
+/// Ten times those of any model. While the trees are made, a byte takes up to a hundred.
+const MAX_BYTES: usize = 1 << 26;
 /// The longest tokens of real models have some hundred bytes. What is known beforehand about strings has a tree
 /// for each number of characters that a token has.
 const MAX_TOKEN: usize = 1 << 16;
@@ -71,7 +72,7 @@ impl Vocabulary {
     ///
     /// # Errors
     ///
-    /// When there are more than 16 million tokens, more than 1 GiB of bytes, or more than 64 KiB in one token.
+    /// When there are more than 16 million tokens, more than 64 MiB of bytes, or more than 64 KiB in one token.
     pub fn new<B: AsRef<[u8]>>(
         tokens: impl IntoIterator<Item = (Kind, B)>,
     ) -> Result<Self, VocabularyError> {

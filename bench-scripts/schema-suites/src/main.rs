@@ -1,7 +1,7 @@
 //! Holds the converter from JSON Schema to GBNF against public suites: how many schemas it compiles, and whether
 //! the grammar then accepts exactly the valid instances.
 //!
-//! `schema-suites FOLDER.. [--documents FOLDER] [--every N] [--fractions] [--annotate-formats] [--list]`
+//! `schema-suites FOLDER.. [--documents FOLDER] [--every N] [--digits] [--annotate-formats] [--list]`
 //!
 //! A folder holds files of JSON-Schema-Test-Suite (a list of groups) or of MaskBench (one object with `schema` and
 //! `tests`). Instances are tried with their members in three orders. Exit code 1 when an invalid one is accepted
@@ -49,7 +49,7 @@ fn flags() -> Result<Flags, String> {
                 let number = rest.next().and_then(|text| text.parse().ok()).filter(|n| *n > 0);
                 flags.every = number.ok_or("--every needs a number above 0")?;
             }
-            "--fractions" => flags.options.numbers = Numbers::Fractions,
+            "--digits" => flags.options.numbers = Numbers::Digits,
             "--annotate-formats" => flags.options.formats = Formats::Annotate,
             "--documents" => {
                 let folder = rest.next().ok_or("--documents needs a folder")?;
@@ -137,12 +137,17 @@ fn documents_in(folder: &Path) -> BTreeMap<String, Value> {
 
 /// Returns the draft that the folder of a file names.
 fn draft_of(file: &Path) -> Draft {
+    let folders = [
+        ("draft4", Draft::Draft4),
+        ("draft6", Draft::Draft6),
+        ("draft7", Draft::Draft7),
+        ("draft2019-09", Draft::Draft2019),
+    ];
     let is_in = |folder: &str| file.components().any(|part| part.as_os_str() == folder);
-    match (is_in("draft4"), is_in("draft6") || is_in("draft7")) {
-        (true, _) => Draft::Draft4,
-        (false, true) => Draft::Draft7,
-        (false, false) => Draft::Draft2020,
-    }
+    folders
+        .into_iter()
+        .find(|(folder, _)| is_in(folder))
+        .map_or(Draft::Draft2020, |(_, draft)| draft)
 }
 
 fn files(path: &Path) -> Vec<PathBuf> {

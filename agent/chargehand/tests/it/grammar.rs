@@ -71,7 +71,7 @@ fn a_schema_is_read_as_the_flags_say() {
     check(number, &["--space", "spaced"], "{\"n\": 1}", false);
     check(number, &["--space", "free"], "{ \"n\" :1}", false);
     check(number, &["--closed"], "{\"m\":1}", true);
-    check(number, &["--fractions"], "{\"n\":1.0}", false);
+    check(number, &["--digits"], "{\"n\":1.0}", true);
     check(r#"{"format": "date"}"#, &["--annotate-formats"], "\"today\"", false);
     check(
         r##"{"$ref": "#/definitions/a", "type": "null", "definitions": {"a": {}}}"##,

@@ -6,7 +6,8 @@ use super::contexts::{Contexts, Slot, Value};
 use super::error::MatchError;
 use super::native::{Natives, Next};
 use super::places::Place;
-use super::program::{Program, RuleId};
+use super::program::{Op, Program, Routine, RuleId};
+use super::states::States;
 
 /// A step that takes nothing and that a binding asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -87,6 +88,21 @@ impl Bound {
         })
     }
 
+    /// Makes the native automata that no branch decides about: those of branches are made when they are come to.
+    fn make(&mut self, program: &Program) -> Result<(), MatchError> {
+        let late = program.branches.iter().flat_map(Branches::values);
+        let late: Vec<&Routine> = late.map(|rule| &program.routines[*rule as usize]).collect();
+        for (at, op) in (0..).zip(&program.ops) {
+            let Op::Bind(bind) = *op else { continue };
+            let Bind::Native(native) = program.binds[bind as usize] else { continue };
+            let own = program.routine_at(at);
+            if late.iter().all(|routine| routine.start != own.start) {
+                self.natives.enter(native).ok_or(MatchError::Positions)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Returns where `byte` leads from a place in a native automaton.
     pub(super) fn step(&mut self, place: Place, byte: u8) -> Option<Place> {
         let made = self.natives.at(place.at);
@@ -113,6 +129,14 @@ impl Bound {
 
     pub(super) fn bytes(&self) -> usize {
         self.natives.bytes() + self.contexts.bytes()
+    }
+}
+
+impl States {
+    /// Makes the native automata that will be needed whatever is said, so that no mask has to wait for them.
+    pub(super) fn make_natives(&mut self) -> Result<(), MatchError> {
+        self.bound.make(&self.program)?;
+        self.check_memory()
     }
 }
 

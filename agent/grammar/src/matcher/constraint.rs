@@ -103,6 +103,7 @@ impl Constraint {
         let mut states = States::new(program, limits);
         let start = State(states.start().map_err(CompileError::Start)?);
         given.check(grammar, &mut states, &bodies)?;
+        states.make_natives().map_err(CompileError::Start)?;
         let rules = grammar.rules.iter().map(|rule| (rule.name.clone(), rule.line)).collect();
         let names = grammar.rules.iter().enumerate();
         let names =

@@ -6,6 +6,7 @@ use super::error::MatchError;
 use super::native::{PLAIN, Spelt, spelt};
 use super::states::{Cursor, StateId, States};
 use super::table::Mixing;
+use crate::raw::after;
 
 /// More pairs than any rule for strings has.
 const MAX_PAIRS: usize = 20_000;
@@ -106,10 +107,4 @@ fn inside_character(stage: u32, byte: u8) -> Option<u32> {
         Spelt::Byte(_, stage) => Some(stage),
         Spelt::Part(_) | Spelt::End => None,
     }
-}
-
-/// Returns how much of `end` is there after `byte`, where its first `said` bytes were.
-fn after(end: &[u8], said: usize, byte: u8) -> usize {
-    let tail = [&end[..said], &[byte]].concat();
-    (1..=tail.len()).rev().find(|most| end.starts_with(&tail[tail.len() - most..])).unwrap_or(0)
 }

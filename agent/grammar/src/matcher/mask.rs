@@ -1,5 +1,6 @@
 //! The tokens that are allowed, in the shape that is shortest.
 
+use super::denied::Denied;
 use crate::vocabulary::TokenId;
 
 /// The tokens that are allowed in a state.
@@ -11,7 +12,7 @@ pub enum Mask {
     /// These, in no order.
     Allow(Box<[TokenId]>),
     /// All but these, in ascending order.
-    Deny(Box<[TokenId]>),
+    Deny(Denied),
     /// Those with a bit set: token 64 is the lowest bit of the second word.
     Bits(Box<[u64]>),
 }
@@ -22,7 +23,7 @@ impl Mask {
     pub fn allows(&self, token: TokenId) -> bool {
         match self {
             Self::Allow(tokens) => tokens.contains(&token),
-            Self::Deny(tokens) => tokens.binary_search(&token).is_err(),
+            Self::Deny(denied) => !denied.contains(token),
             Self::Bits(bits) => is_set(bits, token),
         }
     }
@@ -40,7 +41,8 @@ impl Mask {
     /// Returns the bytes that the mask takes.
     pub(super) fn bytes(&self) -> usize {
         let list = match self {
-            Self::Allow(tokens) | Self::Deny(tokens) => size_of_val(&**tokens),
+            Self::Allow(tokens) => size_of_val(&**tokens),
+            Self::Deny(denied) => denied.bytes(),
             Self::Bits(bits) => size_of_val(&**bits),
         };
         size_of::<Self>() + list
@@ -70,7 +72,7 @@ impl Mask {
                 Self::Allow(allowed.iter().copied().filter(is_left).collect())
             }
             Self::Deny(others) => {
-                denied.extend_from_slice(others);
+                denied.extend(others);
                 denied.sort_unstable();
                 denied.dedup();
                 if denied.len() * 32 <= tokens {
@@ -86,16 +88,7 @@ impl Mask {
     pub(super) fn with(&self, also: &[TokenId], tokens: usize) -> Self {
         match self {
             Self::Allow(allowed) => Self::of(&[allowed, also].concat(), tokens),
-            Self::Deny(denied) => {
-                let (mut left, mut rest) = (Vec::with_capacity(denied.len()), &**denied);
-                for token in also {
-                    let at = rest.partition_point(|other| other < token);
-                    left.extend_from_slice(&rest[..at]);
-                    rest = rest[at..].strip_prefix(&[*token]).unwrap_or(&rest[at..]);
-                }
-                left.extend_from_slice(rest);
-                Self::Deny(left.into())
-            }
+            Self::Deny(denied) => Self::Deny(denied.but(also)),
             Self::Bits(bits) => {
                 let mut bits = bits.to_vec();
                 also.iter().for_each(|token| set(&mut bits, *token));

@@ -6,7 +6,7 @@ use super::error::MatchError;
 use super::mask::{self, Mask};
 use super::places::{Place, WHOLE};
 use super::program::{Op, TokenSet};
-use super::states::{Cursor, NOWHERE, Row, Safe, StateId, States};
+use super::states::{Cursor, DEAD, NOWHERE, Row, Safe, StateId, States};
 use crate::vocabulary::{NodeId, TokenId, Trie, Vocabulary};
 
 /// Where the text was whole inside tokens.
@@ -214,8 +214,8 @@ impl Walk {
         let start = labels.partition_point(|label| *label < low);
         let mut to = None;
         let children = (first..).zip(labels).skip(start).take_while(|(_, label)| **label <= high);
-        // Where tokens may end everywhere, it need not be known where a last byte leads.
-        let anywhere = states.program.no_rest.is_empty();
+        // Where tokens may end everywhere and nothing is bound, it need not be known where a last byte leads.
+        let anywhere = states.program.no_rest.is_empty() && states.program.binds.is_empty();
         for (child, _) in children {
             let goes_on = trie.has_children(child);
             if anywhere && !goes_on {
@@ -226,6 +226,10 @@ impl Walk {
                 Some(to) => to,
                 None => *to.insert(go(states)?),
             };
+            // What is bound behind these bytes may leave no way on.
+            if to == DEAD {
+                return Ok(());
+            }
             if states.may_rest(to) {
                 self.enter(trie, child);
             }

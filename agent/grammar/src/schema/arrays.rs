@@ -127,7 +127,7 @@ pub(super) fn contains(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted
     let item = compiler.below(at, &["contains"], Wanted::Holds);
     let not_item = compiler.below(at, &["contains"], Wanted::Fails);
     let mut count = Range::from(1);
-    if compiler.document.draft() == Draft::Draft2020 {
+    if compiler.document.draft() >= Draft::Draft2019 {
         if compiler.document.get(at, "minContains").is_some() {
             count.min = compiler.natural(at, "minContains")?;
         }

@@ -70,12 +70,6 @@ impl<'a> Document<'a> {
         self.resources.draft
     }
 
-    /// Returns whether the document says that it is written in 2019-09.
-    pub(super) fn is_2019(&self) -> bool {
-        let uri = self.root.get("$schema").and_then(Value::as_str);
-        uri.is_some_and(|uri| uri.contains("/2019-09/"))
-    }
-
     /// Returns the part that is the whole document.
     pub(super) fn whole(&mut self) -> SchemaId {
         self.part("", 0).expect("BUG: the whole document is a part of it")

@@ -14,6 +14,7 @@ use super::dfa::Dfa;
 use super::document::SchemaId;
 use super::error::SchemaError;
 use super::nodes::Term;
+use super::options::Draft;
 use super::scalars::automaton;
 
 /// What is evaluated where some parts of the schema hold.
@@ -177,9 +178,10 @@ impl<'c, 'a> Search<'c, 'a> {
         let covers_rest = is_list && get("additionalItems").is_some();
         let everything = is_one || covers_rest || (at != self.start && get(self.key).is_some());
         let count = |key| get(key).and_then(Value::as_array).map_or(0, Vec::len);
-        let first = count("prefixItems").max(count("items"));
-        // Before 2020-12, `contains` evaluates nothing.
-        let counts = get("contains").is_some() && !document.is_2019();
+        // Before 2020-12, there is no `prefixItems`, and `contains` evaluates nothing.
+        let is_new = document.draft() == Draft::Draft2020;
+        let first = if is_new { count("prefixItems").max(count("items")) } else { count("items") };
+        let counts = is_new && get("contains").is_some();
         let contains = counts.then(|| self.compiler.document.below(at, &["contains"]));
         let contains = contains.into_iter().collect();
         Evaluated { everything, first, contains, ..Evaluated::default() }

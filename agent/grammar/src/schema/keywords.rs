@@ -23,18 +23,18 @@ const fn since(since: Draft, names: &'static [&'static str], read: Read) -> Keyw
     Keyword { names, since, read }
 }
 
-use Draft::{Draft4, Draft7, Draft2020};
+use Draft::{Draft4, Draft6, Draft7, Draft2019, Draft2020};
 
 /// The keywords that say something of a value. The order decides the order of members: those of a schema itself
 /// stand before those of the schemas that it refers to.
 const KEYWORDS: &[Keyword] = &[
     since(Draft4, &["type"], scalars::kinds),
-    since(Draft7, &["const"], values::constant),
+    since(Draft6, &["const"], values::constant),
     since(Draft4, &["enum"], values::one_of),
     since(Draft4, &["minimum"], scalars::minimum),
     since(Draft4, &["maximum"], scalars::maximum),
-    since(Draft7, &["exclusiveMinimum"], scalars::exclusive_minimum),
-    since(Draft7, &["exclusiveMaximum"], scalars::exclusive_maximum),
+    since(Draft6, &["exclusiveMinimum"], scalars::exclusive_minimum),
+    since(Draft6, &["exclusiveMaximum"], scalars::exclusive_maximum),
     since(Draft4, &["multipleOf"], scalars::multiple_of),
     since(Draft4, &["minLength"], scalars::min_length),
     since(Draft4, &["maxLength"], scalars::max_length),
@@ -44,29 +44,30 @@ const KEYWORDS: &[Keyword] = &[
     since(Draft4, &["required"], objects::required),
     since(Draft4, &["minProperties"], objects::min_properties),
     since(Draft4, &["maxProperties"], objects::max_properties),
-    since(Draft7, &["propertyNames"], objects::names),
+    since(Draft6, &["propertyNames"], objects::names),
     since(Draft4, &["items", "additionalItems", "prefixItems"], arrays::items),
     since(Draft4, &["minItems"], arrays::min_items),
     since(Draft4, &["maxItems"], arrays::max_items),
     since(Draft4, &["uniqueItems"], arrays::unique),
-    since(Draft7, &["contains", "minContains", "maxContains"], arrays::contains),
+    since(Draft6, &["contains", "minContains", "maxContains"], arrays::contains),
     since(Draft4, &["dependencies"], combine::dependencies),
-    since(Draft2020, &["dependentRequired"], combine::dependent_required),
-    since(Draft2020, &["dependentSchemas"], combine::dependent_schemas),
+    since(Draft2019, &["dependentRequired"], combine::dependent_required),
+    since(Draft2019, &["dependentSchemas"], combine::dependent_schemas),
     since(Draft4, &["$ref"], combine::reference),
     since(Draft2020, &["$dynamicRef"], combine::dynamic_reference),
-    since(Draft2020, &["$recursiveRef"], combine::recursive_reference),
+    since(Draft2019, &["$recursiveRef"], combine::recursive_reference),
     since(Draft4, &["allOf"], combine::all_of),
     since(Draft4, &["anyOf"], combine::any_of),
     since(Draft4, &["oneOf"], combine::one_of),
     since(Draft4, &["not"], combine::not),
     since(Draft7, &["if", "then", "else"], combine::conditional),
-    since(Draft2020, &["unevaluatedProperties"], unevaluated::properties),
-    since(Draft2020, &["unevaluatedItems"], unevaluated::items),
+    since(Draft2019, &["unevaluatedProperties"], unevaluated::properties),
+    since(Draft2019, &["unevaluatedItems"], unevaluated::items),
 ];
 
 /// Keywords that are younger than those they are read with.
-const LATER: &[&str] = &["prefixItems", "minContains", "maxContains"];
+const LATER: &[(&str, Draft)] =
+    &[("prefixItems", Draft2020), ("minContains", Draft2019), ("maxContains", Draft2019)];
 
 /// The keywords that say nothing of a value (JSON Schema Core 8, Validation 8 and 9).
 const ANNOTATIONS: &[&str] = &[
@@ -114,7 +115,7 @@ pub(super) fn read(
         }
     };
     let draft = compiler.document.draft();
-    let hides_others = draft < Draft2020 && members.contains_key("$ref");
+    let hides_others = draft < Draft2019 && members.contains_key("$ref");
     let is_read = |name: &str| members.contains_key(name) && (!hides_others || name == "$ref");
     for name in members.keys().filter(|name| is_read(name)) {
         check_name(compiler, at, name)?;
@@ -164,7 +165,7 @@ fn check_name(compiler: &Compiler<'_>, at: SchemaId, name: &str) -> Result<(), S
     if draft == Draft4 && flags.contains(&name) && !value.is_some_and(Value::is_boolean) {
         return Err(compiler.malformed(at, name, "draft 4 expects true or false"));
     }
-    let is_later = draft < Draft2020 && LATER.contains(&name);
+    let is_later = LATER.iter().any(|(later, since)| *later == name && draft < *since);
     let is_known = ANNOTATIONS.contains(&name)
         || KEYWORDS.iter().any(|keyword| is_keyword(&keyword))
         || (draft == Draft4 && flags.contains(&name));

@@ -46,7 +46,7 @@
 //! - a name that stands in the schema is spelt one way; so are the strings of `const`, `enum`, `pattern` and
 //!   `format`, each character that needs no escape without one, and DEL, where it is the only character that may
 //!   come, with one. Other strings have every spelling of RFC 8259; surrogates come in pairs only;
-//! - an integer has no fraction and no exponent, unless [`Numbers::Fractions`] allows `1.0`; a number with bounds
+//! - an integer has no fraction and no exponent, but `1.0` is one unless [`Numbers::Digits`] forbids it; a number with bounds
 //!   has an exponent of at most two digits, after one digit before the point that is not 0 (`2.5e-6`); one with a
 //!   divisor has none; a number of `const` and `enum` has its shortest form;
 //! - other members are not kept from having the same name twice, which counts twice for `minProperties`, and of

@@ -24,9 +24,13 @@ pub struct Options {
 pub enum Draft {
     /// Draft 4 of 2013: `id`, and `exclusiveMinimum` as a flag.
     Draft4,
-    /// Drafts 6 and 7: `definitions`, `dependencies`, `items` as a list; `$ref` hides its neighbours.
+    /// Draft 6: `$id`, `const`, `contains`, `propertyNames`.
+    Draft6,
+    /// Draft 7: `if`, `then` and `else`. As in older drafts, `$ref` hides its neighbours.
     Draft7,
-    /// Drafts 2019-09 and 2020-12.
+    /// 2019-09: `$anchor`, `$recursiveRef`, `unevaluatedProperties`.
+    Draft2019,
+    /// 2020-12: `$dynamicRef`, `prefixItems`; `items` as a list is read as in older drafts.
     #[default]
     Draft2020,
 }
@@ -79,11 +83,11 @@ pub enum Objects {
 /// How integers are written where only integers are possible.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Numbers {
-    /// As digits: `1`. Every parser then reads an integer.
-    #[default]
-    Digits,
     /// With a fraction of zeros too: `1.0`, which is an integer to JSON Schema.
+    #[default]
     Fractions,
+    /// As digits only: `1`. Every parser then reads an integer.
+    Digits,
 }
 
 /// How large the grammar of a schema may become on the way and in the end.

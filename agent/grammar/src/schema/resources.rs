@@ -204,7 +204,7 @@ impl Resources {
         // What begins with `/` is a JSON pointer, which leads where it says.
         let fragment = self.id_of(members).map_or("", |id| split(id).1);
         anchors.extend(Some(fragment).filter(|name| !name.is_empty() && !name.starts_with('/')));
-        if self.draft == Draft::Draft2020 {
+        if self.draft >= Draft::Draft2019 {
             let text = |key| members.get(key).and_then(Value::as_str);
             anchors.extend(text("$anchor").into_iter().chain(text("$dynamicAnchor")));
             let is_recursive = members.get("$recursiveAnchor") == Some(&Value::Bool(true));
@@ -222,7 +222,7 @@ impl Resources {
 
     /// Refuses a resource that is written in another draft than the document.
     fn check_draft(&self, members: &Map<String, Value>, pointer: &str) -> Result<(), SchemaError> {
-        let own = draft_of(&Value::Object(members.clone()), pointer)?;
+        let own = schema_of(members.get("$schema"), pointer)?;
         if own.is_none_or(|own| own == self.draft) {
             return Ok(());
         }
@@ -232,7 +232,7 @@ impl Resources {
 
     fn id_of<'m>(&self, members: &'m Map<String, Value>) -> Option<&'m str> {
         // Beside `$ref`, older drafts see nothing else.
-        if self.draft < Draft::Draft2020 && members.contains_key("$ref") {
+        if self.draft < Draft::Draft2019 && members.contains_key("$ref") {
             return None;
         }
         let keyword = if self.draft == Draft::Draft4 { "id" } else { "$id" };
@@ -305,8 +305,13 @@ fn unsupported(pointer: &str, keyword: &str, hint: impl Into<String>) -> SchemaE
 
 /// Returns the draft that the `$schema` of the part at `pointer` names, if there is one.
 fn draft_of(value: &Value, pointer: &str) -> Result<Option<Draft>, SchemaError> {
+    schema_of(value.get("$schema"), pointer)
+}
+
+/// Returns the draft that a `$schema` names.
+fn schema_of(named: Option<&Value>, pointer: &str) -> Result<Option<Draft>, SchemaError> {
     let place = format!("{pointer}/$schema");
-    let uri = match value.get("$schema") {
+    let uri = match named {
         None => return Ok(None),
         Some(Value::String(uri)) => uri.trim_end_matches('#'),
         Some(_) => return Err(malformed(&place, "$schema", "a URI is expected")),
@@ -315,8 +320,10 @@ fn draft_of(value: &Value, pointer: &str) -> Result<Option<Draft>, SchemaError> 
     match name {
         "schema" => Ok(None),
         "draft-04/schema" | "draft-05/schema" => Ok(Some(Draft::Draft4)),
-        "draft-06/schema" | "draft-07/schema" => Ok(Some(Draft::Draft7)),
-        "draft/2019-09/schema" | "draft/2020-12/schema" => Ok(Some(Draft::Draft2020)),
+        "draft-06/schema" => Ok(Some(Draft::Draft6)),
+        "draft-07/schema" => Ok(Some(Draft::Draft7)),
+        "draft/2019-09/schema" => Ok(Some(Draft::Draft2019)),
+        "draft/2020-12/schema" => Ok(Some(Draft::Draft2020)),
         _ => {
             // Which keywords such a dialect has, only its own schema says.
             let hint = format!(

@@ -10,7 +10,8 @@ use crate::schema_match::matches;
 /// Holds that the grammar of `schema` accepts all of `valid` and none of `invalid`.
 #[track_caller]
 pub(crate) fn check(schema: &Value, valid: &[&str], invalid: &[&str]) {
-    check_with(schema, &Options::default(), valid, invalid);
+    let options = Options { numbers: Numbers::Digits, ..Options::default() };
+    check_with(schema, &options, valid, invalid);
 }
 
 #[track_caller]
@@ -159,8 +160,8 @@ fn bounds_of_numbers() {
 }
 
 #[test]
-fn integers_may_have_a_fraction_of_zeros_where_one_wants_it() {
-    let options = Options { numbers: Numbers::Fractions, ..Options::default() };
+fn integers_may_have_a_fraction_of_zeros_unless_one_forbids_it() {
+    let options = Options::default();
     check_with(
         &json!({"type": "integer", "maximum": 9}),
         &options,
@@ -298,4 +299,19 @@ fn formats_are_enforced_or_refused() {
     check(&format("house-number"), &["\"anything\""], &["1"]);
     let options = Options { formats: Formats::Annotate, ..Options::default() };
     check_with(&format("regex"), &options, &["\"(\""], &["1"]);
+}
+
+#[test]
+fn keywords_of_a_later_draft_say_nothing_in_an_older_one() {
+    let uri = |name: &str| format!("http://json-schema.org/{name}/schema#");
+    let condition = |draft: &str| json!({"$schema": uri(draft), "if": true, "then": false});
+    check(&condition("draft-06"), &["1"], &[]);
+    impossible(&condition("draft-07"));
+    let first = |draft: &str| json!({"$schema": uri(draft), "prefixItems": [{"type": "string"}]});
+    check(&first("draft/2019-09"), &["[1]"], &[]);
+    check(&first("draft/2020-12"), &["[\"a\"]"], &["[1]"]);
+    let counted =
+        |draft: &str| json!({"$schema": uri(draft), "contains": {"const": 1}, "minContains": 2});
+    check(&counted("draft-07"), &["[1]"], &["[]"]);
+    check(&counted("draft/2019-09"), &["[1,1]"], &["[1]"]);
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use chargehand_grammar::schema::{Objects, Options, Unknown, compile};
+use chargehand_grammar::schema::{Numbers, Objects, Options, Unknown, compile};
 use proptest::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -48,8 +48,12 @@ enum Part {
 
 fn grammar() -> chargehand_grammar::Grammar {
     let schema = schemars::schema_for!(Call).to_value();
-    let options =
-        Options { objects: Objects::Closed, unknown: Unknown::Refuse, ..Options::default() };
+    let options = Options {
+        objects: Objects::Closed,
+        unknown: Unknown::Refuse,
+        numbers: Numbers::Digits,
+        ..Options::default()
+    };
     compile(&schema, &options).unwrap_or_else(|error| panic!("{error}\n{schema:#}"))
 }
 

@@ -55,9 +55,9 @@ pub(super) struct Args {
     /// Takes `format` for an annotation, instead of enforcing it
     #[arg(long)]
     annotate_formats: bool,
-    /// Integers may be written with a fraction of zeros, `1.0`
+    /// Integers are written as digits only, never `1.0`, which is an integer to JSON Schema too
     #[arg(long)]
-    fractions: bool,
+    digits: bool,
     /// Prints the grammar in a JSON object
     #[arg(long)]
     pub(super) json: bool,
@@ -78,10 +78,16 @@ enum DraftArg {
     /// draft 4
     #[value(name = "4")]
     Draft4,
-    /// drafts 6 and 7
+    /// draft 6
+    #[value(name = "6")]
+    Draft6,
+    /// draft 7
     #[value(name = "7")]
     Draft7,
-    /// 2019-09 and 2020-12
+    /// 2019-09
+    #[value(name = "2019-09")]
+    Draft2019,
+    /// 2020-12
     #[value(name = "2020-12")]
     Draft2020,
 }
@@ -131,7 +137,9 @@ impl Args {
         Options {
             draft: match self.draft {
                 DraftArg::Draft4 => Draft::Draft4,
+                DraftArg::Draft6 => Draft::Draft6,
                 DraftArg::Draft7 => Draft::Draft7,
+                DraftArg::Draft2019 => Draft::Draft2019,
                 DraftArg::Draft2020 => Draft::Draft2020,
             },
             space: match self.space {
@@ -142,7 +150,7 @@ impl Args {
             unknown: if self.refuse_unknown { Unknown::Refuse } else { Unknown::Annotation },
             formats: if self.annotate_formats { Formats::Annotate } else { Formats::Enforce },
             objects: if self.closed { Objects::Closed } else { Objects::Open },
-            numbers: if self.fractions { Numbers::Fractions } else { Numbers::Digits },
+            numbers: if self.digits { Numbers::Digits } else { Numbers::Fractions },
             limits: schema::Limits::default(),
         }
     }

@@ -56,6 +56,24 @@ fn check_pieces(text: &str, end: &str) {
 }
 
 #[test]
+fn a_value_after_which_nothing_is_left_is_not_begun() {
+    let rules = "root ::= old new \"!\"\nold ::= \"x-\" | \"y-\" #! bind old\nnew ::= \"x-\" #! bind new";
+    let bindings = Bindings::new()
+        .with("old", Binding::one_of(["x", "y"]).raw("-"))
+        .with("new", Binding::other_than_said("old").raw("-"));
+    let grammar = Grammar::parse(rules).unwrap();
+    let mut constraint = compiled(&grammar, &bindings, vocabulary("xy", "-")).unwrap();
+    let mut state = constraint.start();
+    for byte in *b"y-x-!" {
+        checked_mask(&mut constraint, state);
+        state = constraint.advance_byte(state, byte).unwrap().unwrap();
+    }
+    let start = constraint.start();
+    let x = constraint.advance_byte(start, b'x').unwrap().unwrap();
+    assert!(checked_mask(&mut constraint, x).is_empty());
+}
+
+#[test]
 fn a_piece_may_go_on_like_its_end() {
     check_pieces("a\nb\n<b>\n</\nend", END);
     check_pieces("\n", END);
