@@ -308,6 +308,7 @@ fn refuse(what: &'static str, path: &Path, source: io::Error) -> AuditError {
 #[cfg(test)]
 mod tests {
     use chargehand_core::contract::Gate;
+    use chargehand_core::event::Part;
     use chargehand_core::menu::Shut;
 
     use super::*;
@@ -325,7 +326,7 @@ mod tests {
             }],
         })
         .unwrap();
-        log.event(&Event::Tokens { text: "x".to_owned(), count: 1 }).unwrap();
+        log.event(&Event::Tokens { part: Part::Call, text: "x".to_owned(), count: 1 }).unwrap();
         path
     }
 

@@ -8,6 +8,16 @@ use crate::opinion::Opinion;
 use crate::phase::Phase;
 use crate::tool::{Observation, ToolCall};
 
+/// What a worker is saying.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// What it thinks before it calls.
+    Reasoning,
+    /// The call.
+    Call,
+}
+
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -32,6 +42,8 @@ pub enum Event {
     },
     /// Some tokens arrived.
     Tokens {
+        /// What they are part of.
+        part: Part,
         /// Their text.
         text: String,
         /// How many so far in this turn.

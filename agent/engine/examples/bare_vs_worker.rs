@@ -41,8 +41,8 @@ const BATCH: u32 = 512;
 /// Tokens of context, in both.
 const CONTEXT: u32 = 2048;
 
-/// A JSON string without end: no model ever says that it is done.
-const ENDLESS: &str = "root ::= \"\\\"\" [^\"\\\\\\x00-\\x1F\\x7F]* \"\\n\"";
+/// The characters of a JSON string, and an end that no model says of itself.
+const ENDLESS: &str = "root ::= [^\"\\\\\\x00-\\x1F\\x7F\\U0010FFFF]* \"\\U0010FFFF\"";
 
 /// Tokens a second of one round.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
@@ -237,6 +237,9 @@ fn by_worker(
         },
     )?;
     let timings = answer.timings;
+    if timings.predicted_n < u64::from(PREDICT) / 2 {
+        return Err(format!("round {round} ended after {} tokens", timings.predicted_n).into());
+    }
     let count = f64::from(u32::try_from(timings.predicted_n)?);
     let prompt = f64::from(u32::try_from(timings.prompt_n)?);
     Ok(Rates {

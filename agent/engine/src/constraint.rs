@@ -184,6 +184,15 @@ pub trait Matcher: Debug {
         Ok(Vec::new())
     }
 
+    /// Returns what may be said behind these tokens, where the matcher knows and they are allowed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Matcher::mask`].
+    fn mask_behind(&mut self, _tokens: &[TokenId]) -> Result<Option<Mask>, ConstraintError> {
+        Ok(None)
+    }
+
     /// Returns in how many of the places before, between and behind these allowed tokens, from the first on, no more
     /// than `most` tokens may be said, and a mask names them.
     ///

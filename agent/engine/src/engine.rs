@@ -1,6 +1,8 @@
 //! One loaded model. It does not generate (`session.rs` does) and decides nothing about memory: what is asked
 //! for here was planned before.
 
+mod second;
+
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +17,7 @@ use llama_cpp_2::model::LlamaModel;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub(crate) use self::second::Second;
 use crate::ffi;
 use crate::gguf::{self, GgufError};
 use crate::guess::MOST;
@@ -80,6 +83,9 @@ pub enum EngineError {
     /// The model cannot generate text.
     #[error("{} holds no vocabulary to write with", .0.display())]
     NoVocabulary(PathBuf),
+    /// The model that guesses has another vocabulary.
+    #[error("{} has other tokens than the model that it is to guess for", .0.display())]
+    OtherTokens(PathBuf),
     /// The vocabulary is too large.
     #[error(transparent)]
     Vocabulary(#[from] VocabularyError),
@@ -99,6 +105,8 @@ pub struct Engine<'b> {
     kv_type: KvCacheType,
     /// Nothing where a GPU has the last matrix: there the logits of all cost little.
     pub(crate) head: Option<Head>,
+    /// What guesses for it.
+    pub(crate) second: Option<Second>,
 }
 
 impl<'b> Engine<'b> {
@@ -126,7 +134,8 @@ impl<'b> Engine<'b> {
         let mut template = ChatTemplate::open(Source::of(&model))?;
         template.know(vocab.control());
         let head = if options.n_gpu_layers == 0 { Head::new() } else { None };
-        Ok(Self { backend, model, vocab, template, options, kv_type, head })
+        let second = Second::load(backend, &options, &vocab, kv_type)?;
+        Ok(Self { backend, model, vocab, template, options, kv_type, head, second })
     }
 
     /// Returns how prompts are written for this model.

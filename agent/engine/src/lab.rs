@@ -196,6 +196,7 @@ impl From<EngineError> for Failure {
             | EngineError::Load { .. }
             | EngineError::Context { .. }
             | EngineError::NoVocabulary(_)
+            | EngineError::OtherTokens(_)
             | EngineError::Vocabulary(_)
             | EngineError::Template(_) => Self::Model(words),
         }

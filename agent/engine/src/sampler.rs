@@ -226,6 +226,16 @@ fn each_run(logits: &[f32], mask: Option<&Mask>, mut each: impl FnMut(TokenId, &
     }
 }
 
+/// Returns the probability of `token` among those that `mask` allows.
+pub(crate) fn chance(logits: &[f32], mask: &Mask, token: TokenId) -> f32 {
+    let Some(own) = logits.get(token as usize) else { return 0.0 };
+    let mut sum = 0.0_f32;
+    each_run(logits, Some(mask), |_, run| {
+        sum += run.iter().map(|logit| (logit - own).exp()).sum::<f32>();
+    });
+    sum.recip()
+}
+
 /// Returns the number of a token as llama.cpp has it.
 pub(crate) fn to_llama(token: TokenId) -> LlamaToken {
     LlamaToken(i32::try_from(token).expect("llama.cpp counts tokens in 31 bits"))

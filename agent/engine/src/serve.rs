@@ -291,6 +291,7 @@ fn load_failure(error: &EngineError) -> Failure {
         | EngineError::Load { .. }
         | EngineError::Context { .. }
         | EngineError::NoVocabulary(_)
+        | EngineError::OtherTokens(_)
         | EngineError::Vocabulary(_)
         | EngineError::Template(_) => Failure::Load { reason },
     }

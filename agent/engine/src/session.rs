@@ -5,6 +5,7 @@ mod evaluate;
 mod forced;
 mod park;
 mod run;
+mod second;
 mod timings;
 
 use std::time::Instant;
@@ -18,9 +19,10 @@ use thiserror::Error;
 
 pub use self::park::Parked;
 use self::run::{Company, Run};
+use self::second::Second;
 pub use self::timings::Timings;
 use crate::constraint::{self, ConstraintError};
-use crate::engine::{Engine, EngineError};
+use crate::engine::{self, Engine, EngineError};
 use crate::prompt::Prompts;
 use crate::sampler::{BadLogits, Choose, Sampler, Sampling};
 use crate::template::Segment;
@@ -144,6 +146,8 @@ pub struct Session<'e> {
     prompts: Prompts,
     /// Logits of few tokens, by token; nothing while llama.cpp has those of all.
     few: Option<Vec<f32>>,
+    /// What guesses besides.
+    second: Option<Second<'e>>,
 }
 
 impl<'e> Session<'e> {
@@ -157,7 +161,9 @@ impl<'e> Session<'e> {
         let room = usize::try_from(context.n_batch()).unwrap_or(1);
         let (cached, prompts) = (Vec::new(), Prompts::default());
         let batch = LlamaBatch::new(room, 1);
-        Ok(Self { engine, context, batch, cached, prompts, few: None })
+        let context_of = |second: &'e engine::Second| second.context(engine.backend);
+        let second = engine.second.as_ref().map(context_of).transpose()?.map(Second::new);
+        Ok(Self { engine, context, batch, cached, prompts, few: None, second })
     }
 
     /// Returns how many tokens the context holds.

@@ -6,6 +6,7 @@ pub(super) mod pinned;
 use std::path::{Path, PathBuf};
 
 use chargehand_core::bytes::Bytes;
+use chargehand_core::memory::beside::Beside;
 use chargehand_core::memory::header::ModelHeader;
 use chargehand_core::memory::{self, Budget, Footprint, HOST, LoadOptions, Plan};
 use chargehand_core::roles::Role;
@@ -36,6 +37,9 @@ pub(super) struct ModelArgs {
     /// Tokens of context
     #[arg(long, value_name = "N")]
     pub(super) ctx: Option<u32>,
+    /// A small model that guesses what the model will say, with the same tokens: a GGUF file or a name
+    #[arg(long, value_name = "MODEL")]
+    draft: Option<PathBuf>,
     /// 0 picks the most likely token, 1 leaves the probabilities as they are
     #[arg(long, value_name = "T")]
     temperature: Option<f32>,
@@ -92,13 +96,23 @@ impl ModelArgs {
         self.reasoning.map_or(Ok(()), |tokens| bounds::reasoning("--reasoning", tokens))?;
         let coder = config.roles.get(&Role::Coder).map(Path::new);
         let path = self.model.as_deref().or(coder).or(config.model.as_deref());
-        choose(path, &Asked { ctx: self.ctx, ..Asked::default() }, config, places)
+        let mut choice =
+            choose(path, &Asked { ctx: self.ctx, ..Asked::default() }, config, places)?;
+        if let Some(draft) = &self.draft {
+            let file = find(draft, config, places)?.path;
+            set_draft(&mut choice.options, &file)?;
+        }
+        Ok(choice)
     }
 
     /// Returns whether a flag says how the model is to be used.
     pub(super) fn is_tuned(&self) -> bool {
-        let Self { ctx, temperature, seed, reasoning, .. } = self;
-        ctx.is_some() || temperature.is_some() || seed.is_some() || reasoning.is_some()
+        let Self { ctx, draft, temperature, seed, reasoning, .. } = self;
+        draft.is_some()
+            || ctx.is_some()
+            || temperature.is_some()
+            || seed.is_some()
+            || reasoning.is_some()
     }
 
     /// Returns how tokens are picked.
@@ -127,7 +141,7 @@ pub(super) fn choose(
 ) -> Result<Choice, Error> {
     let known = find(path.unwrap_or(Path::new(embedded::NAME)), config, places)?;
     let Known { name, path, set, .. } = known;
-    let mmproj = set.mmproj.clone();
+    let (mmproj, draft) = (set.mmproj.clone(), set.draft.clone());
     asked.ctx.map_or(Ok(()), |tokens| bounds::least_ctx("--ctx", tokens))?;
     let ctx_of = format!("models.{name}.ctx");
     set.ctx.map_or(Ok(()), |tokens| bounds::least_ctx(&ctx_of, tokens))?;
@@ -146,7 +160,10 @@ pub(super) fn choose(
         ..asked.clone()
     };
     let threads = config.threads.unwrap_or(if header.weights() <= SMALL { 1 } else { 0 });
-    let options = LoadOptions { threads, seals, ..options(absolute(&path)?, &set) };
+    let mut options = LoadOptions { threads, seals, ..options(absolute(&path)?, &set) };
+    if let Some(draft) = &draft {
+        set_draft(&mut options, draft)?;
+    }
     // Of a header alone nothing is kept.
     let digest = if asked.header_alone { [0; 32] } else { gguf::digest(&path)? };
     Ok(Choice { name, options, header, digest, mmproj })
@@ -172,6 +189,13 @@ fn options(path: String, set: &Asked) -> LoadOptions {
         beside: Vec::new(),
         seals: Vec::new(),
     }
+}
+
+/// Has the model at `path` guess, in place of another one.
+pub(super) fn set_draft(options: &mut LoadOptions, path: &Path) -> Result<(), Error> {
+    options.beside.retain(|beside| !matches!(beside, Beside::Draft { .. }));
+    options.beside.push(Beside::Draft { path: absolute(path)? });
+    Ok(())
 }
 
 /// Returns the path of a model from the root on.
@@ -204,7 +228,7 @@ pub(super) fn known(
     config: &UserConfig,
     places: &Places,
 ) -> Result<Footprint, Error> {
-    let mut meter = Meter::of(vec![path_of(choice)], machine(config).devices(), places);
+    let mut meter = Meter::of(files(&choice.options), machine(config).devices(), places);
     let (footprint, warnings) = meter.measure(choice, &choice.options)?;
     for warning in warnings {
         out::note(&format!("warning: {warning}"));
@@ -212,9 +236,10 @@ pub(super) fn known(
     Ok(footprint)
 }
 
-/// Returns where the file of `choice` lies.
-pub(super) fn path_of(choice: &Choice) -> PathBuf {
-    PathBuf::from(&choice.options.path)
+/// Returns where the file of a model lies, and those of what works beside it.
+pub(super) fn files(options: &LoadOptions) -> Vec<PathBuf> {
+    let beside = options.beside.iter().map(Beside::path);
+    [&*options.path].into_iter().chain(beside).map(PathBuf::from).collect()
 }
 
 /// Plans to load one model beside those that are loaded, or says with numbers why it does not fit. Nothing is reserved.

@@ -142,7 +142,7 @@ fn answer(args: &Args, config: &UserConfig, places: &Places) -> Result<Answer, E
     accompany(&mut choices, &wishes, args, |asked| Ok(find(asked, config, places)?.path))?;
     let basis = if args.headers || has_devices { Basis::Header } else { Basis::DryRun };
     let mut warnings: Vec<String> = Vec::new();
-    let paths = choices.iter().map(model::path_of).collect();
+    let paths = choices.iter().flat_map(|choice| model::files(&choice.options)).collect();
     let mut meter = Meter::of(paths, budget.devices(), places);
     let mut measure = |choice: &Choice, options: &LoadOptions| {
         let (footprint, doubts) = match basis {
@@ -195,8 +195,7 @@ fn accompany(
         }
     }
     if let Some(asked) = &args.draft {
-        let path = model::absolute(&find(asked)?)?;
-        choices[of(Role::Coder)].options.beside.push(Beside::Draft { path });
+        model::set_draft(&mut choices[of(Role::Coder)].options, &find(asked)?)?;
     }
     Ok(())
 }

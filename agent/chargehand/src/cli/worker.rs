@@ -135,9 +135,10 @@ impl WorkerArgs {
         {
             return Ok(None);
         }
-        let (spec, ready) = hire(&model, &config, places, &Interrupt::default()).map_err(|err| {
-            err.hint("the reviewer works beside the worker; `chargehand plan` shows both")
-        })?;
+        let (spec, ready) =
+            hire(&model, &config, places, &Interrupt::default()).map_err(|err| {
+                err.hint("the reviewer works beside the worker; `chargehand plan` shows both")
+            })?;
         Ok(Some(Reviewer { spec, ready }))
     }
 }

@@ -16,6 +16,8 @@ pub struct ModelConfig {
     pub path: PathBuf,
     /// What turns its pictures into tokens, in a file of its own.
     pub mmproj: Option<PathBuf>,
+    /// A small model that guesses for it.
+    pub draft: Option<PathBuf>,
     /// Tokens of context of each sequence.
     pub ctx: Option<u32>,
     /// The type of the KV cache.
@@ -41,7 +43,9 @@ impl UserConfig {
         let mut named = self.models.iter().flat_map(|(name, model)| {
             let mmproj =
                 model.mmproj.iter().map(move |path| (format!("models.{name}.mmproj"), &**path));
-            mmproj.chain([(format!("models.{name}"), &*model.path)])
+            let draft =
+                model.draft.iter().map(move |path| (format!("models.{name}.draft"), &**path));
+            mmproj.chain(draft).chain([(format!("models.{name}"), &*model.path)])
         });
         let is_relative = |(_, path): &(String, &Path)| path.is_relative();
         files.find(is_relative).or_else(|| named.find(is_relative))
@@ -54,6 +58,7 @@ impl UserConfig {
 struct Table {
     path: PathBuf,
     mmproj: Option<PathBuf>,
+    draft: Option<PathBuf>,
     ctx: Option<u32>,
     kv_type: Option<String>,
     gpu_layers: Option<u32>,
@@ -81,13 +86,15 @@ impl<'de> Visitor<'de> for PathOrTable {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ModelConfig, A::Error> {
         let table = Table::deserialize(MapAccessDeserializer::new(map))?;
-        let Table { path, mmproj, ctx, kv_type, gpu_layers } = table;
-        Ok(ModelConfig { path, mmproj, ctx, kv_type, gpu_layers })
+        let Table { path, mmproj, draft, ctx, kv_type, gpu_layers } = table;
+        Ok(ModelConfig { path, mmproj, draft, ctx, kv_type, gpu_layers })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use crate::config::UserConfig;
 
     #[track_caller]
@@ -98,9 +105,10 @@ mod tests {
 
     #[test]
     fn a_model_is_a_path_or_a_table() {
-        let text = "[models]\na = '/a'\nb = { path = '/b', ctx = 512, mmproj = '/p' }\n[roles]\ncoder = 'a'";
+        let text = "[models]\na = '/a'\nb = { path = '/b', ctx = 512, mmproj = '/p', draft = '/d' }\n[roles]\ncoder = 'a'";
         let config: UserConfig = toml::from_str(text).unwrap();
         assert_eq!(config.models["a"].path.to_str(), Some("/a"));
+        assert_eq!(config.models["b"].draft.as_deref(), Some(Path::new("/d")));
         assert_eq!((config.models["b"].ctx, config.roles.len()), (Some(512), 1));
         wrong("[models]\na = 7", "expected the path of a model, or a table with `path`");
         wrong("[models.a]\nctx = 512", "missing field `path`");

@@ -8,9 +8,10 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use chargehand_core::memory::Plan;
+use chargehand_core::event::{self, Part};
 use chargehand_core::memory::guard::Alarm;
 use chargehand_core::memory::taken::Taken;
+use chargehand_core::memory::{Footprint, Plan};
 use chargehand_engine::client::{Client, ClientError};
 use chargehand_engine::probe::Rung;
 use chargehand_engine::wire::{Event, Failure, Loaded};
@@ -82,7 +83,11 @@ pub(super) fn climb(
 
 impl Live {
     fn start(plan: &Plan, patience: Duration, gauge: &Gauge) -> io::Result<Self> {
-        let models = plan.footprints().iter().map(|footprint| &footprint.options.path);
+        let files = |footprint: &Footprint| {
+            let beside = footprint.options.beside.iter().map(|beside| beside.path().to_owned());
+            [footprint.options.path.clone()].into_iter().chain(beside).collect::<Vec<_>>()
+        };
+        let models = plan.footprints().iter().flat_map(files);
         let mut command = process::ourselves(SUBCOMMAND)?;
         command.arg("--").args(models);
         let (child, stdout, stdin) = Child::start(&mut command, patience, Some(gauge.clone()))?;
@@ -159,3 +164,19 @@ impl Live {
 
 /// Hears what a worker says while it answers.
 type Tell<'a> = dyn FnMut(&Event) -> ControlFlow<()> + 'a;
+
+/// Returns what there is to tell of tokens that arrived.
+pub(super) fn tokens(event: &Event) -> Option<event::Event> {
+    let (part, text, count) = match event {
+        Event::Tokens { text, count, .. } => (Part::Call, text, count),
+        Event::Reasoning { text, count, .. } => (Part::Reasoning, text, count),
+        Event::Stage { .. }
+        | Event::Loaded(_)
+        | Event::Rendered { .. }
+        | Event::Prompt { .. }
+        | Event::Parked { .. }
+        | Event::Done { .. }
+        | Event::Failed { .. } => return None,
+    };
+    Some(event::Event::Tokens { part, text: text.clone(), count: *count })
+}

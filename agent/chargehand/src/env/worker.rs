@@ -27,7 +27,7 @@ use thiserror::Error;
 use super::child::GRACE;
 use super::conversation::conversation;
 use super::ledger::Reservation;
-use super::live::{Live, climb};
+use super::live::{Live, climb, tokens};
 use super::pressure::{CALM, Gauge};
 use super::probe;
 use super::sandbox::model::confine;
@@ -232,8 +232,8 @@ impl ModelWorker {
                 Ok((fixed, talk.generate(ask.clone(), tell)?))
             },
             &mut |event| {
-                if let Some(wire::Event::Tokens { text, count, .. }) = event {
-                    watch.see(&Event::Tokens { text: text.clone(), count: *count });
+                if let Some(tokens) = event.and_then(tokens) {
+                    watch.see(&tokens);
                 }
                 flow(watch.stop().is_some())
             },

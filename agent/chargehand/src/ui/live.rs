@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chargehand_core::event::Event;
+use chargehand_core::event::{Event, Part};
 use chargehand_core::ports::Usage;
 
 use super::line::one_line;
@@ -25,6 +25,7 @@ pub struct Live {
     turns: u32,
     tools: Vec<String>,
     heard: String,
+    thought: String,
     doing: String,
     tokens: u64,
     /// When the first token of this turn came, and how many there were then.
@@ -41,6 +42,7 @@ impl Default for Live {
             turns: 0,
             tools: Vec::new(),
             heard: String::new(),
+            thought: String::new(),
             doing: String::new(),
             tokens: 0,
             first: None,
@@ -73,10 +75,14 @@ impl Live {
                 self.turn = *turn;
                 self.tools.clone_from(tools);
                 self.heard.clear();
+                self.thought.clear();
                 "thinking".clone_into(&mut self.doing);
                 (self.tokens, self.first) = (0, None);
             }
-            Event::Tokens { text, count } => self.hear(text, *count, now),
+            Event::Tokens { part: Part::Call, text, count } => self.hear(text, *count, now),
+            Event::Tokens { part: Part::Reasoning, text, count } => {
+                self.overhear(text, *count, now);
+            }
             Event::Called { call, usage, .. } => {
                 self.doing = format!("{} {}", short(&call.name), short(words::subject(call)));
                 self.spend(usage);
@@ -96,10 +102,31 @@ impl Live {
         }
     }
 
-    fn hear(&mut self, text: &str, count: u64, now: Duration) {
+    /// Shows the end of what is thought.
+    fn overhear(&mut self, text: &str, count: u64, now: Duration) {
+        self.count(count, now);
+        self.thought.push_str(text);
+        let most = self.thought.chars().count().saturating_sub(MAX_SUBJECT);
+        self.thought = self.thought.chars().skip(most).collect();
+        self.doing = format!("thinking: {}", short(&self.thought));
+    }
+
+    fn count(&mut self, count: u64, now: Duration) {
+        // A call is counted from its own beginning.
+        if count < self.tokens {
+            self.first = None;
+        }
         self.tokens = count;
         self.last = now;
         self.first.get_or_insert((now, count));
+    }
+
+    fn hear(&mut self, text: &str, count: u64, now: Duration) {
+        self.count(count, now);
+        if !self.thought.is_empty() {
+            self.thought.clear();
+            "calling".clone_into(&mut self.doing);
+        }
         if self.heard.len() >= MAX_HEARD {
             return;
         }

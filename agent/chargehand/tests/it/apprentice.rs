@@ -43,3 +43,12 @@ fn it_replaces_a_word_that_it_must_read_first() {
     let bytes = "host = \"localhost\"\nport = 9090\n";
     check(goal, &["--write", "src/**"], "src/server.conf", bytes);
 }
+
+#[test]
+fn it_can_guess_for_itself() {
+    let goal = "Append the line 'three' to src/notes.txt";
+    let flags = ["--write", "src/**", "--draft", "apprentice"];
+    check(goal, &flags, "src/notes.txt", "one\ntwo\nthree\n");
+    let place = Place::with(&FILES);
+    place.run(&["run", goal, "--draft", "none.gguf"]).expect(2).says("none.gguf");
+}

@@ -2,7 +2,7 @@
 
 use chargehand_core::change::{Change, ChangeKind};
 use chargehand_core::contract::{Contract, ContractFile, Gate};
-use chargehand_core::event::Event;
+use chargehand_core::event::{Event, Part};
 use chargehand_core::evidence::{CheckEnd, CheckRun, Evidence};
 use chargehand_core::menu::Shut;
 use chargehand_core::ports::{Stop, Usage};
@@ -114,7 +114,11 @@ fn turn(
     let reason = "check `tests` has not passed since the last change".to_owned();
     let gates = vec![Shut { gate: Gate::FinishAfterChecks, tool: "finish".to_owned(), reason }];
     events.push(Event::TurnStarted { turn, tools: tools.map(str::to_owned).to_vec(), gates });
-    events.push(Event::Tokens { text: format!("{{\"name\":\"{}", call.name), count: 4 });
+    events.push(Event::Tokens {
+        part: Part::Call,
+        text: format!("{{\"name\":\"{}", call.name),
+        count: 4,
+    });
     events.push(Event::Called { turn, call, usage });
     if let Some(observation) = answer {
         events.push(Event::Observed { turn, observation });
@@ -279,7 +283,11 @@ pub(crate) fn hostile() -> Sample {
             reason: "\u{1b}[2J<script>gate".to_owned(),
         }],
     });
-    events.push(Event::Tokens { text: "\u{1b}[2J\u{1b}]52;c;aGk=\u{7}".to_owned(), count: 9 });
+    events.push(Event::Tokens {
+        part: Part::Call,
+        text: "\u{1b}[2J\u{1b}]52;c;aGk=\u{7}".to_owned(),
+        count: 9,
+    });
     events.push(Event::Malformed {
         turn: 2,
         text: "I'll do <b>it</b> later \u{1b}[1A\u{2028}".to_owned(),

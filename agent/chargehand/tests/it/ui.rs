@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chargehand::report::visible;
 use chargehand::ui::{self, Json, Live, Paint, Phase, Plain, Start, Terminal, View};
-use chargehand_core::event::Event;
+use chargehand_core::event::{Event, Part};
 use chargehand_core::ports::Stop;
 use serde_json::Value;
 
@@ -204,13 +204,38 @@ fn golden_status_lines() {
         .enumerate()
     {
         now += Duration::from_millis(50);
-        live.see(&Event::Tokens { text: (*piece).to_owned(), count: at as u64 * 4 + 1 }, now);
+        live.see(
+            &Event::Tokens {
+                part: Part::Call,
+                text: (*piece).to_owned(),
+                count: at as u64 * 4 + 1,
+            },
+            now,
+        );
         text += &format!("{}\n", live.line(now, 120));
     }
     for width in [120, 100, 80, 60, 40, 20, 10, 1, 0] {
         text += &format!("{width:>3}: {}\n", live.line(now, width));
     }
     golden::check("live.txt", &text);
+}
+
+#[test]
+fn what_is_thought_is_on_the_status_line_until_a_call_begins() {
+    let mut live = Live::default();
+    let (tools, gates) = (vec!["read_file".to_owned()], Vec::new());
+    live.see(&Event::TurnStarted { turn: 1, tools, gates }, Duration::ZERO);
+    let mut hear = |part, text: &str| {
+        let text = text.to_owned();
+        live.see(&Event::Tokens { part, text, count: 3 }, Duration::ZERO);
+        live.line(Duration::ZERO, 120)
+    };
+    let line = hear(Part::Reasoning, "The file is\nlong, so ");
+    assert!(line.contains("thinking: The file is"), "{line}");
+    let line = hear(Part::Reasoning, "I read all of it first. And then it can be changed.");
+    assert!(line.contains("then it can be changed.") && !line.contains("The file"), "{line}");
+    let line = hear(Part::Call, "{\"tool\":");
+    assert!(!line.contains("changed"), "{line}");
 }
 
 #[test]
@@ -226,6 +251,7 @@ fn a_status_line_never_wraps() {
             assert_eq!(line.chars().find(|c| c.is_control()), None);
         }
         let call = Event::Tokens {
+            part: Part::Call,
             text: "{\"name\":\"read_file\",\"path\":\"漢字漢字漢字漢字.md\"".to_owned(),
             count: 9,
         };

@@ -109,6 +109,17 @@ impl Matcher for Own {
         Ok(tokens.len())
     }
 
+    fn mask_behind(&mut self, tokens: &[TokenId]) -> Result<Option<Mask>, ConstraintError> {
+        let mut state = self.state;
+        for token in tokens {
+            match self.constraint.advance(state, *token)? {
+                Some(next) => state = next,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(self.constraint.mask(state)?.clone()))
+    }
+
     fn narrow(&mut self, tokens: &[TokenId], most: usize) -> Result<usize, ConstraintError> {
         let mut state = self.state;
         for (said, token) in tokens.iter().enumerate() {

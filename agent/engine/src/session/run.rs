@@ -237,7 +237,7 @@ impl<'r, 'e> Run<'r, 'e> {
     }
 
     /// Returns tokens that may follow and that the grammar allows, and the logits that choices there take.
-    fn guess(&mut self) -> Result<(Vec<LlamaToken>, Wanted), ConstraintError> {
+    fn guess(&mut self) -> Result<(Vec<LlamaToken>, Wanted), SessionError> {
         let mut tokens = self.candidates()?;
         // Where few tokens are allowed from here on, a guess costs little, and there is none beyond.
         let narrow = self.matcher.narrow(&tokens, FEW)?;
@@ -250,7 +250,7 @@ impl<'r, 'e> Run<'r, 'e> {
     }
 
     /// Returns tokens that may follow and that the grammar allows.
-    fn candidates(&mut self) -> Result<Vec<TokenId>, ConstraintError> {
+    fn candidates(&mut self) -> Result<Vec<TokenId>, SessionError> {
         let Some(guess) = &self.guess else { return Ok(Vec::new()) };
         let waiting = self.said.len() - self.settled;
         let batch = self.session.n_batch().saturating_sub(waiting);
@@ -266,11 +266,27 @@ impl<'r, 'e> Run<'r, 'e> {
             tokens = repeated.iter().filter_map(|token| TokenId::try_from(token.0).ok()).collect();
         }
         tokens.truncate(self.to_line_end(&tokens).min(room));
+        if worth(tokens.len()) == 0
+            && let Some(foreign) = self.foreign(room)?
+        {
+            tokens = foreign;
+        }
         if self.wants_forced {
             tokens.truncate(self.matcher.unforced(&tokens)?);
         }
         tokens.truncate(self.matcher.foresee(&tokens)?);
         Ok(tokens)
+    }
+
+    /// Returns what a second model guesses, where there is one.
+    fn foreign(&mut self, room: usize) -> Result<Option<Vec<TokenId>>, SessionError> {
+        let Session { second, cached, .. } = &mut *self.session;
+        let Some(second) = second else { return Ok(None) };
+        // What the cache holds behind that was guessed and not said.
+        let before = [&cached[..self.prompt + self.settled], &self.said[self.settled..]].concat();
+        let matcher = &mut *self.matcher;
+        let mask = |tokens: &[TokenId]| Ok(matcher.mask_behind(tokens)?);
+        Ok(Some(second.guess(&before, room, mask)?))
     }
 
     /// Returns how the piece of a text goes on that is being said.

@@ -1,6 +1,7 @@
 //! What a grammar allows a model to say: always a whole call, by whatever way it is found.
 
 use chargehand_core::memory::LoadOptions;
+use chargehand_core::memory::beside::Beside;
 use chargehand_core::tool::{Envelope, ToolCall};
 use chargehand_engine::engine::Engine;
 use chargehand_engine::sampler::{MatcherKind, Sampling};
@@ -107,6 +108,35 @@ fn guesses_change_nothing_but_the_time() {
         }
     }
     assert!(right > 50 && right <= guessed, "{right} of {guessed} guesses are right");
+}
+
+#[test]
+fn a_second_model_guesses_and_changes_nothing() {
+    let Some(path) = model("a model that guesses") else { return };
+    let draft = Beside::Draft { path: path.to_str().unwrap().to_owned() };
+    let alone = load(&path, 1024);
+    let options = LoadOptions { beside: vec![draft], ..options(&path, 1024) };
+    let both = Engine::load(backend(), options).unwrap();
+    let mut sessions = [&alone, &both].map(|engine| Session::new(engine).unwrap());
+    let mut right = [0, 0];
+    for seed in 0..4 {
+        let prompt = prompt(&alone, &format!("List the names and kinds of file {seed}."));
+        let temperature = [0.0, 0.7][usize::from(seed % 2 == 1)];
+        for grammar in [LIST, CALL] {
+            let sampling = Sampling { temperature, seed, ..Sampling::default() };
+            let outcomes = [0, 1].map(|at| {
+                sessions[at].forget();
+                ask(&mut sessions[at], &prompt, &Wish { sampling, ..greedy(Some(grammar), 300) })
+            });
+            let [one, two] = outcomes.each_ref().map(|outcome| (&outcome.text, outcome.ending));
+            assert_eq!(one, two, "{seed}");
+            for (sum, outcome) in right.iter_mut().zip(&outcomes) {
+                *sum += outcome.timings.draft_n_accepted;
+            }
+        }
+    }
+    // What repeats is guessed without it, and it guesses more.
+    assert!(right[1] > right[0] + 5, "{right:?} guesses are right");
 }
 
 #[test]

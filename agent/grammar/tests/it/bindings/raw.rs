@@ -57,7 +57,8 @@ fn check_pieces(text: &str, end: &str) {
 
 #[test]
 fn a_value_after_which_nothing_is_left_is_not_begun() {
-    let rules = "root ::= old new \"!\"\nold ::= \"x-\" | \"y-\" #! bind old\nnew ::= \"x-\" #! bind new";
+    let rules =
+        "root ::= old new \"!\"\nold ::= \"x-\" | \"y-\" #! bind old\nnew ::= \"x-\" #! bind new";
     let bindings = Bindings::new()
         .with("old", Binding::one_of(["x", "y"]).raw("-"))
         .with("new", Binding::other_than_said("old").raw("-"));
