@@ -14,7 +14,7 @@ use chargehand_engine::wire::{read_message, write_message};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::out;
-use crate::env::prober::{DryRun, Measured};
+use crate::env::prober::{Counted, DryRun};
 use crate::env::{lab, worker};
 use crate::error::{Error, Kind};
 
@@ -41,12 +41,12 @@ pub(super) fn dry_run(models: &[PathBuf]) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn measure(backend: &Backend, counter: &mut Counter<'_>, ask: DryRun) -> Measured {
+fn measure(backend: &Backend, counter: &mut Counter<'_>, ask: DryRun) -> Counted {
     match ask.options {
-        None => Measured::Devices(devices::pools(backend)),
+        None => Counted::Devices(devices::pools(backend)),
         Some(options) => match counter.footprint(&ask.model, options) {
-            Ok(footprint) => Measured::Footprint(footprint),
-            Err(err) => Measured::Failed(err.to_string()),
+            Ok(footprint) => Counted::Footprint(footprint),
+            Err(err) => Counted::Failed(err.to_string()),
         },
     }
 }

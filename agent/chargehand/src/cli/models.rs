@@ -3,8 +3,8 @@
 mod add;
 mod inspect;
 mod list;
-mod meter;
 mod pin;
+mod progress;
 mod pull;
 mod verify;
 
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use crate::error::Error;
 
-pub(super) use meter::{Meter, digests};
+pub(super) use progress::{ProgressLine, digests};
 
 /// Flags of `models`.
 #[derive(Debug, clap::Args)]

@@ -190,7 +190,10 @@ mod tests {
         let lock = folder.path().join("a/models.lock");
         assert!(read(&lock).unwrap().is_empty());
         let pins = BTreeMap::from([("a".to_owned(), pin(1, &[("m.gguf", "aa")]))]);
-        let put = |all: &mut BTreeMap<_, _>| Ok::<_, PinError>(all.clone_from(&pins));
+        let put = |all: &mut BTreeMap<_, _>| {
+            all.clone_from(&pins);
+            Ok::<_, PinError>(())
+        };
         change(&lock, put).unwrap();
         assert_eq!(read(&lock).unwrap(), pins);
     }

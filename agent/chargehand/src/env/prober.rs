@@ -32,7 +32,7 @@ pub struct DryRun {
 /// What it answers, a line of JSON on its stdout.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Measured {
+pub enum Counted {
     /// What the model takes.
     Footprint(Footprint),
     /// The memory of each GPU.
@@ -92,9 +92,9 @@ impl Prober {
         }
         let ask = DryRun { model: model.to_owned(), options: Some(options.clone()) };
         match self.ask(&ask)? {
-            Measured::Footprint(footprint) => Ok(footprint),
-            Measured::Failed(reason) => Err(ProbeError::Failed(reason)),
-            Measured::Devices(_) => Err(unexpected()),
+            Counted::Footprint(footprint) => Ok(footprint),
+            Counted::Failed(reason) => Err(ProbeError::Failed(reason)),
+            Counted::Devices(_) => Err(unexpected()),
         }
     }
 
@@ -105,13 +105,13 @@ impl Prober {
     /// [`ProbeError`].
     pub fn devices(&mut self) -> Result<Vec<Pool>, ProbeError> {
         match self.ask(&DryRun { model: String::new(), options: None })? {
-            Measured::Devices(devices) => Ok(devices),
-            Measured::Failed(reason) => Err(ProbeError::Failed(reason)),
-            Measured::Footprint(_) => Err(unexpected()),
+            Counted::Devices(devices) => Ok(devices),
+            Counted::Failed(reason) => Err(ProbeError::Failed(reason)),
+            Counted::Footprint(_) => Err(unexpected()),
         }
     }
 
-    fn ask(&mut self, ask: &DryRun) -> Result<Measured, ProbeError> {
+    fn ask(&mut self, ask: &DryRun) -> Result<Counted, ProbeError> {
         let mut process = match self.process.take() {
             Some(process) => process,
             None => Process::start(&self.models)?,
@@ -145,7 +145,7 @@ impl Process {
     }
 
     /// Returns the answer; none of a process that is gone, or talks nonsense.
-    fn answer(&mut self, ask: &DryRun) -> Option<Measured> {
+    fn answer(&mut self, ask: &DryRun) -> Option<Counted> {
         self.child.while_asked(|| {
             write_message(&mut self.stdin, ask).ok()?;
             read_message(&mut self.stdout).ok().flatten()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chargehand_core::contract::parse_duration;
 use chargehand_engine::gguf::{self, SplitName, Weights};
 
-use super::{Meter, add};
+use super::{ProgressLine, add};
 use crate::cli::{model, out};
 use crate::config::{self, Places, UserConfig};
 use crate::env::digest::is_sha256;
@@ -116,16 +116,16 @@ fn pull(
     wanted: Option<&str>,
     folder: &std::path::Path,
 ) -> Result<Pulled, Error> {
-    let mut meter = Meter::new(source.file())?;
+    let mut line = ProgressLine::new(source.file())?;
     let mut tell = |progress: Option<Progress>| -> ControlFlow<()> {
         match progress {
-            Some(Progress::Received(done, total)) => meter.show("fetched", done, total),
-            Some(Progress::Hashed(done, total)) => meter.show("hashed", done, total),
+            Some(Progress::Received(done, total)) => line.show("fetched", done, total),
+            Some(Progress::Hashed(done, total)) => line.show("hashed", done, total),
             Some(Progress::Again) => {
                 out::note("it broke off; asking again");
-                meter.goes_on()
+                line.goes_on()
             }
-            None => meter.goes_on(),
+            None => line.goes_on(),
         }
     };
     Ok(hub.pull(source, wanted, folder, &mut tell)?)

@@ -19,7 +19,7 @@ const EVERY: Duration = Duration::from_millis(200);
 const SETTLED: Duration = Duration::from_secs(1);
 
 /// A line on stderr.
-pub(in crate::cli) struct Meter {
+pub(in crate::cli) struct ProgressLine {
     what: String,
     interrupt: Interrupt,
     is_shown: bool,
@@ -31,8 +31,8 @@ pub(in crate::cli) struct Meter {
 #[derive(Debug, Default)]
 struct Speed(Option<(&'static str, u64, Instant)>);
 
-impl Meter {
-    /// Returns a meter for the work on `what`. From now on Ctrl-C asks for an end.
+impl ProgressLine {
+    /// Returns a line for the work on `what`. From now on Ctrl-C asks for an end.
     pub(in crate::cli) fn new(what: &str) -> Result<Self, Error> {
         let interrupt = Interrupt::listen().map_err(|err| {
             Error::new(Kind::Failed, format!("signals cannot be listened to: {err}"))
@@ -71,7 +71,7 @@ impl Meter {
     }
 }
 
-impl Drop for Meter {
+impl Drop for ProgressLine {
     fn drop(&mut self) {
         if self.told.is_some() {
             drop(io::stderr().write_all(b"\r\x1b[K"));
@@ -100,8 +100,8 @@ pub(in crate::cli) fn digests(path: &Path) -> Result<BTreeMap<String, String>, E
 }
 
 fn digest_of(path: &Path) -> Result<String, Error> {
-    let mut meter = Meter::new(&path.display().to_string())?;
-    let found = digest::of_file(path, &mut |done, total| meter.show("hashed", done, total));
+    let mut line = ProgressLine::new(&path.display().to_string())?;
+    let found = digest::of_file(path, &mut |done, total| line.show("hashed", done, total));
     found
         .map_err(|err| Error::new(Kind::Failed, format!("cannot read {}: {err}", path.display())))?
         .ok_or_else(|| Error::new(Kind::Interrupted, "stopped"))
