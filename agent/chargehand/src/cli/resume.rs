@@ -77,7 +77,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
             let ready = spec.again(&config, &places)?;
             Some(Reviewer { spec, ready })
         }
-        (Some(_), _) => args.worker.choose_reviewer(&spec, &places)?,
+        (Some(_), _) => args.worker.choose_reviewer(&spec, &places, &Interrupt::default())?,
     };
     let approvals = Approvals::of(&places.state, &dir.file().repo);
     let owner = Owner::at_the_terminal(args.attended, approvals);

@@ -65,7 +65,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     warn_of_dirt(&repo, &contract);
     let (spec, ready) = args.worker.choose(&places, &Interrupt::default())?;
     let reviewer = match &contract.review {
-        Some(_) => args.worker.choose_reviewer(&spec, &places)?,
+        Some(_) => args.worker.choose_reviewer(&spec, &places, &Interrupt::default())?,
         None => None,
     };
     fits::has_programs(&contract)?;

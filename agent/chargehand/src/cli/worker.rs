@@ -116,6 +116,7 @@ impl WorkerArgs {
         &self,
         worker: &WorkerSpec,
         places: &Places,
+        interrupt: &Interrupt,
     ) -> Result<Option<Reviewer>, Error> {
         let config = self.config(places)?;
         if let Some(path) = self.reviewer.as_deref().and_then(|text| text.strip_prefix(SCRIPT)) {
@@ -135,10 +136,9 @@ impl WorkerArgs {
         {
             return Ok(None);
         }
-        let (spec, ready) =
-            hire(&model, &config, places, &Interrupt::default()).map_err(|err| {
-                err.hint("the reviewer works beside the worker; `chargehand plan` shows both")
-            })?;
+        let (spec, ready) = hire(&model, &config, places, interrupt).map_err(|err| {
+            err.hint("the reviewer works beside the worker; `chargehand plan` shows both")
+        })?;
         Ok(Some(Reviewer { spec, ready }))
     }
 }

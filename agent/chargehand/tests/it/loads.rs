@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::process::{Child, Command, Stdio};
 
 use chargehand::env::probe::taken;
-use chargehand::env::prober::{DryRun, Measured};
+use chargehand::env::prober::{Counted, DryRun};
 use chargehand_core::bytes::Bytes;
 use chargehand_core::memory::taken::residual;
 use chargehand_core::memory::{self, Backing, Budget, Footprint, HOST, LoadOptions, Row};
@@ -38,7 +38,7 @@ fn counted(options: &LoadOptions) -> Footprint {
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut answer).unwrap();
     child.wait().unwrap();
     match serde_json::from_str(&answer).unwrap() {
-        Measured::Footprint(footprint) => footprint,
+        Counted::Footprint(footprint) => footprint,
         other => panic!("{other:?}"),
     }
 }

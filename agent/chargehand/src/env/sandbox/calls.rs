@@ -163,7 +163,8 @@ pub(crate) fn restrict(spec: &Spec) -> Result<(), seccompiler::Error> {
 pub(crate) fn restrict_model() -> Result<(), seccompiler::Error> {
     let arch = std::env::consts::ARCH.try_into().map_err(seccompiler::Error::Backend)?;
     let groups = REFUSED.iter().map(|(_, calls)| *calls).chain([NETWORK, IPC, START]);
-    let rules = groups.flatten().map(|call| (*call, vec![])).collect();
+    let mut rules: Rules = groups.flatten().map(|call| (*call, vec![])).collect();
+    typing(&mut rules).map_err(seccompiler::Error::Backend)?;
     let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch);
     let program: BpfProgram =
@@ -198,9 +199,7 @@ fn rules(spec: &Spec) -> Result<Rules, seccompiler::BackendError> {
     for flag in CLONE_NEW.iter().map(|flag| u64::from(flag.unsigned_abs())) {
         add(&mut rules, libc::SYS_clone, has(0, flag)?);
     }
-    for request in TYPING {
-        add(&mut rules, libc::SYS_ioctl, one(word(1, SeccompCmpOp::Eq, *request)?)?);
-    }
+    typing(&mut rules)?;
     for bit in SETUID_BITS {
         #[cfg(target_arch = "x86_64")]
         add(&mut rules, libc::SYS_chmod, has(1, *bit)?);
@@ -218,6 +217,14 @@ fn rules(spec: &Spec) -> Result<Rules, seccompiler::BackendError> {
         protect(&mut rules, *task)?;
     }
     Ok(rules)
+}
+
+/// Refuses to type into a terminal: what a program writes its errors to may be one.
+fn typing(rules: &mut Rules) -> Result<(), seccompiler::BackendError> {
+    for request in TYPING {
+        add(rules, libc::SYS_ioctl, one(word(1, SeccompCmpOp::Eq, *request)?)?);
+    }
+    Ok(())
 }
 
 /// Returns the rule that meets every family of sockets but `families`.

@@ -40,8 +40,10 @@ const SYSTEM: &[&str] = &[
     "/etc/glvnd",
 ];
 
-/// A GPU is spoken to by writing to its device files; whose they are is for their modes to say.
-const DEVICES: &str = "/dev";
+/// A GPU is spoken to by writing to its device files; whose they are is for their modes to say. So begin their names.
+const GPUS: [&str; 8] = ["nvidia", "dri", "kfd", "dxg", "accel", "mali", "pvr", "galcore"];
+/// What every program expects. Neither a terminal is among them nor the memory that processes share.
+const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 
 /// Restricts this process to `models`, and to `files`, which it may write. Only before it has other threads.
 ///
@@ -65,11 +67,22 @@ fn restrict_files(models: &[PathBuf], files: &[PathBuf]) -> Result<(), RulesetEr
         .scope(Scope::from_all(BEST))?
         .create()?
         .add_rules(path_beneath_rules(SYSTEM, read))?
-        .add_rules(path_beneath_rules([DEVICES], device))?
+        .add_rules(path_beneath_rules(devices(), device))?
         .add_rules(path_beneath_rules(models, AccessFs::ReadFile))?
         .add_rules(path_beneath_rules(files, write))?
         .restrict_self()
         .map(drop)
+}
+
+/// Returns the device files of GPUs, and the ordinary ones.
+fn devices() -> Vec<PathBuf> {
+    let names = std::fs::read_dir("/dev").into_iter().flatten().flatten();
+    let is_meant =
+        |name: &str| DEVICES.contains(&name) || GPUS.iter().any(|gpu| name.starts_with(gpu));
+    names
+        .filter(|entry| entry.file_name().to_str().is_some_and(is_meant))
+        .map(|entry| entry.path())
+        .collect()
 }
 
 /// Returns all files of a model, as far as its name says which.
