@@ -4,6 +4,7 @@
 //! allocated, and all arithmetic is checked. No weights are read. Files are read and not mapped: a
 //! file that somebody cuts off while it is mapped ends the process.
 
+mod bounds;
 mod bytes;
 mod split;
 mod types;
@@ -280,6 +281,7 @@ fn read_keys<R: Read + Seek>(
     let start = format!("{}.", header.architecture);
     let own = |(key, value): (String, _)| Some((key.strip_prefix(&start)?.to_owned(), value));
     *numbers = std::mem::take(numbers).into_iter().filter_map(own).collect();
+    bounds::check(&header.architecture, numbers)?;
     let first = |key: &str| numbers.get(key).and_then(|numbers| numbers.first()).copied();
     (header.context_length, header.block_count) = (first("context_length"), first("block_count"));
     match alignment.is_power_of_two() && alignment <= 1 << 20 {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::model::{self, ModelArgs};
 use super::out;
-use crate::config::{Places, UserConfig};
+use crate::config::{MemoryConfig, Places, UserConfig};
 use crate::env::pressure::Gauge;
 use crate::env::probe;
 use crate::env::sandbox::{Sandbox, SandboxError};
@@ -146,7 +146,7 @@ fn layers(sandbox: Result<Sandbox, SandboxError>) -> Finding {
 }
 
 fn memory() -> Finding {
-    let budget = probe::budget();
+    let budget = probe::budget(&MemoryConfig::default());
     let lines = budget.pools.iter().map(|pool| {
         let free = |bytes: Bytes| bytes.saturating_sub(pool.headroom);
         let (name, capacity, headroom) = (&pool.name, pool.capacity, pool.headroom);
@@ -166,7 +166,7 @@ fn model() -> Finding {
         let choice = ModelArgs::default().choose(&config, &places)?;
         let plan = model::plan(&choice, &config, &places)?;
         let begun = std::time::Instant::now();
-        let gauge = Gauge::here(config.memory.host_headroom);
+        let gauge = Gauge::here(&config.memory);
         drop(ModelWorker::start(&plan, Sampling::default(), PATIENCE, gauge, &|| false)?);
         let millis = begun.elapsed().as_millis();
         let line = format!("{}: a worker loads it and is ready in {millis} ms", choice.name);

@@ -206,6 +206,7 @@ impl From<WorkerError> for Error {
             | WorkerError::Died(_)
             | WorkerError::Failed(_)
             | WorkerError::NoRoom(_)
+            | WorkerError::Ledger(_)
             | WorkerError::Gone(_)
             | WorkerError::Refused(_)
             | WorkerError::Short(_)

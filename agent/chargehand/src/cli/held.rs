@@ -37,7 +37,7 @@ impl Held {
         interrupt: &Interrupt,
     ) -> Result<Self, Error> {
         pinned::check(&footprint, places)?;
-        let gauge = Gauge::here(config.memory.host_headroom);
+        let gauge = Gauge::here(&config.memory);
         if let Some(alarm) = gauge.wait(CALM, &mut || interrupt.is_set()) {
             if interrupt.is_set() {
                 return Err(Error::new(Kind::Interrupted, "interrupted before a model was loaded"));
@@ -69,16 +69,18 @@ impl Held {
         patience: Duration,
         stop: &dyn Fn() -> bool,
     ) -> Result<ModelWorker, Error> {
-        let Self { plan, mut reservation, gauge, kept, devices } = self;
+        let Self { plan, reservation, gauge, kept, devices } = self;
         let worker = ModelWorker::start(&plan, sampling, patience, gauge, stop)?;
         let footprint = &plan.footprints()[0];
-        match worker.taken() {
+        let most = match worker.taken().cloned() {
             Some(taken) => {
+                let most = at_least(footprint.clone(), &taken).0;
                 meter::learn(&kept, footprint, &devices, taken);
-                reservation.resident(at_least(footprint.clone(), taken).0)?;
+                most
             }
-            None => reservation.resident(footprint.clone())?,
-        }
+            None => footprint.clone(),
+        };
+        reservation.resident(most)?;
         Ok(worker.keeping(reservation))
     }
 }

@@ -87,8 +87,8 @@ impl Meter {
             Err(_) => footprint,
         };
         let Some(taken) = taken else { return Ok((footprint, warnings)) };
-        let (larger, residual) = at_least(footprint, taken);
-        warnings.extend(residual.map(|residual| residual.to_string()));
+        let (larger, residual) = at_least(footprint, &taken);
+        warnings.extend(residual.iter().map(|residual| residual.to_string()));
         Ok((larger, warnings))
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use chargehand_core::bytes::Bytes;
 use chargehand_core::memory::beside::Beside;
 use chargehand_core::memory::header::ModelHeader;
-use chargehand_core::memory::{self, Budget, Footprint, HOST, LoadOptions, Plan};
+use chargehand_core::memory::{self, Budget, Footprint, LoadOptions, Plan};
 use chargehand_core::roles::Role;
 use chargehand_engine::gguf::{self, Weights};
 use chargehand_engine::sampler::Sampling;
@@ -209,17 +209,7 @@ pub(super) fn absolute(path: &Path) -> Result<String, Error> {
 
 /// Returns what this machine has, with the headroom that the user wants.
 pub(super) fn machine(config: &UserConfig) -> Budget {
-    with_headroom(probe::budget(), config)
-}
-
-/// Returns `budget` with the headroom that the user wants.
-pub(super) fn with_headroom(mut budget: Budget, config: &UserConfig) -> Budget {
-    for pool in &mut budget.pools {
-        let is_host = pool.name == HOST || pool.within.is_some();
-        let set = if is_host { config.memory.host_headroom } else { config.memory.gpu_headroom };
-        pool.headroom = set.unwrap_or(pool.headroom);
-    }
-    budget
+    probe::budget(&config.memory)
 }
 
 /// Returns what the model takes, and says aloud when there is doubt.

@@ -24,6 +24,7 @@ use super::model::{self, Asked, Choice};
 use super::{bounds, out};
 use crate::config::{Places, UserConfig};
 use crate::env::ledger::Ledger;
+use crate::env::probe;
 use crate::error::{Error, Kind};
 
 /// Sequences that llama.cpp can keep side by side.
@@ -121,7 +122,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
 
 fn answer(args: &Args, config: &UserConfig, places: &Places) -> Result<Answer, Error> {
     let (budget, holdings) = match &args.budget {
-        Some(text) => (model::with_headroom(memory::what_if(text)?, config), Vec::new()),
+        Some(text) => (probe::with_headroom(memory::what_if(text)?, &config.memory), Vec::new()),
         None => (model::machine(config), Ledger::at(&places.ledger).holdings()?),
     };
     let machine = budget.clone();

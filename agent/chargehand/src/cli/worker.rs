@@ -1,7 +1,6 @@
 //! Whoever proposes the calls of a run: a model, or a script. The log keeps it, so that a run can be resumed.
 
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,20 +11,16 @@ use chargehand_core::script::Script;
 use chargehand_engine::gguf;
 use chargehand_engine::sampler::Sampling;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::bounds;
 use super::crew::Reviewer;
 use super::held::Held;
 use super::model::{self, ModelArgs};
 use crate::config::{Places, UserConfig};
-use crate::env::dir::hex;
+use crate::env::digest;
 use crate::env::worker::{ModelWorker, PATIENCE};
 use crate::error::{Error, Kind};
 use crate::signal::Interrupt;
-
-/// Files up to this size are hashed as a whole.
-const MAX_HASHED: u64 = 64 << 20;
 
 /// What stands before the file of a script.
 const SCRIPT: &str = "script:";
@@ -279,18 +274,9 @@ pub(super) fn read_script(path: &Path) -> Result<Script, Error> {
         .map_err(|err| Error::new(Kind::Usage, format!("{}: {err}", path.display())))
 }
 
-/// Returns the hash of a model's file; of a large one the head with its length, because to hash 20 GB would take
-/// longer than many a job.
+/// Returns what tells a model from others: of a split one, all its files.
 pub(super) fn identify(path: &Path) -> Result<String, Error> {
-    let unreadable =
-        |err| Error::new(Kind::Refused, format!("cannot read the model {}: {err}", path.display()));
-    let file = fs::File::open(path).map_err(unreadable)?;
-    let length = file.metadata().map_err(unreadable)?.len();
-    let mut bytes = Vec::new();
-    file.take(MAX_HASHED).read_to_end(&mut bytes).map_err(unreadable)?;
-    let hash = hex(&Sha256::digest(&bytes));
-    Ok(match length {
-        0..=MAX_HASHED => format!("sha256 {hash}"),
-        _ => format!("sha256 of the first {MAX_HASHED} of {length} bytes {hash}"),
+    digest::identity(&gguf::paths(path)?).map_err(|err| {
+        Error::new(Kind::Refused, format!("cannot read the model {}: {err}", path.display()))
     })
 }

@@ -3,11 +3,14 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use super::dir::hex;
+
+/// Files up to this size are hashed as a whole where one must not wait for it.
+const WHOLE: u64 = 64 << 20;
 
 /// How much is read at once.
 pub(crate) const CHUNK: usize = 1 << 20;
@@ -40,8 +43,60 @@ pub fn of_file(path: &Path, see: &mut See<'_>) -> io::Result<Option<String>> {
     }
 }
 
+/// Returns what tells a model in `files` from others: their hash, and of a large file its length with the hash of its
+/// head, because to hash 20 GB would take longer than many a job.
+///
+/// # Errors
+///
+/// When one cannot be read.
+pub fn identity(files: &[PathBuf]) -> io::Result<String> {
+    let mut heads = files.iter().map(|path| head(path)).collect::<io::Result<Vec<_>>>()?;
+    let texts = heads.iter().map(|(hash, length)| match length {
+        0..=WHOLE => format!("sha256 {hash}"),
+        _ => format!("sha256 of the first {WHOLE} of {length} bytes {hash}"),
+    });
+    let texts: Vec<String> = texts.collect();
+    if let [alone] = texts.as_slice() {
+        return Ok(alone.clone());
+    }
+    let bytes: u64 = heads.drain(..).map(|(_, length)| length).sum();
+    let hash = hex(&Sha256::digest(texts.join("\n")));
+    Ok(format!("sha256 over {} files of {bytes} bytes {hash}", files.len()))
+}
+
+/// Returns the hash of the head of a file, and how long the file is.
+fn head(path: &Path) -> io::Result<(String, u64)> {
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let mut bytes = Vec::new();
+    file.take(WHOLE).read_to_end(&mut bytes)?;
+    Ok((hex(&Sha256::digest(&bytes)), length))
+}
+
 /// Returns whether `text` is a SHA-256 in hex.
 #[must_use]
 pub fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::identity;
+
+    #[test]
+    fn every_file_of_a_model_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = ["a", "b"].map(|name| folder.path().join(name));
+        let of = |texts: [&str; 2], count: usize| {
+            files.iter().zip(texts).for_each(|(path, text)| fs::write(path, text).unwrap());
+            identity(&files[..count]).unwrap()
+        };
+        assert!(of(["1", "2"], 1).starts_with("sha256 6b86b273ff34fce1"));
+        assert_eq!(of(["1", "2"], 1), of(["1", "3"], 1));
+        let both = of(["1", "2"], 2);
+        assert!(both.starts_with("sha256 over 2 files of 2 bytes "), "{both}");
+        assert!([of(["1", "3"], 2), of(["2", "1"], 2)].iter().all(|other| *other != both));
+    }
 }

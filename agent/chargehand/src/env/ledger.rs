@@ -7,6 +7,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -64,7 +65,7 @@ pub struct Reservation {
     path: PathBuf,
     /// Locked as long as it is open.
     file: File,
-    holding: Holding,
+    holding: Mutex<Holding>,
 }
 
 impl Ledger {
@@ -86,7 +87,7 @@ impl Ledger {
         machine: &dyn Fn() -> Budget,
     ) -> Result<(Plan, Reservation), LedgerError> {
         let gate = self.gate()?;
-        let budget = machine().less(&self.scan()?);
+        let budget = machine().less(&self.scan(None)?);
         let plan = memory::plan(vec![footprint.clone()], &budget)?;
         let holding = Holding { pid: std::process::id(), footprint, stage: Stage::Reserved };
         let reservation = self.enter(holding).map_err(|source| self.io(source))?;
@@ -104,7 +105,7 @@ impl Ledger {
             return Ok(Vec::new());
         }
         let _gate = self.gate()?;
-        self.scan()
+        self.scan(None)
     }
 
     /// Waits for its turn.
@@ -134,12 +135,13 @@ impl Ledger {
         Err(LedgerError::Shut(self.dir.clone()))
     }
 
-    /// Returns what those hold who live, and clears up behind those who do not. Only behind the gate.
-    fn scan(&self) -> Result<Vec<Holding>, LedgerError> {
+    /// Returns what those hold who live, without whoever has the file `own`, and clears up behind those who do not.
+    /// Only behind the gate.
+    fn scan(&self, own: Option<&Path>) -> Result<Vec<Holding>, LedgerError> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.dir).map_err(|source| self.io(source))? {
             let path = entry.map_err(|source| self.io(source))?.path();
-            if path.extension().is_some_and(|end| end == "json") {
+            if path.extension().is_some_and(|end| end == "json") && Some(path.as_path()) != own {
                 found.extend(self.look(&path)?);
             }
         }
@@ -174,9 +176,8 @@ impl Ledger {
         let path = self.dir.join(format!("{}-{}.json", holding.pid, random_hex::<8>()?));
         let file = OpenOptions::new().create_new(true).read(true).write(true).open(&path)?;
         file.lock()?;
-        let mut reservation = Reservation { ledger: self.clone(), path, file, holding };
-        reservation.write()?;
-        Ok(reservation)
+        write(&file, &holding)?;
+        Ok(Reservation { ledger: self.clone(), path, file, holding: Mutex::new(holding) })
     }
 
     fn io(&self, source: io::Error) -> LedgerError {
@@ -191,19 +192,30 @@ impl Reservation {
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub fn resident(&mut self, footprint: Footprint) -> Result<(), LedgerError> {
+    pub fn resident(&self, footprint: Footprint) -> Result<(), LedgerError> {
         let _gate = self.ledger.gate()?;
-        self.holding.footprint = footprint;
-        self.holding.stage = Stage::Resident;
-        self.write().map_err(|source| self.ledger.io(source))
+        let mut holding = self.holding.lock().unwrap_or_else(PoisonError::into_inner);
+        (holding.footprint, holding.stage) = (footprint, Stage::Resident);
+        write(&self.file, &holding).map_err(|source| self.ledger.io(source))
     }
 
-    fn write(&mut self) -> io::Result<()> {
-        let text = serde_json::to_vec(&self.holding).map_err(io::Error::other)?;
-        self.file.seek(SeekFrom::Start(0))?;
-        self.file.set_len(0)?;
-        self.file.write_all(&text)
+    /// Plans to load `footprint` in place of what is held, which nobody has in memory any more.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub fn again(&self, footprint: Footprint, machine: &Budget) -> Result<Plan, LedgerError> {
+        let _gate = self.ledger.gate()?;
+        let budget = machine.clone().less(&self.ledger.scan(Some(&self.path))?);
+        Ok(memory::plan(vec![footprint], &budget)?)
     }
+}
+
+fn write(mut file: &File, holding: &Holding) -> io::Result<()> {
+    let text = serde_json::to_vec(holding).map_err(io::Error::other)?;
+    file.seek(SeekFrom::Start(0))?;
+    file.set_len(0)?;
+    file.write_all(&text)
 }
 
 impl Drop for Reservation {

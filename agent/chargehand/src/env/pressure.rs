@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use chargehand_core::bytes::Bytes;
+use chargehand_core::memory::Budget;
 use chargehand_core::memory::guard::{Alarm, Look};
 
 use super::probe;
+use crate::config::MemoryConfig;
 
 /// So long whoever wants to load a model waits for memory that is short; the kernel's figure is of ten seconds.
 pub const CALM: Duration = Duration::from_secs(12);
@@ -20,20 +21,26 @@ const TICK: Duration = Duration::from_millis(250);
 #[derive(Clone, Debug)]
 pub struct Gauge {
     root: PathBuf,
-    headroom: Option<Bytes>,
+    set: MemoryConfig,
 }
 
 impl Gauge {
-    /// Returns a gauge of this machine, on which a plan keeps `headroom` free, or as much as is usual.
+    /// Returns a gauge of this machine, on which as much stays free as the user has `set`.
     #[must_use]
-    pub fn here(headroom: Option<Bytes>) -> Self {
-        Self::at(Path::new("/"), headroom)
+    pub fn here(set: &MemoryConfig) -> Self {
+        Self { root: PathBuf::from("/"), set: set.clone() }
     }
 
-    /// Returns a gauge of the machine below `root`: `/`, or what a test puts in its place.
+    /// Returns a gauge of the machine below `root`: what a test puts in the place of `/`.
     #[must_use]
-    pub fn at(root: &Path, headroom: Option<Bytes>) -> Self {
-        Self { root: root.to_owned(), headroom }
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_owned(), set: MemoryConfig::default() }
+    }
+
+    /// Returns what the machine has for models.
+    #[must_use]
+    pub fn budget(&self) -> Budget {
+        probe::budget(&self.set)
     }
 
     /// Looks once.
@@ -48,7 +55,7 @@ impl Gauge {
         Look {
             stalled: stalled.unwrap_or(0),
             available: pool.available,
-            headroom: self.headroom.unwrap_or(pool.headroom),
+            headroom: self.set.host_headroom.unwrap_or(pool.headroom),
         }
     }
 
@@ -86,7 +93,7 @@ mod tests {
         fs::create_dir(root.path().join("proc")).unwrap();
         let info = "MemTotal: 1024000 kB\nMemAvailable: 51200 kB\n";
         fs::write(root.path().join("proc/meminfo"), info).unwrap();
-        let gauge = Gauge::at(root.path(), None);
+        let gauge = Gauge::at(root.path());
         let mut looks = 0;
         let mut stop = || {
             looks += 1;

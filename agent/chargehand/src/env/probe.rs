@@ -1,5 +1,6 @@
 //! How much memory there is, and what a process takes of it. It plans nothing: core does.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
@@ -9,6 +10,7 @@ use chargehand_core::memory::taken::Taken;
 use chargehand_core::memory::{Budget, HOST, Pool, host_headroom};
 
 use super::prober::Prober;
+use crate::config::MemoryConfig;
 
 /// Returns the memory that a process of ours takes now, files that it has mapped included.
 #[must_use]
@@ -19,9 +21,10 @@ pub fn resident(pid: u32) -> Option<Bytes> {
     Some(Bytes(kib.saturating_mul(1024)))
 }
 
-/// Returns what this machine has now. A pool that cannot be read has nothing, so nothing is loaded into it.
+/// Returns what this machine has now, with the headroom that the user has set. A pool that cannot be read has nothing,
+/// so nothing is loaded into it.
 #[must_use]
-pub fn budget() -> Budget {
+pub fn budget(set: &MemoryConfig) -> Budget {
     let mut pools = vec![host(Path::new("/"))];
     // Only a build for GPUs asks for them: that costs a driver context.
     if cfg!(any(feature = "cuda", feature = "vulkan", feature = "metal", feature = "rocm"))
@@ -29,7 +32,18 @@ pub fn budget() -> Budget {
     {
         pools.extend(devices);
     }
-    Budget { pools }
+    with_headroom(Budget { pools }, set)
+}
+
+/// Returns `budget` with the headroom that the user has set.
+#[must_use]
+pub fn with_headroom(mut budget: Budget, set: &MemoryConfig) -> Budget {
+    for pool in &mut budget.pools {
+        let is_host = pool.name == HOST || pool.within.is_some();
+        let headroom = if is_host { set.host_headroom } else { set.gpu_headroom };
+        pool.headroom = headroom.unwrap_or(pool.headroom);
+    }
+    budget
 }
 
 /// Returns the pool of ordinary memory. `root` is `/`, or what a test puts in its place.
@@ -58,7 +72,7 @@ pub fn taken(pid: u32) -> Option<Taken> {
         kib.checked_mul(1024).map(Bytes)
     };
     let (resident, anonymous) = (field("Rss")?, field("Anonymous")?);
-    Some(Taken { anonymous, mapped: resident.saturating_sub(anonymous) })
+    Some(Taken { anonymous, mapped: resident.saturating_sub(anonymous), devices: BTreeMap::new() })
 }
 
 /// A control group that limits our memory.

@@ -78,7 +78,8 @@ fn keep_last(stderr: impl Read, lines: &Mutex<VecDeque<String>>) {
     let mut line = Vec::new();
     let mut next = |line: &mut Vec<u8>| stderr.by_ref().take(MAX_READ).read_until(b'\n', line);
     while next(&mut line).is_ok_and(|count| count > 0) {
-        let text: String = String::from_utf8_lossy(&line).trim().chars().take(MAX_LINE).collect();
+        let text = String::from_utf8_lossy(&line);
+        let text: String = without_folder(text.trim()).chars().take(MAX_LINE).collect();
         line.clear();
         if text.is_empty() {
             continue;
@@ -89,6 +90,13 @@ fn keep_last(stderr: impl Read, lines: &Mutex<VecDeque<String>>) {
         }
         lines.push_back(text);
     }
+}
+
+/// llama.cpp says where it gave up, by the path that it was built in: that of another machine.
+fn without_folder(line: &str) -> &str {
+    let is_path = line.starts_with('/') && line.contains(": ");
+    let source = line.find("/llama.cpp/").filter(|_| is_path);
+    source.map_or(line, |at| &line[at + 1..])
 }
 
 /// Returns in words how a process ended.

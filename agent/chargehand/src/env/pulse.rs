@@ -189,7 +189,7 @@ mod tests {
     /// Returns after how many looks a process ends that is in the state of `pulse`; it is looked at for three seconds.
     fn ends(pulse: &Pulse, root: &std::path::Path) -> Option<u64> {
         let child = Mutex::new(Command::new("sleep").arg("60").spawn().unwrap());
-        let (mut rounds, gauge) = (Rounds::default(), Gauge::at(root, None));
+        let (mut rounds, gauge) = (Rounds::default(), Gauge::at(root));
         let ended = (1..=30).find(|_| {
             assert!(rounds.look(&child, pulse, Some(&gauge)), "it has ended by itself");
             pulse.ended_for().is_some()

@@ -2,14 +2,15 @@
 //!
 //! Whatever happens to that process is an event here: it is started again, or the run ends with its evidence.
 
+mod settle;
+
 use std::io;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use chargehand_core::event::Event;
 use chargehand_core::memory::guard::Alarm;
-use chargehand_core::memory::taken::{Taken, residual};
+use chargehand_core::memory::taken::{Taken, residuals};
 use chargehand_core::memory::{self, Plan, Refusal};
 use chargehand_core::ports::{Answer, Model, ModelError, Reply, Request, Usage, Watch};
 use chargehand_core::tool::{Envelope, ToolSpec};
@@ -19,20 +20,16 @@ use chargehand_engine::probe::Rung;
 use chargehand_engine::sampler::Sampling;
 use chargehand_engine::session::{Ending, Timings};
 use chargehand_engine::wire::{self, Ask, Failure, Loaded};
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::Signal;
 use thiserror::Error;
 
 use super::child::GRACE;
 use super::conversation::conversation;
-use super::ledger::Reservation;
+use super::ledger::{LedgerError, Reservation};
 use super::live::{Live, climb, tokens};
 use super::pressure::{CALM, Gauge};
-use super::probe;
-use super::sandbox::model::confine;
 use super::speech::Speech;
 
+pub use self::settle::settle_in;
 pub use super::pulse::PATIENCE;
 
 /// The hidden subcommand that serves a model.
@@ -58,6 +55,9 @@ pub enum WorkerError {
     /// What it had before it died is taken by now.
     #[error("the worker died and does not fit any more: {0}")]
     NoRoom(Refusal),
+    /// Nobody can say whether it still fits.
+    #[error(transparent)]
+    Ledger(LedgerError),
     /// It ended while it was asked something.
     #[error("the worker ended: {0}")]
     Gone(String),
@@ -70,6 +70,17 @@ pub enum WorkerError {
     /// Somebody said stop before it was ready.
     #[error("the worker was stopped while it loaded the model")]
     Stopped,
+}
+
+impl From<LedgerError> for WorkerError {
+    fn from(err: LedgerError) -> Self {
+        match err {
+            LedgerError::Refused(refusal) => Self::NoRoom(refusal),
+            LedgerError::Io { .. } | LedgerError::Unreadable { .. } | LedgerError::Shut(_) => {
+                Self::Ledger(err)
+            }
+        }
+    }
 }
 
 /// A model in a worker process.
@@ -90,7 +101,7 @@ pub struct ModelWorker {
     speech: Speech,
     preface: String,
     /// Dropped behind the process that has the memory.
-    _held: Option<Reservation>,
+    held: Option<Reservation>,
 }
 
 impl ModelWorker {
@@ -111,9 +122,17 @@ impl ModelWorker {
         stop: &dyn Fn() -> bool,
     ) -> Result<Self, WorkerError> {
         let mut hear = |_: Option<&wire::Event>| flow(stop());
+        let before = gauge.budget().devices();
         let (live, loaded) = climb(plan, Rung::Planned, patience, &gauge, &mut hear)?;
-        let taken = live.taken();
-        let residual = taken.and_then(|taken| residual(&plan.footprints()[0], taken));
+        let taken = live.taken().map(|taken| {
+            let devices = Taken::of_devices(&before, &gauge.budget().devices());
+            Taken { devices, ..taken }
+        });
+        let warnings: Vec<String> = taken
+            .iter()
+            .flat_map(|taken| residuals(&plan.footprints()[0], taken))
+            .map(|residual| residual.to_string())
+            .collect();
         Ok(Self {
             plan: plan.clone(),
             sampling,
@@ -124,23 +143,23 @@ impl ModelWorker {
             prompt_tokens: None,
             gauge,
             taken,
-            warning: residual.map(|residual| residual.to_string()),
+            warning: (!warnings.is_empty()).then(|| warnings.join("; ")),
             speech: Speech::default(),
             preface: String::new(),
-            _held: None,
+            held: None,
         })
     }
 
     /// Returns what its process took of ordinary memory when the model was there, where the system says it.
     #[must_use]
-    pub fn taken(&self) -> Option<Taken> {
-        self.taken
+    pub fn taken(&self) -> Option<&Taken> {
+        self.taken.as_ref()
     }
 
     /// Keeps what was reserved for it until its process has ended.
     #[must_use]
     pub fn keeping(self, held: Reservation) -> Self {
-        Self { _held: Some(held), ..self }
+        Self { held: Some(held), ..self }
     }
 
     /// Returns the tokens of the system prompt and the tools; they are counted with the first turn.
@@ -262,8 +281,11 @@ impl ModelWorker {
         if let Some(alarm) = self.gauge.wait(CALM, &mut || watch.stop().is_some()) {
             return Err(WorkerError::Short(alarm));
         }
-        let plan = memory::plan(self.plan.footprints().to_vec(), &probe::budget())
-            .map_err(WorkerError::NoRoom)?;
+        let (machine, footprint) = (self.gauge.budget(), self.plan.footprints()[0].clone());
+        let plan = match &self.held {
+            Some(held) => held.again(footprint, &machine).map_err(WorkerError::from)?,
+            None => memory::plan(vec![footprint], &machine).map_err(WorkerError::NoRoom)?,
+        };
         let mut hear = |_: Option<&wire::Event>| flow(watch.stop().is_some());
         let (live, loaded) = climb(&plan, self.loaded.rung, self.patience, &self.gauge, &mut hear)?;
         self.loaded = loaded;
@@ -372,20 +394,4 @@ fn usage(timings: &Timings) -> Usage {
         predicted_n: timings.predicted_n,
         predicted_ms: timings.predicted_ms,
     }
-}
-
-/// What a worker process does to itself at its start: it ends with its parent, it is the first to go when memory
-/// runs out, it leaves no core file, which would be as large as its model, and it gives up all but `models` and `files`,
-/// which it may write.
-///
-/// # Errors
-///
-/// When the kernel does not let it end with its parent, or be confined.
-pub fn settle_in(models: &[PathBuf], files: &[PathBuf]) -> io::Result<()> {
-    set_pdeathsig(Signal::SIGKILL)?;
-    // Not every kernel lets us.
-    std::fs::write("/proc/self/oom_score_adj", "800").unwrap_or_default();
-    // 0 would not do: a pipe to a collector of core files is used at any limit but 1.
-    setrlimit(Resource::RLIMIT_CORE, 1, 1).unwrap_or_default();
-    confine(models, files)
 }

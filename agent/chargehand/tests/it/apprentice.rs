@@ -50,5 +50,8 @@ fn it_can_guess_for_itself() {
     let flags = ["--write", "src/**", "--draft", "apprentice"];
     check(goal, &flags, "src/notes.txt", "one\ntwo\nthree\n");
     let place = Place::with(&FILES);
-    place.run(&["run", goal, "--draft", "none.gguf"]).expect(2).says("none.gguf");
+    place
+        .run(&["run", goal, "--write", "src/**", "--draft", "none.gguf"])
+        .expect(2)
+        .says("none.gguf");
 }

@@ -30,7 +30,7 @@ fn set(root: &TempDir, available_mib: u64, pressure: &str) {
 
 #[track_caller]
 fn check(root: &TempDir, expect: Option<Alarm>) {
-    let look = Gauge::at(root.path(), None).look();
+    let look = Gauge::at(root.path()).look();
     assert_eq!(look.alarm(), expect, "{look:?}");
 }
 
@@ -43,7 +43,7 @@ fn a_machine_is_looked_at() {
     check(&machine(62, "0.00"), Some(Alarm::Short { available: Bytes::mib(62), floor }));
     // Without the files there is nothing to give.
     let nothing = tempfile::tempdir().unwrap();
-    assert_eq!(Gauge::at(nothing.path(), None).look(), Look::default());
+    assert_eq!(Gauge::at(nothing.path()).look(), Look::default());
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn what_is_reserved_is_not_given_twice() {
     let directory = tempfile::tempdir().unwrap();
     let ledger = Ledger::at(&directory.path().join("deep/ledger"));
     assert!(ledger.holdings().unwrap().is_empty());
-    let mut first = reserve(&ledger, 60).unwrap();
+    let first = reserve(&ledger, 60).unwrap();
     refused(&ledger, 41);
     let second = reserve(&ledger, 40).unwrap();
     refused(&ledger, 1);
@@ -70,7 +70,12 @@ fn what_is_reserved_is_not_given_twice() {
     // The budget of this test does not see what is resident; the sum of all does.
     refused(&ledger, 41);
     drop(reserve(&ledger, 40).unwrap());
-    drop(first);
+    // Whoever holds something may load it again, and no more than others leave.
+    assert!(first.again(footprint(100), &hundred()).is_ok());
+    let other = reserve(&ledger, 40).unwrap();
+    assert!(first.again(footprint(60), &hundred()).is_ok());
+    assert!(matches!(first.again(footprint(61), &hundred()), Err(LedgerError::Refused(_))));
+    drop((first, other));
     drop(reserve(&ledger, 100).unwrap());
     refused(&ledger, 101);
 }

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use chargehand::env::probe::taken;
 use chargehand::env::prober::{Counted, DryRun};
 use chargehand_core::bytes::Bytes;
-use chargehand_core::memory::taken::residual;
+use chargehand_core::memory::taken::residuals;
 use chargehand_core::memory::{self, Backing, Budget, Footprint, HOST, LoadOptions, Row};
 use chargehand_core::transcript::Message;
 use chargehand_engine::client::Client;
@@ -81,7 +81,7 @@ fn check(name: &str, change: impl Fn(LoadOptions) -> LoadOptions) {
     let used = taken(child.id()).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_eq!(residual(&footprint, loaded), None);
+    assert_eq!(residuals(&footprint, &loaded), []);
     // Room for grammars and guesses was not used here, but for the trees of the tokens.
     let is_room = |row: &Row| matches!(row.what.as_str(), "matcher" | "guesses");
     let is_own = |row: &Row| !matches!(row.backing, Backing::Mapped(_)) && !is_room(row);

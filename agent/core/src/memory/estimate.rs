@@ -47,7 +47,7 @@ const MERGE_OVERHEAD: u64 = 120;
 
 /// What grammars and guesses take at most, which the engine counts exactly: our matcher, the trees of its tokens, and
 /// what was said before, for each token of context.
-const MATCHER: u64 = 256 << 20;
+const MATCHER: u64 = 128 << 20;
 const TOKEN_TREES: u64 = 200;
 const GUESS: u64 = 108;
 

@@ -5,7 +5,7 @@ use chargehand_core::memory::beside::{Beside, draft, projector};
 use chargehand_core::memory::guard::{Alarm, Doing, Look, Order};
 use chargehand_core::memory::header::{FileId, ModelHeader, Tensor};
 use chargehand_core::memory::ladder::alternatives;
-use chargehand_core::memory::taken::{Taken, at_least, residual};
+use chargehand_core::memory::taken::{Taken, at_least, residuals};
 use chargehand_core::memory::{
     Backing, Budget, Footprint, HOST, Holding, LoadOptions, Pool, Row, Stage,
 };
@@ -53,11 +53,15 @@ fn planned() -> Footprint {
     Footprint { model: "m".to_owned(), options: options(), rows }
 }
 
+fn taken(mib: u64) -> Taken {
+    Taken { anonymous: Bytes::mib(mib), mapped: Bytes::mib(1), ..Taken::default() }
+}
+
 #[track_caller]
 fn check_taken(mib: u64, expect: Option<&str>) {
-    let taken = Taken { anonymous: Bytes::mib(mib), mapped: Bytes::mib(1) };
-    let found = residual(&planned(), taken).map(|residual| residual.to_string());
-    assert_eq!(found.as_deref(), expect);
+    let found: Vec<String> =
+        residuals(&planned(), &taken(mib)).iter().map(ToString::to_string).collect();
+    assert_eq!(found, expect.map(str::to_owned).as_slice());
 }
 
 #[test]
@@ -67,28 +71,42 @@ fn a_load_is_held_against_its_plan() {
     check_taken(
         1565,
         Some(
-            "m took 1565 MiB of memory when it was loaded, and 1500 MiB were planned: the larger counts from now on",
+            "m took 1565 MiB of host when it was loaded, and 1500 MiB were planned: the larger counts from now on",
         ),
     );
     check_taken(936, None);
     check_taken(
         935,
         Some(
-            "m took 935 MiB of memory when it was loaded, less than the 1000 MiB that were certain: the plan counts",
+            "m took 935 MiB of host when it was loaded, less than the 1000 MiB that were certain: the plan counts",
         ),
     );
 }
 
 #[test]
 fn the_larger_counts_the_next_time() {
-    let taken = Taken { anonymous: Bytes::mib(1700), mapped: Bytes(0) };
-    let (larger, said) = at_least(planned(), taken);
-    assert!(said.is_some());
+    let (larger, said) = at_least(planned(), &taken(1700));
+    assert_eq!(said.len(), 1);
     assert_eq!(larger.by_pool()[HOST], Bytes::mib(1700 + 7000));
     // Then nothing is left to say.
-    assert_eq!(residual(&larger, taken), None);
-    let less = Taken { anonymous: Bytes::mib(1200), mapped: Bytes(0) };
-    assert_eq!(at_least(planned(), less), (planned(), None));
+    assert_eq!(residuals(&larger, &taken(1700)), []);
+    assert_eq!(at_least(planned(), &taken(1200)), (planned(), Vec::new()));
+}
+
+#[test]
+fn a_gpu_is_held_against_its_plan_too() {
+    let on_card = |mib| {
+        let devices = Taken::of_devices(&[pool("gpu0", 8000)], &[pool("gpu0", 8000 - mib)]);
+        at_least(planned(), &Taken { devices, ..taken(1200) })
+    };
+    assert_eq!(on_card(7140).1, []);
+    let (larger, said) = on_card(7200);
+    assert_eq!(larger.by_pool()["gpu0"], Bytes::mib(7200));
+    let expect = "m took 7200 MiB of gpu0 when it was loaded, and 7000 MiB were planned";
+    assert!(said[0].to_string().starts_with(expect), "{said:?}");
+    assert_eq!(on_card(6000).1.len(), 1);
+    // A device that is gone says nothing.
+    assert!(Taken::of_devices(&[pool("gpu0", 1)], &[]).is_empty());
 }
 
 fn pool(name: &str, available: u64) -> Pool {

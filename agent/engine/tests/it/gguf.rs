@@ -1,10 +1,15 @@
 //! The header of hostile files, made by hand.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
 use std::io::{Cursor, Write as _};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use chargehand_core::bytes::Bytes;
 use chargehand_engine::gguf::{self, Fault, GgufError, Header, SplitName, Weights};
+
+use crate::dice::Dice;
 
 /// A file as it grows.
 #[derive(Clone, Default)]
@@ -116,6 +121,51 @@ fn every_beginning_of_a_file_is_refused() {
     }
 }
 
+/// The fuzz target of the reader: `CHARGEHAND_FUZZ_SECONDS=60 cargo test --release -p chargehand-engine --test it
+/// any_header -- --nocapture`. Bytes are flipped, numbers replaced by those at the edges, pieces left out and doubled.
+#[test]
+fn any_header_is_read_or_refused() {
+    let seconds = std::env::var("CHARGEHAND_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
+    let end = Instant::now() + Duration::from_secs_f64(seconds.unwrap_or(0.2));
+    let seed = RandomState::new().hash_one(0);
+    println!("seed {seed}");
+    let dice = &mut Dice::new(seed);
+    let (mut read, mut refused, mut slowest) = (0_u64, 0_u64, Duration::ZERO);
+    while Instant::now() < end {
+        let mut file = model().0;
+        for _ in 0..=dice.roll(4) {
+            mutate(&mut file, dice);
+        }
+        let begun = Instant::now();
+        match File(file).read() {
+            Ok(header) => {
+                read += 1;
+                assert!(!header.architecture.is_empty());
+            }
+            Err(_) => refused += 1,
+        }
+        slowest = slowest.max(begun.elapsed());
+    }
+    println!("{read} read, {refused} refused, {} ms at most", slowest.as_millis());
+}
+
+fn mutate(file: &mut Vec<u8>, dice: &mut Dice) {
+    let at = dice.roll(file.len().max(1));
+    let edges = [0, 1, 31, 32, 255, u64::from(u32::MAX), 1 << 62, (1 << 63) - 1, 1 << 63, u64::MAX];
+    match dice.roll(4) {
+        0 => file.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << dice.roll(8)),
+        1 => {
+            let number = edges[dice.roll(edges.len())].to_le_bytes();
+            file.iter_mut().skip(at).zip(number).for_each(|(byte, edge)| *byte = edge);
+        }
+        2 => drop(file.drain(at..file.len().min(at + dice.roll(40)))),
+        _ => {
+            let piece = file[at..file.len().min(at + dice.roll(40))].to_vec();
+            file.splice(at..at, piece).for_each(drop);
+        }
+    }
+}
+
 /// Whatever is flipped, nothing panics and nothing is allocated that is not there.
 #[test]
 fn every_flipped_byte_is_survived() {
@@ -163,6 +213,31 @@ fn tensors_that_cannot_be_are_refused() {
     check_fault(&File::new(0, 1).key_number("general.alignment", 8), "architecture is missing");
     let odd = File::new(0, 2).key_text("general.architecture", "llama");
     check_fault(&odd.key_number("general.alignment", 24), "an alignment of 24 bytes");
+}
+
+/// llama.cpp aborts on these.
+#[test]
+fn numbers_that_cannot_be_are_refused() {
+    let check = |key: &str, number: u32, refused: Option<&str>| {
+        let file = File::new(0, 3).key_text("general.architecture", "llama");
+        let file = file.key_number("llama.expert_count", 8).key_number(key, number);
+        match refused {
+            Some(range) => check_fault(&file, &format!("`{key}` is {number}, and {range}")),
+            None => drop(file.read().unwrap()),
+        }
+    };
+    check("llama.block_count", 0, Some("1 to 512"));
+    check("llama.block_count", 1, None);
+    check("llama.block_count", 512, None);
+    check("llama.block_count", 513, Some("1 to 512"));
+    check("llama.context_length", u32::MAX >> 1, None);
+    check("llama.context_length", 1 << 31, Some("0 to 2147483647"));
+    check("llama.nextn_predict_layers", 513, Some("0 to 512"));
+    check("llama.expert_count", 1025, Some("0 to 1024"));
+    check("llama.expert_used_count", 0, Some("1 to 8"));
+    check("llama.expert_used_count", 8, None);
+    check("llama.expert_used_count", 9, Some("1 to 8"));
+    check("other.block_count", 0, None);
 }
 
 #[test]

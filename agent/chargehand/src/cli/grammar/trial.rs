@@ -176,6 +176,7 @@ impl<'a> Trial<'a> {
             | WorkerError::Died(_)
             | WorkerError::Failed(_)
             | WorkerError::NoRoom(_)
+            | WorkerError::Ledger(_)
             | WorkerError::Short(_)
             | WorkerError::Stopped
             | WorkerError::Replaced(_)
