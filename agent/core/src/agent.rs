@@ -130,8 +130,7 @@ pub fn run(
                 watch.see(&Event::Called { turn, call: call.clone(), usage: reply.usage });
                 transcript.push(Message::Call(call.clone()));
                 match tools::run(&call, &mut state, env, watch) {
-                    Outcome::Observed(mut observation) => {
-                        observation.text = env.secrets().mask(&observation.text).into_owned();
+                    Outcome::Observed(observation) => {
                         observe(&mut transcript, watch, turn, observation);
                     }
                     Outcome::Stopped(stop) => break stop,
@@ -163,7 +162,9 @@ impl Start<'_> {
         match self.task {
             Task::Implement => prompt::opening(contract, files, instructions),
             Task::Fix(fixes) => prompt::fix(contract, files, instructions, fixes),
-            Task::Review { patch, citable } => prompt::review(contract, patch, citable),
+            Task::Review { patch, citable } => {
+                prompt::review(contract, self.changes, patch, citable)
+            }
         }
     }
 

@@ -68,6 +68,7 @@ pub const GATES: &[Row] = &[
             "delete_file",
             "run_check",
             "run_command",
+            "request_change",
         ],
         demand: "no call is repeated that would come to the same again, because nothing has changed since",
         rule: Rule::Call(no_repeat),

@@ -156,7 +156,6 @@ impl Parts {
     }
 }
 
-/// Puts parts in order, and those together that touch each other.
 /// Returns the parts in ascending order, those that touch as one.
 pub(crate) fn joined(mut parts: Vec<Range<usize>>) -> Vec<Range<usize>> {
     parts.sort_unstable_by_key(|part| (part.start, part.end));

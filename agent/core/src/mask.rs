@@ -39,13 +39,14 @@ impl Secrets {
         Self { values }
     }
 
-    /// Returns `text` with the name of each secret in the place of its value.
+    /// Returns `text` with the name of each secret in the place of its value, on as many lines.
     #[must_use]
     pub fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut masked = Cow::Borrowed(text);
         for (name, value) in &self.values {
             if masked.contains(value.as_str()) {
-                masked = Cow::Owned(masked.replace(value.as_str(), &format!("[secret {name}]")));
+                let ends = "\n".repeat(value.matches('\n').count());
+                masked = masked.replace(value.as_str(), &format!("[secret {name}]{ends}")).into();
             }
         }
         masked

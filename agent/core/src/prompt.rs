@@ -1,16 +1,19 @@
 //! What a worker is told before its first call.
 
+use crate::change::Change;
 use crate::contract::{Class, Contract, Deed};
 use crate::rel_path::RelPath;
 use crate::transcript::Message;
 
-/// Files that are listed in the first message; more are found with `list_dir`.
+/// Files that are listed in the first message, or shown to a review; more are found with `list_dir`.
 const MAX_FILES: usize = 60;
 /// Bytes of the repository's own instructions that are read.
 const MAX_INSTRUCTIONS: usize = 4096;
 
-/// Bytes of a change that a review is shown; it reads the files for the rest.
+/// Bytes of a change that a review is shown, over all files; it reads the files for the rest.
 const MAX_PATCH: usize = 16 * 1024;
+/// Bytes of the list of what changed.
+const MAX_LIST: usize = 4 * 1024;
 /// Bytes of what a fix is asked for.
 const MAX_FIXES: usize = 8 * 1024;
 
@@ -58,16 +61,59 @@ pub fn fix(
     messages
 }
 
-/// Returns the messages that open a review of `patch`.
+/// Returns the messages that open a review of `changes`, which `patch` draws.
 #[must_use]
-pub fn review(contract: &Contract, patch: &str, citable: &[String]) -> Vec<Message> {
+pub fn review(
+    contract: &Contract,
+    changes: &[Change],
+    patch: &str,
+    citable: &[String],
+) -> Vec<Message> {
     let mut text = format!("Task: {}\n", contract.goal);
     for (at, criterion) in contract.criteria().iter().enumerate() {
         text.push_str(&format!("Criterion {}: {criterion}\n", at + 1));
     }
     let ids = citable.iter().take(MAX_FILES).map(String::as_str).collect::<Vec<_>>().join(", ");
-    text.push_str(&format!("Evidence: {ids}\nChange:\n{}", clipped(patch, MAX_PATCH)));
+    let list: String = changes.iter().map(listed).collect();
+    text.push_str(&format!("Evidence: {ids}\nChanged files: {}", changes.len()));
+    text.push_str(&format!("{}\nChange:\n{}", clipped(&list, MAX_LIST), shared_out(patch)));
     vec![Message::System(REVIEW.to_owned()), Message::User(text)]
+}
+
+fn listed(change: &Change) -> String {
+    let Change { path, kind, added, removed, .. } = change;
+    format!("\n- {} {path} +{added} -{removed}", kind.name())
+}
+
+/// Returns as much of `patch` as a review is shown, with something of each file: one that is long, or no text, must not
+/// hide the others.
+fn shared_out<'p>(patch: &'p str) -> String {
+    // No line of a hunk begins like these: it has a sign before it.
+    const NEXT: &str = "\ndiff --git ";
+    const BYTES: &str = "\nGIT binary patch\n";
+    let text = |file: &'p str| file.split_inclusive(BYTES).next().unwrap_or_default();
+    let files: Vec<&str> = patch.split(NEXT).map(text).collect();
+    let shown = &files[..files.len().min(MAX_FILES)];
+    let most = share(shown.iter().map(|file| file.len()).collect());
+    let parts: Vec<String> = shown.iter().map(|file| clipped(file, most)).collect();
+    match files.len() - shown.len() {
+        0 => parts.join(NEXT),
+        more => format!("{}\n[{more} more files]", parts.join(NEXT)),
+    }
+}
+
+/// Returns how much of each part is shown: what short ones leave is for the long ones.
+fn share(mut lengths: Vec<usize>) -> usize {
+    lengths.sort_unstable();
+    let mut left = MAX_PATCH;
+    for (at, length) in lengths.iter().enumerate() {
+        let share = left / (lengths.len() - at);
+        if *length > share {
+            return share;
+        }
+        left -= length;
+    }
+    MAX_PATCH
 }
 
 fn clipped(text: &str, most: usize) -> String {

@@ -147,6 +147,19 @@ impl Report {
         self.review.as_ref().is_some_and(|review| review.outcome == Outcome::Open)
     }
 
+    /// Returns the verdict, unless the run was interrupted: what was not measured to its end says nothing yet.
+    #[must_use]
+    pub fn judged(&self) -> Option<Verdict> {
+        (self.stop != Stop::Interrupted).then_some(self.verdict)
+    }
+
+    /// Returns whether the run can be gone on with, although it may have its verdict.
+    #[must_use]
+    pub fn is_resumable(&self) -> bool {
+        let is_cut = matches!(self.stop, Stop::Interrupted | Stop::WorkerFailed(_));
+        is_cut || self.stop.is_limit() || self.is_open()
+    }
+
     /// Returns the exit code of the run: 0 holds, 1 violated, 4 a limit was reached or its review is open,
     /// 74 violated because the worker could not go on, 130 interrupted.
     #[must_use]

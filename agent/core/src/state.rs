@@ -27,7 +27,7 @@ pub struct State<'a> {
     pub reads: u32,
     /// Checks that were run since the last change, and whether they passed.
     pub checked: BTreeMap<String, bool>,
-    /// Files that an earlier process of the run changed, and nobody since: this worker does not know how.
+    /// Files that were changed in the run before this worker came, and not since: it does not know how.
     pub inherited: BTreeSet<RelPath>,
     /// All files of the workspace, sorted.
     files: Vec<File>,

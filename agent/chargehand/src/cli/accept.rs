@@ -55,6 +55,6 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
         out::note(&format!("{words}, but {err}"));
     }
     drop(dir);
-    runs::tidy(&places);
+    runs::tidy(&places, &id);
     Ok(())
 }

@@ -27,7 +27,6 @@ use super::worker::{Ready, Started, WorkerSpec};
 use crate::audit::{self, Log};
 use crate::config;
 use crate::env::dir::hex;
-use crate::env::repo::Repo;
 use crate::env::run_dir::{RunDir, Status};
 use crate::env::sandbox::Sandbox;
 use crate::env::workspace::{Changes, Workspace};
@@ -135,10 +134,10 @@ impl ShowArgs {
         Ok(ExitCode::from(report.exit_code()))
     }
 
-    /// Returns where in `repo` the report goes, if it goes there.
+    /// Returns where in the repository at `top` the report goes, if it goes there.
     ///
     /// A report that could not be written is refused now and not when the job is done.
-    pub(super) fn output_beside(&self, repo: &Repo) -> Result<Option<PathBuf>, Error> {
+    pub(super) fn output_beside(&self, top: &Path) -> Result<Option<PathBuf>, Error> {
         let Some(path) = &self.output else { return Ok(None) };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new(".")).canonicalize();
@@ -147,7 +146,7 @@ impl ShowArgs {
             let message = format!("-o {}: there is no such folder, or it is one", path.display());
             return Err(Error::new(Kind::Usage, message));
         };
-        let top = repo.top().canonicalize().unwrap_or_else(|_| repo.top().to_owned());
+        let top = top.canonicalize().unwrap_or_else(|_| top.to_owned());
         let real = path.canonicalize().unwrap_or_else(|_| folder.join(name));
         Ok(real.strip_prefix(top).ok().map(Path::to_owned))
     }
@@ -342,6 +341,7 @@ fn conclude(
     log.sync()?;
     if report.stop != Stop::Interrupted {
         dir.set_status(Status::Done)?;
+        dir.weigh()?;
     }
     watch.view().finished(report, dir.path());
     Ok(())

@@ -2,6 +2,7 @@
 
 use chargehand_core::contract::Contract;
 
+use super::out;
 use crate::env::sandbox::Sandbox;
 use crate::error::{Error, Kind};
 
@@ -14,15 +15,15 @@ pub(super) struct Leave {
     pub(super) network: bool,
 }
 
-/// Returns the sandbox, if there may be commands to run. The second tier is not taken where nobody looks on, unless the
-/// contract has it; and what asks for the network gets it from the first tier alone, with the user's leave.
+/// Returns the sandbox, if there may be commands to run, and says so where it is the weaker one. What asks for the network gets it from the first tier alone, with the user's leave.
 pub(super) fn sandbox_for(contract: &Contract, leave: Leave) -> Result<Option<Sandbox>, Error> {
     if contract.checks.is_empty() && !leave.attended {
         return Ok(None);
     }
     let sandbox = Sandbox::detect()?;
-    if !leave.attended {
-        permit(&sandbox, contract.sandbox.tier)?;
+    permit(&sandbox, contract.sandbox.weakest(leave.attended))?;
+    if sandbox.tier() > 1 {
+        out::note(&format!("note: the second tier alone holds commands; {}", missing(&sandbox)));
     }
     let Some(check) = contract.networked() else { return Ok(Some(sandbox)) };
     let refused = |why: &str| {
@@ -40,17 +41,25 @@ pub(super) fn sandbox_for(contract: &Contract, leave: Leave) -> Result<Option<Sa
     Ok(Some(sandbox.with_network()))
 }
 
+/// Returns the sandbox for the commands of a run that is over, if it has any: what was proposed does not run again.
+pub(super) fn sandbox_again(contract: &Contract, leave: Leave) -> Result<Option<Sandbox>, Error> {
+    if contract.checks.is_empty() { Ok(None) } else { sandbox_for(contract, leave) }
+}
+
 /// Refuses a sandbox that is weaker than `weakest`.
 pub(super) fn permit(sandbox: &Sandbox, weakest: u8) -> Result<(), Error> {
     if sandbox.tier() <= weakest {
         return Ok(());
     }
-    let layers = sandbox.layers();
-    let missing = layers.first().map_or("", String::as_str);
-    let message = format!("commands would be held by the second tier alone; {missing}");
+    let message = format!("commands would be held by the second tier alone; {}", missing(sandbox));
     Err(Error::new(Kind::Refused, message)
         .hint("mend what is missing; or take `sandbox.tier = 2` into the contract, or --tier 2; or look on: --attended")
         .hint("docs/threat-model.md says what the second tier does not stop"))
+}
+
+/// Returns what keeps a sandbox from being the stronger one, as its first layer says.
+fn missing(sandbox: &Sandbox) -> String {
+    sandbox.layers().into_iter().next().unwrap_or_default()
 }
 
 /// Returns what held the commands, and what did not hold some of them.

@@ -134,7 +134,7 @@ impl Player<'_> {
         // The calls are there already; a run that was resumed may have had more of them than its contract grants at once.
         let limits = Limits { turns: u32::MAX, ..contract.limits.clone() };
         let contract = &Contract { limits, ..contract.clone() };
-        let sandbox = leave::sandbox_for(contract, record::leave(lines))?;
+        let sandbox = leave::sandbox_again(contract, record::leave(lines))?;
         let mut workspace = Workspace::replica(self.dir)?;
         let stop = || self.interrupt.is_set();
         if let Some(sandbox) = &sandbox {

@@ -3,8 +3,9 @@
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
-use chargehand_core::contract::Contract;
+use chargehand_core::contract::{Contract, ContractFile};
 use chargehand_core::report::{Report, SCHEMA};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::leave::Leave;
@@ -54,6 +55,12 @@ pub(super) fn contract(dir: &RunDir) -> Result<Contract, Error> {
     let path = dir.path().join("contract.toml");
     Contract::parse(&text(dir, "contract.toml")?)
         .map_err(|err| Error::new(Kind::Failed, format!("{}: {err}", path.display())))
+}
+
+/// Returns the contract that a run began with, as its log has it. A log of before a key was there says it without.
+pub(super) fn agreed(lines: &[Line]) -> Option<ContractFile> {
+    let contract = lines.first()?.fields.get("facts")?.get("contract")?;
+    ContractFile::deserialize(contract).ok()
 }
 
 /// Returns the repository of a run, as its log has it.

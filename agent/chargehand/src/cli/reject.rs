@@ -34,7 +34,7 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     let about = format!("for {}", which::place(dir.file()));
     drop(dir);
     tell(args, &id, &about)?;
-    runs::tidy(&places);
+    runs::tidy(&places, &id);
     Ok(())
 }
 

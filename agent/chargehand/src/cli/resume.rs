@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use chargehand_core::contract::Contract;
-use chargehand_core::ports::Stop;
 use chargehand_core::report::Report;
 use serde::Deserialize;
 use serde_json::json;
@@ -15,13 +14,13 @@ use super::autonomy;
 use super::crew::Reviewer;
 use super::drive::{self, Hands, Job, ShowArgs};
 use super::leave::{self, Leave};
-use super::record;
-use super::which;
 use super::worker::{WorkerArgs, WorkerSpec};
+use super::{fits, record, which};
 use crate::audit::{Line, Log};
 use crate::config::Places;
 use crate::env::approvals::Approvals;
 use crate::env::run_dir::{RunDir, Status};
+use crate::env::workspace::Workspace;
 use crate::error::{Error, Kind};
 use crate::signal::Interrupt;
 
@@ -55,6 +54,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let contract = record::contract(&dir)?;
     let (mut log, lines) = Log::reopen(&log_of(&dir)?)?;
     is_agreed(&dir, &contract, &lines)?;
+    let output = args.show.output_beside(&dir.file().repo)?;
+    fits::spares(&Workspace::open(&dir)?, output.as_deref())?;
     if !args.worker.is_given() && args.worker.sets_model() {
         let message = "--ctx, --temperature, --seed and --reasoning go with a model of their own";
         return Err(Error::new(Kind::Usage, message)
@@ -130,9 +131,7 @@ fn may_resume(dir: &RunDir) -> Result<(), Error> {
 
 fn was_cut_short(dir: &RunDir) -> bool {
     let text = fs::read(dir.path().join("report.json")).unwrap_or_default();
-    let is_cut = |stop: &Stop| stop.is_limit() || matches!(stop, Stop::WorkerFailed(_));
-    serde_json::from_slice::<Report>(&text)
-        .is_ok_and(|report| is_cut(&report.stop) || report.is_open())
+    serde_json::from_slice(&text).is_ok_and(|report: Report| report.is_resumable())
 }
 
 /// Returns the log of a run that began: one that was killed while it was prepared has none.
@@ -149,8 +148,8 @@ fn log_of(dir: &RunDir) -> Result<PathBuf, Error> {
 
 /// A run is held to the contract that it began with.
 fn is_agreed(dir: &RunDir, contract: &Contract, lines: &[Line]) -> Result<(), Error> {
-    let agreed = lines[0].fields.get("facts").and_then(|facts| facts.get("contract"));
-    let file = match (agreed == Some(&json!(contract.source)), record::belongs(dir, lines)) {
+    let agrees = record::agreed(lines).as_ref() == Some(&contract.source);
+    let file = match (agrees, record::belongs(dir, lines)) {
         (true, true) => return Ok(()),
         (false, _) => "contract.toml",
         (true, false) => "run.json",

@@ -63,16 +63,17 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let contract = args.contract.contract(&ProjectConfig::read(repo.top())?, repo.top())?;
     repo.head()?.commit.map_or(Ok(()), |commit| bound(&repo, &commit))?;
     warn_of_dirt(&repo, &contract);
+    fits::has_programs(&contract)?;
+    let output = args.show.output_beside(repo.top())?;
+    let owner = Owner::at_the_terminal(args.attended, Approvals::of(&places.state, repo.top()));
+    let attended = owner.is_some();
+    // The last that is looked at before it takes time: a model is hashed, counted and waited for.
     let (spec, ready) = args.worker.choose(&places, &Interrupt::default())?;
     let reviewer = match &contract.review {
         Some(_) => args.worker.choose_reviewer(&spec, &places, &Interrupt::default())?,
         None => None,
     };
-    fits::has_programs(&contract)?;
-    let owner = Owner::at_the_terminal(args.attended, Approvals::of(&places.state, repo.top()));
-    let attended = owner.is_some();
     let (contract, footing) = autonomy::settle(contract, &spec, &places.state, attended)?;
-    let output = args.show.output_beside(&repo)?;
     let text = toml::to_string(&contract.source).map_err(|err| {
         Error::new(Kind::Bug, format!("the contract cannot be written as TOML: {err}"))
     })?;

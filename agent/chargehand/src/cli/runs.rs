@@ -70,11 +70,13 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     }
 }
 
-/// Removes what is too much after a run was decided. What fails here does not fail the decision.
-pub(super) fn tidy(places: &Places) {
+/// Removes what is too much after the run `decided` was, which itself stays. What fails here does not fail the decision.
+pub(super) fn tidy(places: &Places, decided: &str) {
     let tidy = || -> Result<Vec<Kept>, Error> {
         let shelf = Shelf::look(&places.state)?;
-        remove(places, &shelf.surplus(limit(places)?, May::Decided), May::Decided)
+        let mut surplus = shelf.surplus(limit(places)?, May::Decided);
+        surplus.retain(|run| run.id != decided);
+        remove(places, &surplus, May::Decided)
     };
     match tidy() {
         Ok(gone) if gone.is_empty() => {}
@@ -124,7 +126,6 @@ fn collect(args: &GcArgs, places: &Places) -> Result<(), Error> {
     let gone = if args.dry_run {
         surplus.into_iter().cloned().collect()
     } else {
-        shelf::finish(&places.state)?;
         remove(places, &surplus, which)?
     };
     let freed: Bytes = gone.iter().map(|run| run.bytes).sum();
@@ -147,8 +148,9 @@ fn collect(args: &GcArgs, places: &Places) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes `surplus` and returns what is gone: somebody may have taken up one of them.
+/// Removes `surplus`, and what a removal before left. Returns what is gone: somebody may have taken up one of them.
 fn remove(places: &Places, surplus: &[&Kept], which: May) -> Result<Vec<Kept>, Error> {
+    shelf::finish(&places.state)?;
     let mut gone = Vec::new();
     for run in surplus {
         if shelf::remove(&places.state, run, which)? {

@@ -48,9 +48,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let record = Record::read(&dir)?;
     let mut workspace = Workspace::open(&dir)?;
     let (changes, now) = workspace.measure()?;
-    // A log that cannot be read is a finding below.
-    let lines = audit::read(&dir.path().join("events.jsonl")).unwrap_or_default();
-    let sandbox = leave::sandbox_for(&record.contract, record::leave(&lines))?;
+    let lines = unbroken(&dir, &record);
+    // Only a log that bears the report out may say what the user allowed.
+    let said = lines.as_deref().map(record::leave).unwrap_or_default();
+    let sandbox = leave::sandbox_again(&record.contract, said)?;
     let stop = || interrupt.is_set();
     let commands = Commands { sandbox: sandbox.as_ref(), logs: None, stop: &stop };
     let evidence =
@@ -61,7 +62,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let report = &record.report;
     let moved = now != workspace.judged()? || changes.tree != report.tree;
     let mut findings = vec![
-        log(&dir, &record),
+        log(&lines),
         contract(&record),
         finding(
             "tree",
@@ -111,11 +112,12 @@ fn conclude(
 }
 
 /// The chain, and that it and the report speak of the same run.
-fn log(dir: &RunDir, record: &Record) -> Finding {
-    match unbroken(dir, record) {
-        Err(why) => finding("log", false, String::new(), &why),
+fn log(lines: &Result<Vec<Line>, String>) -> Finding {
+    match lines {
+        Err(why) => finding("log", false, String::new(), why),
         Ok(lines) => {
-            finding("log", true, format!("{}, unbroken", words::plural(lines as u64, "line")), "")
+            let count = words::plural(lines.len() as u64, "line");
+            finding("log", true, format!("{count}, unbroken"), "")
         }
     }
 }
@@ -136,7 +138,7 @@ pub(super) fn intact(dir: &RunDir, deed: &str) -> Result<Record, Error> {
 }
 
 /// Returns the lines of the log, or why it does not bear the report out.
-fn unbroken(dir: &RunDir, record: &Record) -> Result<usize, String> {
+fn unbroken(dir: &RunDir, record: &Record) -> Result<Vec<Line>, String> {
     let lines = audit::read(&dir.path().join("events.jsonl")).map_err(|err| err.to_string())?;
     match disagreement(&lines, record) {
         Some(why) => Err(why.to_owned()),
@@ -146,7 +148,7 @@ fn unbroken(dir: &RunDir, record: &Record) -> Result<usize, String> {
         None if !record::belongs(dir, &lines) => {
             Err("it tells of another repository, branch or base than run.json".to_owned())
         }
-        None => Ok(lines.len()),
+        None => Ok(lines),
     }
 }
 
@@ -158,7 +160,6 @@ fn disagreement(lines: &[Line], record: &Record) -> Option<&'static str> {
     };
     let says = |key: &str| judged.fields.get(key).cloned().unwrap_or_default();
     let events: Vec<Event> = lines.iter().filter_map(Line::event).collect();
-    let agreed = lines[0].fields.get("facts").and_then(|facts| facts.get("contract"));
     let tests = [
         (says("prev") == report.log_head.as_str(), "the report was not made behind these lines"),
         (says("report_sha256") == hash(&record.json), "report.json is not the one that was judged"),
@@ -172,7 +173,10 @@ fn disagreement(lines: &[Line], record: &Record) -> Option<&'static str> {
                 && report::approvals(&events) == report.approvals,
             "its reviews and approvals are not those of the report",
         ),
-        (agreed == Some(&json!(report.contract)), "it tells of another contract than the report"),
+        (
+            record::agreed(lines).as_ref() == Some(&report.contract),
+            "it tells of another contract than the report",
+        ),
     ];
     tests.into_iter().find(|(holds, _)| !holds).map(|(_, why)| why)
 }

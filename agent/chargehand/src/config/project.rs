@@ -94,7 +94,8 @@ impl ProjectConfig {
         limits.turn_tokens = lower(limits.turn_tokens, bounds.turn_tokens);
         limits.reads = lower(limits.reads, bounds.reads);
         limits.time = lower(limits.time, bounds.time);
-        contract.sandbox.tier = lower(contract.sandbox.tier, self.sandbox.tier);
+        // Where a contract says nothing, the second would be the weaker one.
+        lower_if_any(&mut contract.sandbox.tier, self.sandbox.tier.filter(|tier| *tier < 2));
         for gate in &self.gates {
             contract.gates.switch_on(*gate);
         }
@@ -164,6 +165,25 @@ mod tests {
         contract.scope.max_changed_lines = Some(8);
         project.tighten(&mut contract);
         assert_eq!((contract.limits.turns, contract.scope.max_changed_lines), (10, Some(8)));
+    }
+
+    #[track_caller]
+    fn tier(own: Option<u8>, bound: Option<u8>, expect: Option<u8>) {
+        let sandbox = ProjectSandbox { tier: bound };
+        let mut contract = ContractFile::default();
+        contract.sandbox.tier = own;
+        ProjectConfig { sandbox, ..ProjectConfig::default() }.tighten(&mut contract);
+        assert_eq!(contract.sandbox.tier, expect);
+    }
+
+    #[test]
+    fn a_project_asks_for_the_stronger_sandbox_and_never_for_the_weaker() {
+        tier(None, None, None);
+        tier(None, Some(1), Some(1));
+        tier(None, Some(2), None);
+        tier(Some(2), Some(1), Some(1));
+        tier(Some(1), Some(2), Some(1));
+        tier(Some(2), Some(2), Some(2));
     }
 
     #[track_caller]

@@ -54,7 +54,7 @@ pub struct RunFile {
     /// The commit that `accept` made of it, written down before the branch was moved to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
-    /// What it takes of the disk since it was accepted or rejected.
+    /// What it takes of the disk since nobody works on it any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
 }
@@ -168,7 +168,7 @@ impl RunDir {
         }
     }
 
-    /// Opens the run `wanted` and locks it: its id, the beginning of its id if no other has it, or `last`.
+    /// Opens the run `wanted` and locks it: its id, or the beginning of its id if no other has it.
     ///
     /// # Errors
     ///
@@ -186,10 +186,13 @@ impl RunDir {
     ///
     /// As [`RunDir::open`], without [`RunDirError::Busy`].
     pub fn peek(state: &Path, wanted: &str) -> Result<Self, RunDirError> {
-        let id =
-            if wanted == "last" { Self::last(state, None)? } else { find::only(state, wanted)? };
-        let path = runs(state).join(id);
+        let path = runs(state).join(find::only(state, wanted)?);
         Ok(Self { file: read(&path)?, path, lock: None })
+    }
+
+    /// Returns what `run.json` of the run with exactly this id says, without a look at the others.
+    pub(crate) fn look(state: &Path, id: &str) -> Result<RunFile, RunDirError> {
+        read(&runs(state).join(id))
     }
 
     /// Returns the folder.
@@ -246,7 +249,11 @@ impl RunDir {
     /// [`RunDirError::Busy`], [`RunDirError::Disk`].
     pub fn set_status(&mut self, status: Status) -> Result<(), RunDirError> {
         self.lock()?;
-        self.update(|file| file.status = status)
+        self.update(|file| {
+            file.status = status;
+            // Whoever works on it adds to it.
+            file.bytes = file.bytes.filter(|_| status != Status::Running);
+        })
     }
 
     /// Writes down the commit that the branch is about to be moved to.
@@ -255,7 +262,7 @@ impl RunDir {
         self.update(|file| file.commit = Some(commit.to_owned()))
     }
 
-    /// Writes down what it takes of the disk, now that nothing more will be added.
+    /// Writes down what it takes of the disk, now that nothing is added until somebody takes it up.
     pub(crate) fn weigh(&mut self) -> Result<(), RunDirError> {
         let bytes = size(&self.path).0;
         self.update(|file| file.bytes = Some(bytes))

@@ -34,6 +34,12 @@ impl Workspace<'_> {
         };
         let variables = variables.iter().filter_map(text);
         let variables = variables.filter(|(name, _)| is_secret_name(name) || is_passed(name));
+        // A part of a file, or a diff, has lines of a value and never the whole.
+        let variables = variables.flat_map(|(name, value)| {
+            let is_long = value.contains('\n');
+            let lines = if is_long { values_in(&name, &value) } else { Vec::new() };
+            std::iter::once((name, value)).chain(lines)
+        });
         let paths = self.base.entries.keys().filter_map(|path| str::from_utf8(path).ok());
         let hidden = paths.filter(|path| contract.scope.hides(path));
         let values: Vec<_> =

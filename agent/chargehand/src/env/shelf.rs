@@ -89,6 +89,8 @@ impl Kept {
     fn may_go(&self, which: May) -> bool {
         match &self.standing {
             Standing::Decided(_) | Standing::Stump => true,
+            // Its commit is on the branch, and only it can finish the checkout.
+            Standing::Open(file) if file.commit.is_some() => false,
             Standing::Open(_) | Standing::Foreign => which == May::Open,
             Standing::Busy(_) | Standing::Young => false,
         }
@@ -193,27 +195,20 @@ fn clear(runs: &Path, name: &str) -> Result<(), DiskError> {
 }
 
 fn look_at(state: &Path, id: String) -> Option<Kept> {
-    let standing = match RunDir::peek(state, &id) {
-        Ok(run) if run.file().id != id => return None,
-        Ok(_) if RunDir::is_busy(state, &id) => Standing::Busy(run_file(state, &id)?),
-        Ok(run) => standing(run.file().clone()),
+    let standing = match RunDir::look(state, &id) {
+        Ok(file) if file.id != id => return None,
+        // Read again: it may have been taken up after it was read.
+        Ok(_) if RunDir::is_busy(state, &id) => Standing::Busy(RunDir::look(state, &id).ok()?),
+        Ok(file) => standing(file),
         Err(_) => unreadable(state, &id),
     };
     let known = match &standing {
-        // Nothing is written to it any more.
-        Standing::Decided(file) => file.bytes.map(Bytes),
-        Standing::Busy(_)
-        | Standing::Open(_)
-        | Standing::Stump
-        | Standing::Young
-        | Standing::Foreign => None,
+        // Nothing is written to it.
+        Standing::Decided(file) | Standing::Open(file) => file.bytes.map(Bytes),
+        Standing::Busy(_) | Standing::Stump | Standing::Young | Standing::Foreign => None,
     };
     let bytes = known.unwrap_or_else(|| size(&state.join("runs").join(&id)));
     Some(Kept { id, standing, bytes })
-}
-
-fn run_file(state: &Path, id: &str) -> Option<RunFile> {
-    RunDir::peek(state, id).ok().map(|run| run.file().clone())
 }
 
 fn standing(file: RunFile) -> Standing {

@@ -45,7 +45,10 @@ pub fn render(report: &Report, patch: &str) -> String {
 
 fn head(page: &mut Page, report: &Report) {
     let mut title = Page::default();
-    title.raw(words::verdict(report.verdict)).raw(": ").short(&report.contract.goal, 80);
+    title
+        .raw(report.judged().map_or("interrupted", words::verdict))
+        .raw(": ")
+        .short(&report.contract.goal, 80);
     open(page, title, "report of run ", &report.run, report.started);
 }
 
@@ -78,14 +81,17 @@ fn hidden(page: &mut Page, count: usize) {
 }
 
 fn verdict(page: &mut Page, report: &Report) {
-    let (class, seal, word) = match report.verdict {
-        Verdict::Holds => ("<section class=\"verdict holds\">", TICK, "Holds"),
-        Verdict::Violated => ("<section class=\"verdict violated\">", CROSS, "Violated"),
+    let judged = report.judged();
+    let (class, seal, word) = match judged {
+        None => ("<section class=verdict>", "", "Interrupted"),
+        Some(Verdict::Holds) => ("<section class=\"verdict holds\">", TICK, "Holds"),
+        Some(Verdict::Violated) => ("<section class=\"verdict violated\">", CROSS, "Violated"),
     };
     page.raw(class).raw("<div class=word>").raw(seal).raw("<div><h1>").raw(word).raw("</h1><p>");
-    match report.verdict {
-        Verdict::Holds => page.raw("Everything that was measured keeps the contract."),
-        Verdict::Violated => {
+    match judged {
+        None => page.raw("What was not measured to its end says nothing yet."),
+        Some(Verdict::Holds) => page.raw("Everything that was measured keeps the contract."),
+        Some(Verdict::Violated) => {
             let breaches = words::plural_of(report.violations.len() as u64, "breach", "breaches");
             page.text(&breaches).raw(" of the contract.")
         }

@@ -61,11 +61,10 @@ struct Text {
 
 impl Text {
     fn verdict(&mut self, report: &Report) {
-        let (tone, word) = match (&report.stop, report.verdict) {
-            // What was not measured to its end says nothing yet.
-            (Stop::Interrupted, _) => (Tone::Strong, "■ interrupted"),
-            (_, Verdict::Holds) => (Tone::Good, "✓ holds"),
-            (_, Verdict::Violated) => (Tone::Bad, "✗ violated"),
+        let (tone, word) = match report.judged() {
+            None => (Tone::Strong, "■ interrupted"),
+            Some(Verdict::Holds) => (Tone::Good, "✓ holds"),
+            Some(Verdict::Violated) => (Tone::Bad, "✗ violated"),
         };
         let word = self.paint.paint(tone, word);
         let goal = self.paint.paint(Tone::Strong, &one_line(&report.contract.goal, MAX_WORDS));
@@ -151,11 +150,9 @@ impl Text {
         let resume = (format!("chargehand resume {run}"), "go on where it stopped");
         // An interrupted run, or one with an open review, stays open, whatever its verdict: `accept` refuses it.
         let is_open = report.stop == Stop::Interrupted || report.is_open();
-        let has_failed = matches!(report.stop, Stop::WorkerFailed(_));
-        let resumable = is_open || has_failed || report.stop.is_limit();
         let commands = match report.verdict {
             Verdict::Holds if !is_open => [accept, diff],
-            Verdict::Violated if !resumable => [diff, reject],
+            Verdict::Violated if !report.is_resumable() => [diff, reject],
             Verdict::Holds | Verdict::Violated => [resume, diff],
         };
         for (command, why) in commands {

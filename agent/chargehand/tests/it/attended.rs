@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use chargehand::audit;
 use nix::pty::openpty;
@@ -42,8 +42,11 @@ impl Session {
     }
 
     fn of(place: &Place, args: &[&str]) -> Self {
+        Self::on_terminal(place.command(args))
+    }
+
+    fn on_terminal(mut command: Command) -> Self {
         let pty = openpty(None, None).unwrap();
-        let mut command = place.command(args);
         command.stdin(Stdio::from(pty.slave.try_clone().unwrap()));
         command.stdout(Stdio::piped()).stderr(Stdio::from(pty.slave));
         let child = command.spawn().unwrap();
@@ -271,21 +274,53 @@ fn what_was_typed_before_the_question_is_no_answer() {
     assert_eq!(answers(&place), json!(["denied"]));
 }
 
-/// Runs the program where bubblewrap is not, as in many a container.
-fn without_bubblewrap(place: &Place, args: &[&str]) -> Outcome {
+/// The program where bubblewrap is not, as in many a container.
+fn second_tier(place: &Place, args: &[&str]) -> Command {
     let run = "mount --bind /dev/null /usr/bin/bwrap && exec \"$0\" \"$@\"";
-    let mut command = std::process::Command::new("unshare");
+    let mut command = Command::new("unshare");
     let program = env!("CARGO_BIN_EXE_chargehand");
     command.args(["--mount", "--map-root-user", "sh", "-c", run, program]).args(args);
     command.current_dir(place.repo()).stdin(Stdio::null());
     command.env("CHARGEHAND_HOME", place.home()).env("HOME", place.root());
-    let outcome = Outcome::from(command.output().unwrap());
+    command
+}
+
+fn without_bubblewrap(place: &Place, args: &[&str]) -> Outcome {
+    let outcome = Outcome::from(second_tier(place, args).output().unwrap());
     assert!(
         !outcome.stderr.contains("unshare:") && !outcome.stderr.contains("mount:"),
         "this test needs user namespaces to hide bubblewrap: {}",
         outcome.stderr
     );
     outcome
+}
+
+#[test]
+fn what_is_written_down_of_the_sandbox_binds_an_attended_run() {
+    let place = place();
+    let script = place.script("s", &[("write_file", json!({ "path": "new.txt", "content": "x" }))]);
+    let run = ["run", "do it", "--create", "new.txt", "--check", "true", "--attended"];
+    let with = |more: &[&str]| {
+        let args = [&run, &["--worker", &script][..], more].concat();
+        Session::on_terminal(second_tier(&place, &args)).end()
+    };
+    with(&["--tier", "1"]).expect(3).says("by the second tier alone; missing: bubblewrap");
+    assert!(place.runs().is_empty());
+    with(&[]).expect(0).says("note: the second tier alone holds commands; missing: bubblewrap");
+    let layers = place.report()["sandbox"].to_string();
+    assert!(layers.contains("attributes of every file that root owns"), "{layers}");
+}
+
+/// A log that was changed says nothing of who looked on.
+#[test]
+fn a_forged_log_lowers_no_wall() {
+    let place = place();
+    let script = place.script("s", &[("write_file", json!({ "path": "new.txt", "content": "x" }))]);
+    place.job(&script, &["--create", "new.txt", "--check", "true"]).expect(0);
+    let log = place.run_dir().join("events.jsonl");
+    let text = fs::read_to_string(&log).unwrap();
+    fs::write(&log, text.replace("\"attended\":false", "\"attended\":true")).unwrap();
+    without_bubblewrap(&place, &["verify", "last"]).expect(3).says("by the second tier alone");
 }
 
 #[test]
@@ -305,6 +340,8 @@ fn in_the_second_tier_nobody_runs_commands_unasked() {
     without_bubblewrap(&place, &["verify", "last"]).expect(0);
     without_bubblewrap(&place, &["replay", "last"]).expect(0);
     with(&[&check[..], &["--tier", "3"]].concat()).expect(2).says("`sandbox.tier` is 3");
+    place.write(".chargehand/config.toml", "[sandbox]\ntier = 2\n");
+    with(&check).expect(3);
     place.write(".chargehand/config.toml", "[sandbox]\ntier = 1\n");
     with(&[&check[..], &["--tier", "2"]].concat()).expect(3);
 }

@@ -57,6 +57,8 @@ fn a_job_that_could_not_be_done_is_not_begun() {
     refused(&["run", "x", "--delete", "src"], 3, "`src` matches no file of the base");
     let no_program = ["run", "x", "--write", "a.txt", "--check", "no-such-program --x"];
     refused(&no_program, 3, "there is no program `no-such-program`");
+    let no_model = [&no_program[..], &["-m", "no-such-model"]].concat();
+    refused(&no_model, 3, "there is no program `no-such-program`");
     refused(&["run", "x", "--write", "a.txt", "--check", "/no/such --x"], 3, "`/no/such`");
     refused(&["run", "x", "--write", "a.txt", "--check", "true && false"], 2, "for a shell");
     refused(&["run", "x", "--write", "a.txt", "-o", "/no/such/r.json"], 2, "/no/such/r.json");

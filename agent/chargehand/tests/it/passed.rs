@@ -12,6 +12,7 @@ use chargehand_core::evidence::CheckEnd;
 use crate::attacks::{edit_call, finish, read_call, write_call};
 use crate::place::{Outcome, Place as Repository};
 use crate::sandbox::{Place, command};
+use crate::worker::wait_for;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -39,15 +40,13 @@ fn no_value_stands_in_the_arguments_of_a_process() {
         let (sender, found) = channel();
         let seen = work.join("seen");
         let looker = thread::spawn(move || {
-            while fs::read_to_string(&seen).is_ok_and(|text| text.is_empty()) || !seen.exists() {
-                thread::yield_now();
-            }
-            sender.send((arguments(), fs::read_to_string(&seen).unwrap())).unwrap();
+            let has_begun = || fs::read_to_string(&seen).ok().filter(|text| !text.is_empty());
+            sender.send((wait_for(has_begun), arguments())).unwrap();
             fs::remove_file(seen).unwrap();
         });
         let got = sandbox.run(&check, &work, None, &|| false);
         looker.join().unwrap();
-        let (arguments, seen) = found.recv().unwrap();
+        let (seen, arguments) = found.recv().unwrap();
         assert_eq!((got.end, got.output.as_str()), (CheckEnd::Exit(0), "their own\n"));
         assert_eq!(seen.trim_end(), secret, "the command has it");
         assert!(arguments.contains("the-command-runs"), "nothing was seen");
@@ -102,6 +101,15 @@ fn a_worker_that_writes_a_secret_writes_nothing() {
     // What was not run is not played, and the log is whole.
     place.run(&["replay", "last"]).expect(0);
     place.run(&["verify", "last"]).expect(0);
+}
+
+/// A key has lines, and a diff or a part of a file never has more of it than these.
+#[test]
+fn a_line_of_a_secret_is_one() {
+    let (first, second) = ("MIIEvQIBADANBgkqhkiG9w0B", "AQEFAASCBKcwggSjAgEAAoIB");
+    let place = with_secret("one\n", second, &format!("{first}\n{second}\n"));
+    assert!(!place.run_dir().join("work/new.txt").exists());
+    assert!(!kept(&place, "events.jsonl").contains(second));
 }
 
 /// What stood in the repository before stays in the diff, or it could not be applied; who only looks does not see it.

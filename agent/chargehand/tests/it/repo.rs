@@ -267,7 +267,7 @@ fn a_run_is_worked_on_by_one_at_a_time() {
     drop(run);
     let mut run = RunDir::open(&repo.state(), &id).unwrap();
     run.set_status(Status::Done).unwrap();
-    assert_eq!(RunDir::peek(&repo.state(), "last").unwrap().file().status, Status::Done);
+    assert_eq!(RunDir::peek(&repo.state(), &id).unwrap().file().status, Status::Done);
 }
 
 #[test]

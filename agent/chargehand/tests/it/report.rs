@@ -222,6 +222,14 @@ fn schema_errors(report: &Value) -> Vec<String> {
     schema::errors(&serde_json::from_str(SCHEMA).unwrap(), report)
 }
 
+#[test]
+fn an_interrupted_run_has_no_verdict_on_its_page() {
+    let sample = sample::violated();
+    let report = Report { stop: Stop::Interrupted, ..sample.report };
+    let page = html::render(&report, "");
+    assert!(page.contains("<h1>Interrupted</h1>") && !page.contains("<h1>Violated"), "{page}");
+}
+
 /// Every variant that a report can have, in a report each.
 fn all_reports() -> Vec<Report> {
     let mut all: Vec<Report> = [sample::holds(), sample::violated(), sample::hostile()]

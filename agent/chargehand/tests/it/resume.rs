@@ -45,6 +45,15 @@ fn a_model_goes_on_behind_what_it_did() {
 }
 
 #[test]
+fn where_a_report_goes_is_looked_at_before_the_work() {
+    let place = Place::with(&[("a", "1\n")]);
+    place.job(&script(&place), &["--create", "new", "--turns", "1"]).expect(4);
+    place.run(&["resume", "last", "-o", "nowhere/r.json"]).expect(2).says("no such folder");
+    place.run(&["resume", "last", "-o", "a"]).expect(3).says("which belongs to the repository");
+    assert_eq!(place.read("a"), "1\n");
+}
+
+#[test]
 fn another_contract_is_not_gone_on_with() {
     let place = Place::with(&[("a", "1\n")]);
     let script = script(&place);
@@ -107,6 +116,14 @@ fn a_damaged_run_is_shown_and_not_passed_over() {
     }
     place.run(&["reject", "2999"]).expect(0).shows("rejected 29990101-000000-0ef0");
     assert!(!newer.exists() && dir.exists());
+    place.run(&["accept", "last"]).expect(0);
+}
+
+#[test]
+fn a_run_that_is_just_being_made_is_not_the_last() {
+    let place = Place::with(&[("a", "1\n")]);
+    place.job(&script(&place), &["--create", "new"]).expect(0);
+    fs::create_dir(place.home().join("runs/29990101-000000-0ef0")).unwrap();
     place.run(&["accept", "last"]).expect(0);
 }
 

@@ -107,6 +107,34 @@ fn a_decision_bounds_what_is_kept() {
 }
 
 #[test]
+fn a_decision_does_not_remove_its_own_run() {
+    let place = fixture();
+    fs::create_dir_all(place.home().join("runs/.going-20260101-000000-abcd/work")).unwrap();
+    fs::write(place.home().join("config.toml"), "[runs]\nmax_disk = '0B'\n").unwrap();
+    let first = run(&place, "a", Some("accept"));
+    place.run(&["verify", "last"]).expect(0);
+    let second = run(&place, "b", Some("reject"));
+    assert!(!first.exists() && second.exists());
+    let left = fs::read_dir(place.home().join("runs")).unwrap().count();
+    assert_eq!(left, 1, "what a removal before has left is gone");
+}
+
+#[test]
+fn a_run_whose_commit_is_made_waits_for_its_checkout() {
+    let place = fixture();
+    let open = run(&place, "a", None);
+    let file = open.join("run.json");
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains("\"bytes\""), "it is weighed when nobody works on it any more: {text}");
+    fs::write(&file, text.replace("\"pid\"", "\"commit\": \"00\", \"pid\"")).unwrap();
+    gc(&place, &["--max-disk", "0B", "--undecided"]);
+    assert!(open.exists());
+    fs::write(&file, text).unwrap();
+    gc(&place, &["--max-disk", "0B", "--undecided"]);
+    assert!(!open.exists());
+}
+
+#[test]
 fn examinations_are_counted_and_stay() {
     let place = fixture();
     let eval = place.home().join("evals/20260101-000000-abcd");

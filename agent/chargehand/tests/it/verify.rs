@@ -104,16 +104,52 @@ fn other_calls_lead_to_another_tree() {
     place.run(&["replay", "last"]).expect(1).shows("lead to another tree");
 }
 
+/// Makes the record of a run one of before the contract had `sandbox`.
+fn age(place: &Place) {
+    let dir = place.run_dir();
+    let read = |name: &str| fs::read_to_string(dir.join(name)).unwrap();
+    let mut lines: Vec<Value> =
+        read("events.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let contract = lines[0]["facts"]["contract"].as_object_mut().unwrap();
+    contract.remove("sandbox").unwrap();
+    let text =
+        |lines: &[Value]| -> String { lines.iter().map(|line| format!("{line}\n")).collect() };
+    let aged = rechained(&text(&lines));
+    let judged: Value = serde_json::from_str(aged.lines().last().unwrap()).unwrap();
+    let (then, now) = (lines.last().unwrap()["prev"].clone(), judged["prev"].clone());
+    let report = read("report.json").replace(then.as_str().unwrap(), now.as_str().unwrap());
+    fs::write(dir.join("report.json"), &report).unwrap();
+    lines.last_mut().unwrap()["report_sha256"] = json!(sha256(&report));
+    fs::write(dir.join("events.jsonl"), rechained(&text(&lines))).unwrap();
+}
+
+#[test]
+fn a_record_of_before_a_key_was_there_is_believed() {
+    let place = run();
+    age(&place);
+    place.run(&["verify", "last"]).expect(0);
+    place.run(&["accept", "last"]).expect(0);
+    let place = Place::with(&[("a.txt", "one\n")]);
+    let script = place.script("s", &[("read_file", json!({ "path": "a.txt" }))]);
+    place.job(&script, &["--write", "a.txt", "--turns", "1"]).expect(4);
+    age(&place);
+    place.run(&["resume", "last"]).expect(4);
+}
+
+fn sha256(text: &str) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Returns the lines with the hashes that fit them.
 fn rechained(text: &str) -> String {
-    use sha2::{Digest, Sha256};
     let mut prev = "0".repeat(64);
     let mut all = String::new();
     for line in text.lines() {
         let mut value: serde_json::Map<String, Value> = serde_json::from_str(line).unwrap();
         value["prev"] = json!(prev);
         let line = Value::Object(value).to_string();
-        prev = Sha256::digest(&line).iter().map(|byte| format!("{byte:02x}")).collect();
+        prev = sha256(&line);
         all.push_str(&line);
         all.push('\n');
     }

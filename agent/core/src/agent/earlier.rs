@@ -1,6 +1,7 @@
 //! What was said in a run before it was cut off, for the worker that goes on with it.
 
 use crate::event::Event;
+use crate::ports::Stop;
 use crate::tool::{Observation, ToolCall};
 use crate::transcript::Message;
 
@@ -15,6 +16,8 @@ pub(super) fn messages(events: &[Event]) -> Vec<Message> {
     let mut open = None;
     for event in events {
         match event {
+            // What filled a context would fill it again: its worker begins afresh, and what it changed is there.
+            Event::Stopped { stop: Stop::ContextLimit(_) } => (said, open) = (Vec::new(), None),
             Event::PhaseStarted { .. } | Event::TurnStarted { .. } | Event::Stopped { .. } => {
                 cut_off(&mut said, &mut open);
             }

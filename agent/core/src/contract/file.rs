@@ -35,16 +35,19 @@ pub struct ContractFile {
 }
 
 /// The `[sandbox]` table.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SandboxFile {
     /// The weakest tier that a command may run in: 1 for namespaces of its own, 2 for Landlock and seccomp alone.
-    pub tier: u8,
+    /// Where none is said, it is 1 unless somebody looks on.
+    pub tier: Option<u8>,
 }
 
-impl Default for SandboxFile {
-    fn default() -> Self {
-        Self { tier: 1 }
+impl SandboxFile {
+    /// Returns the weakest tier that a command may run in: what is written down binds an attended run too.
+    #[must_use]
+    pub fn weakest(self, attended: bool) -> u8 {
+        self.tier.unwrap_or(if attended { 2 } else { 1 })
     }
 }
 

@@ -104,8 +104,8 @@ impl Contract {
         let guards = guard::compile(&source.guards)?;
         check::validate(&source.checks)?;
         source.review.as_ref().map_or(Ok(()), review::validate)?;
-        if !(1..=2).contains(&source.sandbox.tier) {
-            return Err(ContractError::Tier(source.sandbox.tier));
+        if let Some(tier) = source.sandbox.tier.filter(|tier| !(1..=2).contains(tier)) {
+            return Err(ContractError::Tier(tier));
         }
         check_limits(&source.limits)?;
         let ContractFile { goal, checks, review, sandbox, limits, gates, .. } = source.clone();

@@ -54,11 +54,11 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
     check_scope(desk, &path)?;
     let text = read_text(desk, &path)?;
     let (old, new) = (arguments.text("old"), arguments.text("new"));
-    // A worker that died may have added the lines without a word of it in the log.
+    // Whoever was here before may have added the lines without a word of it in the log.
     let is_added = old.is_empty() && lines_end(&text, new);
     if is_added && desk.state.inherited.contains(&path) {
         return Err(ToolError::Refused(format!(
-            "{path} ends with these lines already, and they may be yours: this run went on where it was cut off"
+            "{path} ends with these lines already; they were added in this run, before you came"
         )));
     }
     let (at, with) = match old {

@@ -183,18 +183,20 @@ pub fn run(
     if let Some((_, reason)) = gates.refusals(state, &whole).next() {
         return failed(&reason);
     }
-    let effect = (tool.run)(&mut Desk { env, state, watch }, &arguments);
+    let effect = (tool.run)(&mut Desk { env: &mut *env, state, watch }, &arguments);
+    // What is cut before it is masked may end with half a secret.
+    let readable = |text: String| clip(spelt_out(env.secrets().mask(&text).into_owned()));
     state.reads = state.reads.saturating_add(u32::from(READING.contains(&tool.name)));
     if let Some(past) = past(&effect) {
         state.past.entry(tool.name).or_default().insert(asked, past);
     }
     match effect {
         Ok(Effect::Answer(text) | Effect::Done(text) | Effect::Did(text)) => {
-            Outcome::Observed(Observation::done(clip(spelt_out(text))))
+            Outcome::Observed(Observation::done(readable(text)))
         }
         Ok(Effect::Stop(stop)) => Outcome::Stopped(stop),
         // A reason may quote a line of the file.
-        Err(err) => failed(&clip(spelt_out(err.to_string()))),
+        Err(err) => failed(&readable(err.to_string())),
     }
 }
 

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::{ANY, Arguments, Desk, Effect, MAX_OBSERVATION, Subjects, Tool, ToolError, read_text};
 use crate::gates::{Ask, Gates};
+use crate::mask::Secrets;
 use crate::menu::{Argument, Values};
 use crate::state::State;
 
@@ -58,7 +59,7 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
             "{path} has {total} lines, there is no line {start}"
         )));
     }
-    let part = Part::new(&text, start);
+    let part = Part::new(&text, start, desk.env.secrets());
     let (shown, seen) = (part.show(total), part.bytes(&text));
     let secrets = desk.env.secrets().find(&text);
     if let Some(known) = desk.state.known(path.as_str()) {
@@ -91,7 +92,7 @@ struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    fn new(text: &'a str, start: usize) -> Self {
+    fn new(text: &'a str, start: usize, secrets: &Secrets) -> Self {
         // Room for the note at the end.
         let mut room = MAX_OBSERVATION - 100;
         let mut rest = text.lines().skip(start - 1).peekable();
@@ -101,7 +102,10 @@ impl<'a> Part<'a> {
             lines.push(line);
         }
         let cut = rest.next_if(|_| lines.is_empty()).map(|line| {
-            lines.push(&line[..line.floor_char_boundary(room - 1)]);
+            let end = line.floor_char_boundary(room - 1);
+            // Half a secret would not be known for one.
+            let cut = secrets.find(line).into_iter().find(|secret| secret.contains(&end));
+            lines.push(&line[..cut.map_or(end, |secret| secret.start)]);
             line.len()
         });
         Self { lines, start, more: rest.peek().is_some(), cut }

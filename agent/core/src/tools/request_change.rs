@@ -15,7 +15,7 @@ pub(super) const TOOL: Tool = Tool {
     parameters: &[("path", "string", true), ("line", "integer", true), ("what", "string", true)],
     phases: &[Phase::Review],
     subjects,
-    nothing: "the contract lets no file change",
+    nothing: "no file may change, or enough changes are requested",
     ways: Tool::one_way,
     run,
 };
@@ -49,8 +49,12 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
         return Err(ToolError::Refused("say what must be different".to_owned()));
     }
     let line = arguments.number("line").unwrap_or(1).max(1);
-    desk.state.opinion.findings.push(Finding { path: path.into(), line, what });
-    Ok(Effect::Did("noted".to_owned()))
+    let finding = Finding { path: path.into(), line, what };
+    let findings = &mut desk.state.opinion.findings;
+    if !findings.contains(&finding) {
+        findings.push(finding);
+    }
+    Ok(Effect::Done("noted".to_owned()))
 }
 
 fn can_be_mended(state: &State<'_>, path: &RelPath) -> bool {

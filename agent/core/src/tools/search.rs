@@ -35,6 +35,8 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
         let path = &file.path;
         // What cannot be read as text has no line to show.
         let Ok(Ok(text)) = desk.env.read(path).map(String::from_utf8) else { continue };
+        // Looked for in what may be read: an answer to a guess would spell a secret out.
+        let text = desk.env.secrets().mask(&text);
         let before = found.len();
         for (at, line) in text.lines().enumerate() {
             if !line.contains(wanted) {
@@ -44,9 +46,7 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
                 more += 1;
                 continue;
             }
-            // Half a secret would not be known for one.
-            let shown: String =
-                desk.env.secrets().mask(line.trim()).chars().take(MAX_LINE).collect();
+            let shown: String = line.trim().chars().take(MAX_LINE).collect();
             found.push(format!("{path}:{}: {shown}", at + 1));
         }
         // A file with a line of interest can then be read from there on.

@@ -344,6 +344,11 @@ fn a_worker_goes_on_behind_what_was_said() {
     let cut = "false error: the run was cut off here; read the file to see whether it was done";
     let events = [&read[..], &[turn(2), call(2, "edit_file"), turn(3), call(3, "search")]].concat();
     assert_eq!(told(&events), [&said[..], &["call edit_file", cut]].concat());
+    // What filled a context is not said again.
+    let full = Event::Stopped { stop: Stop::ContextLimit(512) };
+    let events = [&read[..], &[turn(2), call(2, "edit_file"), full]].concat();
+    assert_eq!(told(&events), [""; 0]);
+    assert_eq!(told(&[&events[..], &read].concat()), said);
     let reason = "no call".to_owned();
     let text = "prose".to_owned();
     let prose = Event::Malformed { turn: 1, text, reason, usage: Usage::default() };

@@ -4,10 +4,12 @@ use chargehand_core::agent::{self, Start};
 use chargehand_core::contract::Check;
 use chargehand_core::event::{Approval, Event};
 use chargehand_core::evidence::CheckRun;
+use chargehand_core::mask::Secrets;
 use chargehand_core::ports::{EnvError, Environment, Stop, Watch};
 use chargehand_core::rel_path::RelPath;
 use chargehand_core::report;
 use chargehand_core::script::Script;
+use serde_json::json;
 
 use crate::world::{Seen, World, contract};
 
@@ -58,6 +60,30 @@ impl Environment for Shop {
         self.1.push(command.run.clone());
         self.0.run_check(command)
     }
+}
+
+#[test]
+fn a_command_is_asked_about_only_where_all_of_it_is_shown() {
+    let call =
+        |text: &str| json!({ "tool": "run_command", "args": { "command": text } }).to_string();
+    let script = [
+        call("echo hun'ter2-hunter2'"),
+        call("echo two' 'words"),
+        call(&format!("a {}", "x".repeat(1199))),
+        call(&format!("a {}", "\u{1}".repeat(240))),
+        call(&format!("a {}", "x".repeat(1198))),
+    ]
+    .join("\n");
+    let secrets = [("TOKEN", "hunter2-hunter2"), ("PHRASE", "two words")];
+    let secrets = Secrets::new(secrets.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let mut world = World { secrets, ..World::new(&[("a", "")]) };
+    let mut owner = Owner(Seen::default(), &[]);
+    let start = Start { attended: true, ..Start::default() };
+    let mut model = Script::parse(&script).unwrap();
+    agent::run(&contract("[scope]\nwrite = ['a']"), &mut model, &mut world, &mut owner, start)
+        .unwrap();
+    let asked = report::approvals(&owner.0.events);
+    assert_eq!((asked.len(), asked[0].command[1].len()), (1, 1198), "{asked:?}");
 }
 
 #[test]

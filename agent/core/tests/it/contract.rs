@@ -287,9 +287,13 @@ fn a_review_is_bounded() {
 #[test]
 fn a_tier_is_one_that_there_is() {
     let with = |tier: u8| format!("goal = 'g'\n[scope]\nwrite = ['a']\n[sandbox]\ntier = {tier}");
-    assert_eq!(Contract::parse("goal = 'g'\n[scope]\nwrite = ['a']").unwrap().sandbox.tier, 1);
+    let weakest = |text: &str| {
+        let sandbox = Contract::parse(text).unwrap().sandbox;
+        (sandbox.weakest(false), sandbox.weakest(true))
+    };
+    assert_eq!(weakest("goal = 'g'\n[scope]\nwrite = ['a']"), (1, 2));
     for tier in [1, 2] {
-        assert_eq!(Contract::parse(&with(tier)).unwrap().sandbox.tier, tier);
+        assert_eq!(weakest(&with(tier)), (tier, tier), "what is written down binds everybody");
     }
     for tier in [0, 3] {
         refused(&with(tier), &format!("`sandbox.tier` is {tier}; it is 1 or 2"));

@@ -95,7 +95,7 @@ fn the_larger_counts_the_next_time() {
 
 #[test]
 fn a_gpu_is_held_against_its_plan_too() {
-    let on_card = |mib| {
+    let on_card = |mib: u64| {
         let devices = Taken::of_devices(&[pool("gpu0", 8000)], &[pool("gpu0", 8000 - mib)]);
         at_least(planned(), &Taken { devices, ..taken(1200) })
     };

@@ -10,6 +10,7 @@ use chargehand_core::phase::Phase;
 use chargehand_core::ports::{
     Answer, EnvError, Environment, Model, ModelError, Reply, Request, Stop, Watch,
 };
+use chargehand_core::prompt;
 use chargehand_core::report::{self, Outcome};
 use chargehand_core::runner::{self, Begin, Entry, Measured, Site};
 use chargehand_core::script::Script;
@@ -169,6 +170,22 @@ fn refusal(event: &Event) -> Option<&str> {
 }
 
 #[test]
+fn a_change_is_requested_once() {
+    let (one, two) = (answer(1, "yes"), answer(2, "yes"));
+    let again = ASK.replace("capitals", "capitals ");
+    let script = [READ, TWO, FINISH, ASK, &again, ASK, &one, &two, END];
+    let text = CONTRACT.replace("rounds = 1", "rounds = 0");
+    let (_, seen, _) = play(&contract(&text), &script, Begin::default());
+    let opinion = seen.events.iter().find_map(|event| match event {
+        Event::Reviewed { opinion, .. } => Some(opinion.clone()),
+        _ => None,
+    });
+    assert_eq!(opinion.unwrap().findings.len(), 1);
+    let refused: Vec<&str> = seen.events.iter().filter_map(refusal).collect();
+    assert_eq!(refused, ["error: you did exactly this before, and nothing has changed since"]);
+}
+
+#[test]
 fn what_a_review_says_must_be_there() {
     let (one, two) = (answer(1, "yes"), answer(2, "yes"));
     let wrong = [
@@ -301,10 +318,36 @@ fn each_phase_has_a_fresh_context() {
         text.clone()
     };
     let review = "Task: g\nCriterion 1: it is `two`\nCriterion 2: it is short\nEvidence: change:modified:a\n\
-                  Change:\n-one\n+two\n";
+                  Changed files: 1\n- modified a +1 -1\nChange:\n-one\n+two\n";
     assert_eq!((opening(3), opening(7)), (review.to_owned(), review.to_owned()));
     let fix = opening(6);
     assert!(fix.ends_with("keep the rest:\n- criterion `it is `two`` is not met: w"), "{fix}");
+}
+
+/// Returns what a review of `patch` is shown of it.
+fn shown(patch: &str) -> String {
+    let messages = prompt::review(&contract(CONTRACT), &[], patch, &[]);
+    let Some(Message::User(text)) = messages.last() else { panic!("{messages:?}") };
+    text.split_once("\nChange:\n").unwrap().1.to_owned()
+}
+
+#[test]
+fn no_file_hides_another_from_a_review() {
+    let head = |name: &str| format!("diff --git a/{name} b/{name}\n");
+    let file = |name: &str, lines: usize| head(name) + &"+a line of it\n".repeat(lines);
+    let small = file("b", 1) + &file("c", 2);
+    assert_eq!(shown(&small), small);
+    // The long one gets what the others leave.
+    let all = shown(&(file("a", 5000) + &small));
+    assert!(all.contains("bytes]\ndiff --git a/b b/b\n") && all.ends_with(&file("c", 2)));
+    assert!((15 << 10..17 << 10).contains(&all.len()), "{}", all.len());
+    let picture = format!("{}GIT binary patch\nliteral 1\n{}\n", head("a"), "z".repeat(20_000));
+    assert_eq!(shown(&(picture + &small)), format!("{}GIT binary patch\n\n{small}", head("a")));
+    // What stands in a hunk is no end of it.
+    let sly = head("a") + "+GIT binary patch\n+x\n";
+    assert_eq!(shown(&sly), sly);
+    let many: String = (0..70).map(|at| file(&at.to_string(), 100)).collect();
+    assert!(shown(&many).ends_with("\n[10 more files]") && shown(&many).len() < 20_000);
 }
 
 #[test]

@@ -316,6 +316,33 @@ fn a_secret_is_found_before_a_line_is_cut() {
 }
 
 #[test]
+fn a_search_tells_nothing_of_a_secret() {
+    let mut world = keeping_a_secret();
+    for guess in ["sesame", "sesame-open", "-"] {
+        let call = format!(r#"search {{"text":"{guess}"}}"#);
+        assert_eq!(play(&mut world, &[&call]), "no match");
+    }
+    // A secret of several lines leaves the numbers of the others as they are.
+    world.secrets = Secrets::new([("KEY".to_owned(), "sesame-open\nport".to_owned())]);
+    world.files.insert("a.txt".to_owned(), b"key = sesame-open\nport\nhost\n".to_vec());
+    assert_eq!(play(&mut world, &[r#"search {"text":"host"}"#]), "a.txt:3: host");
+}
+
+#[test]
+fn no_cut_shows_half_a_secret() {
+    let mut world = keeping_a_secret();
+    for before in MAX_OBSERVATION - 120..MAX_OBSERVATION {
+        let line = format!("{}sesame-open port{}\n", "x".repeat(before), "x".repeat(200));
+        world.files.insert("a.txt".to_owned(), line.into_bytes());
+        let missing = r#"edit_file {"path":"a.txt","old":"port three","new":"x"}"#;
+        for calls in [&[READ][..], &[READ, missing]] {
+            let told = play(&mut world, calls);
+            assert!(!told.contains("ses") && told.len() <= MAX_OBSERVATION + 100, "{before}");
+        }
+    }
+}
+
+#[test]
 fn a_failure_that_quotes_a_file_is_short_and_spells_out() {
     let mut world = world();
     let line = format!("two \u{202e}{}\n", "x".repeat(1 << 20));

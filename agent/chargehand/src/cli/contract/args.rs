@@ -132,7 +132,7 @@ impl ContractArgs {
             review.criteria.extend_from_slice(&self.criterion);
             review.rounds = self.rounds.unwrap_or(review.rounds);
         }
-        file.sandbox.tier = self.tier.unwrap_or(file.sandbox.tier);
+        file.sandbox.tier = self.tier.or(file.sandbox.tier);
         file.limits.turns = self.turns.unwrap_or(file.limits.turns);
         file.limits.time = self.time.unwrap_or(file.limits.time);
         for (gate, on) in &self.gates {
@@ -237,16 +237,17 @@ fn parse_check(text: &str, earlier: &[Check]) -> Result<Check, Error> {
 /// Returns the first character that a shell would not take for a part of a word. As an argument it would do nothing,
 /// and `a && b` would pass when `b` does not.
 fn sign_for_a_shell(command: &str) -> Option<char> {
-    let mut quote = None;
+    let (mut quote, mut before) = (None, ' ');
     let mut chars = command.chars();
     while let Some(c) = chars.next() {
+        let begins_word = std::mem::replace(&mut before, c).is_whitespace();
         match (c, quote) {
             ('\\', None | Some('"')) => drop(chars.next()),
             ('\'' | '"', None) => quote = Some(c),
             ('\'', Some('\'')) | ('"', Some('"')) => quote = None,
             ('$' | '`', None | Some('"')) => return Some(c),
             ('&' | '|' | ';' | '<' | '>' | '(' | ')' | '*' | '?' | '\n', None) => return Some(c),
-            ('~', None) if command.starts_with('~') || command.contains(" ~") => return Some(c),
+            ('~', None) if begins_word => return Some(c),
             _ => {}
         }
     }
@@ -347,7 +348,9 @@ mod tests {
             let err = parse_check(text, &[]).unwrap_err();
             assert!(err.kind == Kind::Usage && err.to_string().contains("for a shell"), "{text}");
         }
-        for text in ["sh -c 'a && b > $c'", "a \"b; c\"", "grep -q 'a|b' x~", "a b\\&c"] {
+        for text in
+            ["sh -c 'a && b > $c'", "a \"b; c\"", "grep -q 'a|b' x~", "grep -q ' ~x' a~", "a b\\&c"]
+        {
             assert!(parse_check(text, &[]).is_ok(), "{text}");
         }
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{RunDir, RunDirError, RunFile, read, runs};
+use super::{RUN_FILE, RunDir, RunDirError, RunFile, read, runs};
 use crate::env::dir::{Dir, DiskError, Tried};
 
 impl RunDir {
@@ -14,10 +14,12 @@ impl RunDir {
     ///
     /// [`RunDirError::NotFound`], [`RunDirError::NoneHere`], [`RunDirError::Damaged`], [`RunDirError::Disk`].
     pub fn last(state: &Path, repo: Option<&Path>) -> Result<String, RunDirError> {
-        let mut runs = Self::list(state)?.into_iter();
-        let last = runs.find(|file| repo.is_none_or(|repo| file.repo == repo)).map(|file| file.id);
-        // An id begins with its moment.
-        let damaged = Self::damaged(state)?.into_iter().next();
+        let mut listed = Self::list(state)?.into_iter();
+        let last =
+            listed.find(|file| repo.is_none_or(|repo| file.repo == repo)).map(|file| file.id);
+        // An id begins with its moment. Without a `run.json` a run has never begun, or is just being made.
+        let has_file = |id: &String| runs(state).join(id).join(RUN_FILE).exists();
+        let damaged = Self::damaged(state)?.into_iter().find(has_file);
         if let Some(damaged) = damaged.filter(|damaged| Some(damaged) > last.as_ref()) {
             return Err(RunDirError::Damaged(damaged));
         }

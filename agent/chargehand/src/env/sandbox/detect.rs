@@ -124,6 +124,15 @@ fn namespace_layers(version: &str, landlock: i32) -> Vec<String> {
 const LIMITS: &str =
     "clean environment, limits on tasks, memory, room on the disk, file size and open files";
 
+/// Without a right of root beyond those of an owner, root still owns the system.
+fn files_of_user() -> &'static str {
+    if nix::unistd::geteuid().is_root() {
+        "every file that root owns, those of the system among them"
+    } else {
+        "the user's own files"
+    }
+}
+
 fn landlock_layers(bubblewrap: &str, landlock: i32) -> Vec<String> {
     let mut layers = vec![
         format!("missing: bubblewrap ({bubblewrap})"),
@@ -132,7 +141,7 @@ fn landlock_layers(bubblewrap: &str, landlock: i32) -> Vec<String> {
         ),
         format!("seccomp: {} system calls refused, and every socket", calls::REFUSED_COUNT),
         LIMITS.to_owned(),
-        "not stopped: changes of mode, times and attributes of the user's own files".to_owned(),
+        format!("not stopped: changes of mode, times and attributes of {}", files_of_user()),
         "not stopped: a look at the names and arguments of other processes".to_owned(),
     ];
     if landlock < LANDLOCK_SCOPES {
