@@ -129,7 +129,7 @@ fn an_idle_model_makes_room() {
 #[test]
 fn a_group_that_is_too_small_is_refused() {
     let Some(group) = Group::new("a start in a limited group") else { return };
-    group.set_limit("300000000");
+    group.set_limit("150000000");
     let place = crate::place::Place::with(&[("a.md", "x")]);
     let enter = format!("echo $$ > {}/cgroup.procs && exec \"$@\"", group.folder.display());
     let mut command = std::process::Command::new("sh");

@@ -229,6 +229,6 @@ fn an_answer_is_kept() {
     known["taken"] = serde_json::json!({ "anonymous": 9_u64 << 30, "mapped": 0 });
     std::fs::write(&all[0], known.to_string()).unwrap();
     let answer = place.run(&["plan", "apprentice", "--json", "--budget", "host=99GiB"]).expect(0);
-    let said = answer.says("took 9216 MiB of memory when it was loaded");
+    let said = answer.says("took 9216 MiB of host when it was loaded");
     said.shows("what the last load took more");
 }

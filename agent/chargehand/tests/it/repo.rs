@@ -244,11 +244,11 @@ fn two_runs_go_on_beside_each_other() {
 }
 
 #[test]
-fn a_run_is_found_by_its_id_a_part_of_it_or_as_the_last() {
+fn a_run_is_found_by_its_id_or_a_part_of_it() {
     let repo = TempRepo::with(&[("a", "1\n")]);
     let ids = [repo.run(), repo.run(), repo.run()].map(|run| run.file().id.clone());
     let open = |wanted: &str| RunDir::peek(&repo.state(), wanted).map(|run| run.file().id.clone());
-    assert_eq!(open("last").unwrap(), ids[2]);
+    assert_eq!(RunDir::last(&repo.state(), None).unwrap(), ids[2]);
     assert_eq!(open(&ids[0]).unwrap(), ids[0]);
     assert!(matches!(open(&ids[0][..4]), Err(RunDirError::Ambiguous { count: 3, .. })));
     for wanted in ["", "x", "../runs", "last "] {

@@ -9,7 +9,7 @@ use chargehand_core::contract::{Check, Contract, Gate, parse_switch};
 use chargehand_core::evidence::CheckRun;
 use chargehand_core::gates::GATES;
 use chargehand_core::menu::{Menu, Values};
-use chargehand_core::phase::Seat;
+use chargehand_core::phase::{Phase, Seat};
 use chargehand_core::ports::{EnvError, Environment};
 use chargehand_core::rel_path::RelPath;
 use chargehand_core::state::State;
@@ -343,7 +343,8 @@ fn what_the_system_refused_may_be_tried_again() {
 fn every_gate_has_one_row_and_leaves_a_call_open() {
     assert_eq!(GATES.iter().map(|row| row.gate).collect::<Vec<_>>(), Gate::ALL);
     let everything = contract("[scope]\ndelete = ['a']\n[[check]]\nname = 'x'\nrun = ['y']");
-    let specs = tools::specs(&everything, Seat { attended: true, ..Seat::default() });
+    let seats = [Phase::Implement, Phase::Review].map(|phase| Seat { phase, attended: true });
+    let specs = seats.map(|seat| tools::specs(&everything, seat)).concat();
     for row in GATES {
         let is_there = |tool: &&str| specs.iter().any(|spec| spec.name == *tool);
         assert!(row.tools.iter().all(is_there), "{row:?}");
