@@ -175,7 +175,7 @@ mod tests {
         here.remember(&other).unwrap();
         here.forget(&[command(&["b"]), one.clone()]).unwrap();
         assert!(!here.has(&one) && here.has(&other));
-        here.forget(&[other.clone()]).unwrap();
+        here.forget(std::slice::from_ref(&other)).unwrap();
         assert!(!here.has(&other) && all(state.path()).is_empty());
     }
 }
