@@ -41,6 +41,12 @@ impl Workspace<'_> {
         COPIES.iter().try_for_each(|name| self.clear(name))
     }
 
+    /// Removes the copy that checks of the worker run in.
+    pub(super) fn drop_scratch(&mut self) -> Result<(), WorkspaceError> {
+        self.copied = None;
+        self.clear(SCRATCH)
+    }
+
     /// Brings the copy that checks of the worker run in up to date. What builds left there stays.
     pub(super) fn refresh_scratch(&mut self) -> Result<PathBuf, WorkspaceError> {
         let path = self.run.join(SCRATCH);

@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use chargehand_core::contract::{Check, Scope};
-use chargehand_core::evidence::CheckRun;
+use chargehand_core::evidence::{CheckEnd, CheckRun};
 use chargehand_core::mask::Secrets;
 use chargehand_core::ports::{EnvError, Environment};
 use chargehand_core::rel_path::RelPath;
@@ -308,10 +308,15 @@ impl Environment for Workspace<'_> {
             what: "cannot copy the workspace for a check".to_owned(),
             source: io::Error::other(err),
         })?;
-        Ok(match &mut self.checks {
+        let run = match &mut self.checks {
             Some(run) => run(check, &copy),
             None => CheckRun::not_started(&check.name, "no sandbox was given to this workspace"),
-        })
+        };
+        if matches!(run.end, CheckEnd::Signal(_)) {
+            // What it left may fill the disk, and the log is to go on. Where this fails, the next copy says so.
+            self.drop_scratch().unwrap_or_default();
+        }
+        Ok(run)
     }
 
     fn run_approved(&mut self, command: &Check) -> Result<CheckRun, EnvError> {

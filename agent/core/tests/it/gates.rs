@@ -299,7 +299,7 @@ fn what_is_not_said_again_is_on_the_menu() {
     let (_, menu) = play(&free, &mut world(), &calls[..3]);
     assert_eq!(menu.entries_of("edit_file").next().unwrap().not, [miss]);
     // A change makes everything worth asking again, but not what it just did.
-    assert_eq!(not(&calls, "search").0, Vec::<String>::new());
+    assert!(not(&calls, "search").0.is_empty());
     assert_eq!(not(&calls, "write_file").0, [r#"{"path":"new.txt","content":"x"}"#]);
 }
 
@@ -342,13 +342,12 @@ fn what_the_system_refused_may_be_tried_again() {
 #[test]
 fn every_gate_has_one_row_and_leaves_a_call_open() {
     assert_eq!(GATES.iter().map(|row| row.gate).collect::<Vec<_>>(), Gate::ALL);
-    let everything = contract("[scope]\ndelete = ['a']\n[[check]]\nname = 'x'\nrun = ['y']");
+    let all = contract("[scope]\ndelete = ['a']\n[[check]]\nname = 'x'\nrun = ['y']");
     let seats = [Phase::Implement, Phase::Review].map(|phase| Seat { phase, attended: true });
-    let specs = seats.map(|seat| tools::specs(&everything, seat)).concat();
+    let specs = seats.map(|seat| tools::specs(&all, seat)).concat();
     for row in GATES {
         let is_there = |tool: &&str| specs.iter().any(|spec| spec.name == *tool);
-        assert!(row.tools.iter().all(is_there), "{row:?}");
-        assert!(!row.tools.contains(&"ask"), "{row:?}");
+        assert!(row.tools.iter().all(is_there) && !row.tools.contains(&"ask"), "{row:?}");
     }
 }
 
