@@ -1,13 +1,12 @@
 //! Runs a supervised process to its end: its output is capped, its time is limited, nothing of it is left.
 //!
-//! It knows no sandbox. It expects a process that keeps to three rules, which `sandbox::supervise` does: it ends
-//! with all of its children when stdin is closed, it tells on stdout how it went, and what the command itself
-//! writes comes on stderr.
+//! It knows no sandbox. It expects a process that keeps to four rules, which `sandbox::supervise` does: it has a process
+//! group of its own, it ends with all of its children when stdin is closed, it tells on stdout how it went, and what the
+//! command itself writes comes on stderr.
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, PipeReader, Read, Write};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -75,8 +74,6 @@ pub(crate) fn run(mut command: Command, watch: &Watch<'_>) -> io::Result<Ended> 
     let capture = Arc::new(Mutex::new(Capture::new(watch.log)?));
     let ((output, output_writer), (told, told_writer)) = (io::pipe()?, io::pipe()?);
     command.stdin(Stdio::piped()).stdout(told_writer).stderr(output_writer);
-    // A group of its own: Ctrl-C on the terminal reaches us and not what we supervise.
-    command.process_group(0);
     let (sender, news) = channel();
     // Before the start: a supervisor protects the threads that it finds.
     read_output(output, Arc::clone(&capture), sender.clone());

@@ -15,7 +15,7 @@ impl Workspace<'_> {
     /// [`WorkspaceError::Disk`].
     pub fn copy_for_checks(&self, into: &Path) -> Result<(), WorkspaceError> {
         let copy = make_private(into)?;
-        scratch::synchronise(&self.work, &self.base.submodules(), &copy, &mut BTreeSet::new())?;
+        scratch::synchronise(&self.work, &self.base().submodules(), &copy, &mut BTreeSet::new())?;
         Ok(())
     }
 
@@ -50,7 +50,7 @@ impl Workspace<'_> {
     /// Brings the copy that checks of the worker run in up to date. What builds left there stays.
     pub(super) fn refresh_scratch(&mut self) -> Result<PathBuf, WorkspaceError> {
         let path = self.run.join(SCRATCH);
-        let submodules = self.base.submodules();
+        let submodules = self.base().submodules();
         if let Some(mut copied) = self.copied.take() {
             let copy = Dir::open(&path).tried(|| format!("cannot open {}", path.display()));
             let done = copy

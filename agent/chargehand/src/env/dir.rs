@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Statx, StatxFlags};
 use rustix::io::Errno;
 use thiserror::Error;
 
@@ -118,6 +118,12 @@ impl Dir {
             Err(err) if is_absent(&err) => Ok(None),
             Err(err) => Err(err),
         }
+    }
+
+    /// Returns what the inode of `name`, which lies in this very directory, says.
+    pub(crate) fn stat(&self, name: &[u8]) -> io::Result<Statx> {
+        let (flags, asked) = (AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS);
+        Ok(rustix::fs::statx(&self.fd, os(name), flags, asked)?)
     }
 
     /// Opens the regular file `path` for reading; anything else than a file is opened too, but never waited for.

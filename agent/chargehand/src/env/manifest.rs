@@ -3,6 +3,7 @@
 //! It asks neither git nor an ignore file. Directories are not listed: git does not keep them. Extended attributes
 //! and times are not looked at either: a commit cannot carry them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::num::NonZero;
@@ -80,12 +81,28 @@ pub struct Difference {
     pub regular: bool,
 }
 
+/// Takes the path from the top, the directory that holds it, the name there, and what it was listed as.
+pub(crate) type Known<'a> = dyn Fn(&[u8], &Dir, &[u8], FileType) -> Option<Entry> + 'a;
+
 impl Manifest {
     /// Returns what is under `dir`. Directories at `submodules` are places of submodules.
     pub(crate) fn of(dir: &Dir, submodules: &BTreeSet<Vec<u8>>) -> Result<Self, DiskError> {
-        let (mut near, mut far) = (Vec::new(), Vec::new());
+        Self::with(dir, submodules, &|_, _, _, _| None)
+    }
+
+    /// As [`Manifest::of`], but what is `known` is not read.
+    pub(crate) fn with(
+        dir: &Dir,
+        submodules: &BTreeSet<Vec<u8>>,
+        known: &Known<'_>,
+    ) -> Result<Self, DiskError> {
+        let (mut done, mut near, mut far) = (Vec::new(), Vec::new(), Vec::new());
         let mut buffer = buffer();
         walk(dir, &mut |path, parent, name, found| {
+            if let Some(entry) = known(path, parent, name, found) {
+                done.push((path.to_vec(), entry));
+                return Ok(());
+            }
             if path.len() < MAX_PATH {
                 near.push((path.to_vec(), found));
                 return Ok(());
@@ -93,8 +110,9 @@ impl Manifest {
             far.push((path.to_vec(), Entry::tried(parent, name, path, found, &mut buffer)?));
             Ok(())
         })?;
-        let mut entries: BTreeMap<Vec<u8>, Entry> = described(dir, near)?.into_iter().collect();
-        entries.extend(far);
+        let described = described(dir, near)?;
+        let mut entries: BTreeMap<Vec<u8>, Entry> =
+            done.into_iter().chain(described).chain(far).collect();
         for path in submodules {
             let found = dir.find(path).tried(|| format!("cannot read `{}`", escape(path)))?;
             if found.is_some_and(|found| found.is_dir()) {
@@ -114,10 +132,13 @@ impl Manifest {
     /// Returns everything in which `after` differs, by path. One path can differ in two ways.
     #[must_use]
     pub fn differences(&self, after: &Self) -> Vec<Difference> {
-        let paths: BTreeSet<&Vec<u8>> = self.entries.keys().chain(after.entries.keys()).collect();
+        let (mut old, mut new) = (self.entries.iter().peekable(), after.entries.iter().peekable());
         let mut found = Vec::new();
-        for path in paths {
-            let (old, new) = (self.entries.get(path), after.entries.get(path));
+        // Both are sorted: what stands in one of them alone comes earlier than the other's next.
+        while let Some(path) = old.peek().into_iter().chain(new.peek()).map(|(path, _)| *path).min()
+        {
+            let old = old.next_if(|(own, _)| *own == path).map(|(_, entry)| entry);
+            let new = new.next_if(|(own, _)| *own == path).map(|(_, entry)| entry);
             let regular = new.or(old).is_some_and(Entry::is_regular);
             for kind in compare(old, new) {
                 found.push(Difference { path: path.clone(), kind, regular });
@@ -290,32 +311,40 @@ fn compare(old: Option<&Entry>, new: Option<&Entry>) -> Vec<ChangeKind> {
 
 /// The wire form, in `base.json` and `judged.json`.
 #[derive(Deserialize, Serialize)]
-struct Wire {
+struct Wire<'a> {
     schema: u32,
-    entries: Vec<WireEntry>,
+    entries: Vec<WireEntry<'a>>,
 }
 
 #[derive(Deserialize, Serialize)]
-struct WireEntry {
+struct WireEntry<'a> {
     path: String,
     kind: Kind,
     mode: String,
     links: u64,
     size: u64,
-    sha256: String,
+    sha256: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     target: Option<String>,
 }
 
-impl WireEntry {
-    fn new(path: &[u8], entry: &Entry) -> Self {
-        let Entry { kind, mode, links, size, sha256, target } = entry.clone();
-        let (path, target) = (escape(path), target.as_deref().map(escape));
-        Self { path, kind, mode: format!("{mode:o}"), links, size, sha256, target }
+impl<'a> WireEntry<'a> {
+    fn new(path: &[u8], entry: &'a Entry) -> Self {
+        let Entry { kind, mode, links, size, sha256, target } = entry;
+        Self {
+            path: escape(path),
+            kind: *kind,
+            mode: format!("{mode:o}"),
+            links: *links,
+            size: *size,
+            sha256: sha256.into(),
+            target: target.as_deref().map(escape),
+        }
     }
 
     fn into_entry(self) -> (Vec<u8>, Entry) {
         let Self { path, kind, mode, links, size, sha256, target } = self;
+        let sha256 = sha256.into_owned();
         // A mode that is no number matches no file, so the difference shows.
         let mode = u32::from_str_radix(&mode, 8).unwrap_or(u32::MAX);
         let target = target.as_deref().map(unescape);

@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod approvals;
+mod base;
 mod bounds;
 mod checkout;
 mod child;

@@ -7,6 +7,9 @@ use chargehand_core::rel_path::is_invisible;
 /// A backslash that could be read as such an escape is written `\x5c`, so [`unescape`] gives the bytes back.
 #[must_use]
 pub fn escape(path: &[u8]) -> String {
+    if path.iter().all(|byte| matches!(byte, b' '..=b'~' if *byte != b'\\')) {
+        return String::from_utf8_lossy(path).into_owned();
+    }
     let mut text = String::with_capacity(path.len());
     let mut rest = path;
     while !rest.is_empty() {

@@ -10,12 +10,14 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::base::Base;
 use super::dir::{Dir, DiskError, Tried, random_hex, write_file};
 use super::path_text::{escape, unescape};
 use super::repo::{Repo, RepoError};
@@ -79,6 +81,8 @@ pub struct RunDir {
     path: PathBuf,
     file: RunFile,
     lock: Option<File>,
+    /// The base, once this process has laid it out.
+    pub(super) base: OnceLock<Arc<Base>>,
 }
 
 /// Why a run cannot be made or found.
@@ -158,7 +162,7 @@ impl RunDir {
             commit: None,
             bytes: None,
         };
-        let mut run = Self { path, file, lock: None };
+        let mut run = Self { path, file, lock: None, base: OnceLock::new() };
         match run.fill(contract_toml) {
             Ok(()) => Ok(run),
             Err(err) => {
@@ -187,7 +191,7 @@ impl RunDir {
     /// As [`RunDir::open`], without [`RunDirError::Busy`].
     pub fn peek(state: &Path, wanted: &str) -> Result<Self, RunDirError> {
         let path = runs(state).join(find::only(state, wanted)?);
-        Ok(Self { file: read(&path)?, path, lock: None })
+        Ok(Self { file: read(&path)?, path, lock: None, base: OnceLock::new() })
     }
 
     /// Returns what `run.json` of the run with exactly this id says, without a look at the others.

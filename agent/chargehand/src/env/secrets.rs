@@ -40,7 +40,7 @@ impl Workspace<'_> {
             let lines = if is_long { values_in(&name, &value) } else { Vec::new() };
             std::iter::once((name, value)).chain(lines)
         });
-        let paths = self.base.entries.keys().filter_map(|path| str::from_utf8(path).ok());
+        let paths = self.base().entries.keys().filter_map(|path| str::from_utf8(path).ok());
         let hidden = paths.filter(|path| contract.scope.hides(path));
         let values: Vec<_> =
             variables.chain(hidden.flat_map(|path| self.values_of(path))).collect();

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use chargehand_core::bytes::Bytes;
+use rustix::fs::FileType;
 
 use super::dir::{Dir, DiskError, MAX_DEPTH, Tried, is_absent};
 use super::run_dir::{RUN_FILE, RunDir, RunDirError, RunFile, Status};
@@ -255,16 +256,17 @@ pub fn size(path: &Path) -> Bytes {
 }
 
 /// Returns the blocks below `dir`. A file with several names takes them once.
-fn blocks(dir: &Dir, seen: &mut HashSet<(u64, u64)>, depth: usize) -> u64 {
+fn blocks(dir: &Dir, seen: &mut HashSet<u64>, depth: usize) -> u64 {
     let mut blocks = 0;
     for name in dir.names().unwrap_or_default() {
-        let Ok(found) = dir.look(&name) else { continue };
-        let is_alone = found.is_dir() || found.nlink() == 1;
-        if is_alone || seen.insert((found.dev(), found.ino())) {
-            blocks += found.blocks();
+        let Ok(found) = dir.stat(&name) else { continue };
+        let is_dir = FileType::from_raw_mode(found.stx_mode.into()).is_dir();
+        // A run lies on one disk.
+        if is_dir || found.stx_nlink == 1 || seen.insert(found.stx_ino) {
+            blocks += found.stx_blocks;
         }
         // What lies deeper is removed too, but a name for each level is all that is needed to get there.
-        if found.is_dir()
+        if is_dir
             && depth < MAX_DEPTH
             && let Ok(inner) = dir.dir(&name)
         {

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chargehand_core::contract::{Check, Scope};
 use chargehand_core::evidence::{CheckEnd, CheckRun};
@@ -16,6 +17,7 @@ use chargehand_core::rel_path::RelPath;
 use rustix::io::Errno;
 use thiserror::Error;
 
+use super::base::Base;
 pub use super::diff::Changes;
 use super::dir::{Content, Dir, DiskError, Tried, is_absent, write_file};
 use super::manifest::{Manifest, digest};
@@ -53,7 +55,7 @@ pub struct Workspace<'a> {
     pub(super) run: PathBuf,
     pub(super) work: Dir,
     aside: Dir,
-    pub(super) base: Manifest,
+    pub(super) base: Arc<Base>,
     pub(super) store: Store,
     checks: Option<CheckRunner<'a>>,
     /// What checks of the worker see as it was at the base.
@@ -110,7 +112,11 @@ impl<'a> Workspace<'a> {
         if !path.join(WORK).is_dir() {
             return Err(WorkspaceError::Gone(run.file().id.clone()));
         }
-        Self::of(path, Manifest::load(&path.join(BASE))?, Store::open(&path.join(GIT))?)
+        let base = match run.base.get() {
+            Some(base) => Arc::clone(base),
+            None => Arc::new(Base::load(&path.join(BASE))?),
+        };
+        Self::of(path, base, Store::open(&path.join(GIT))?)
     }
 
     /// Gives the workspace a way to run checks.
@@ -155,8 +161,8 @@ impl<'a> Workspace<'a> {
     }
 
     fn look(&self) -> Result<(Changes, Manifest, String), WorkspaceError> {
-        let after = Manifest::of(&self.work, &self.base.submodules())?;
-        let differences = self.base.differences(&after);
+        let after = self.base.now(&self.work)?;
+        let differences = self.base().differences(&after);
         let text = after.text();
         let mut changes = super::diff::draw(&self.store, &self.work, &after, &differences)?;
         changes.tree = digest(&text);
@@ -168,7 +174,7 @@ impl<'a> Workspace<'a> {
     }
 
     pub(crate) fn base(&self) -> &Manifest {
-        &self.base
+        self.base.manifest()
     }
 
     pub(crate) fn work(&self) -> &Dir {
@@ -180,23 +186,24 @@ impl<'a> Workspace<'a> {
         let work = make_private(&path.join(WORK))?;
         make_private(&path.join(ASIDE))?;
         let store = Store::create(&path.join(GIT))?;
-        let mut base = Manifest::default();
+        let mut base = Base::default();
         if let Some(commit) = &run.file().base {
             let laid = store.check_out(repo.git(), commit, &work)?;
-            base = Manifest::of(&work, &laid.submodules.into_iter().collect())?;
-            if base.entries.len() != laid.count {
+            base = Base::of(&work, &laid.submodules.into_iter().collect())?;
+            let (expected, found) = (laid.count, base.manifest().entries.len());
+            if found != expected {
                 let work = path.join(WORK).display().to_string();
-                let (expected, found) = (laid.count, base.entries.len());
                 return Err(WorkspaceError::Names { expected, found, work });
             }
         }
-        base.save(path, BASE)?;
+        base.manifest().save(path, BASE)?;
         // Thousands of files, so all at once; `replica` can be made again and is not asked for after a power cut.
         work.sync_disk().tried(|| format!("cannot write {}", path.display()))?;
-        Self::of(path, base, store)
+        let base = run.base.get_or_init(|| Arc::new(base));
+        Self::of(path, Arc::clone(base), store)
     }
 
-    pub(super) fn of(run: &Path, base: Manifest, store: Store) -> Result<Self, WorkspaceError> {
+    pub(super) fn of(run: &Path, base: Arc<Base>, store: Store) -> Result<Self, WorkspaceError> {
         let open = |name| {
             // Nobody has put a link there.
             let dir = Dir::open(run).and_then(|run| run.dir(str::as_bytes(name)));
@@ -281,7 +288,7 @@ impl Environment for Workspace<'_> {
                 "it would have {size} bytes, {MAX_FILE_BYTES} at most are written"
             )));
         }
-        if self.base.submodules().iter().any(|place| lies_in(path, place)) {
+        if self.base().submodules().iter().any(|place| lies_in(path, place)) {
             return Err(refused("it lies in a submodule"));
         }
         let written = self.write_whole(path, content).map_err(|err| explain(path, "write", err))?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::Folders;
-use super::view::View;
+use super::view::{ETC, View};
 
 /// The only place it is taken from: distributions allow user namespaces to this very path, and what stands
 /// earlier in `PATH` may be anything.
@@ -65,7 +65,8 @@ pub(crate) fn command(
     args.mount("--bind", &folders.temporary, Path::new("/tmp"));
     args.add(["--symlink", "/tmp", "/var/tmp"]);
     args.mount("--bind", &folders.home, &view.home);
-    for path in &view.read {
+    args.mount("--ro-bind", &folders.etc, Path::new(ETC));
+    for path in view.read.iter().filter(|path| path.is_dir() || !path.starts_with(ETC)) {
         args.mount("--ro-bind", path, path);
     }
     for path in &view.cargo {

@@ -143,6 +143,7 @@ fn landlock_layers(bubblewrap: &str, landlock: i32) -> Vec<String> {
         LIMITS.to_owned(),
         format!("not stopped: changes of mode, times and attributes of {}", files_of_user()),
         "not stopped: a look at the names and arguments of other processes".to_owned(),
+        "not stopped: a command whose supervisor somebody else has killed".to_owned(),
     ];
     if landlock < LANDLOCK_SCOPES {
         layers.push("not stopped: signals to other processes of the user".to_owned());

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::spec::Tier;
-use super::view::View;
+use super::view::{ETC, View};
 
 /// The folders that a command may write to.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(crate) struct Folders<'a> {
     pub(crate) home: PathBuf,
     /// Stands for `/tmp`.
     pub(crate) temporary: PathBuf,
+    /// Stands for `/etc`: copies of the files that are shown of it, and an empty directory for each that is.
+    pub(crate) etc: PathBuf,
     holder: TempDir,
 }
 
@@ -31,6 +33,7 @@ impl<'a> Folders<'a> {
             .tempdir_in(work.parent().unwrap_or(work))?;
         let home = holder.path().join("home");
         let temporary = holder.path().join("tmp");
+        let etc = holder.path().join("etc");
         fs::create_dir_all(home.join(".cargo"))?;
         fs::create_dir(&temporary)?;
         if let Some(config) = &view.cargo_config {
@@ -38,14 +41,14 @@ impl<'a> Folders<'a> {
         }
         match tier {
             // Mounted over the links, and cargo's cache into the home.
-            Tier::Namespaces => {}
+            Tier::Namespaces => copy_etc(view, &etc)?,
             Tier::Landlock => {
                 for path in &view.cargo {
                     symlink(path, home.join(".cargo").join(path.file_name().unwrap_or_default()))?;
                 }
             }
         }
-        Ok(Self { work, home, temporary, holder })
+        Ok(Self { work, home, temporary, etc, holder })
     }
 
     /// Removes them, whatever modes the command has left behind.
@@ -56,6 +59,27 @@ impl<'a> Folders<'a> {
             fs::remove_dir_all(&path)
         })
     }
+}
+
+/// Copies the files of `/etc` to `into`: to mount each of them takes bubblewrap longer, because it reads the list of all
+/// mounts again after every one.
+fn copy_etc(view: &View, into: &Path) -> io::Result<()> {
+    fs::create_dir(into)?;
+    for path in &view.read {
+        let Ok(name) = path.strip_prefix(ETC) else { continue };
+        let copy = into.join(name);
+        if path.is_dir() {
+            fs::create_dir_all(copy)?;
+            continue;
+        }
+        copy.parent().map_or(Ok(()), fs::create_dir_all)?;
+        match fs::copy(path, copy) {
+            // What its user may not read, a command does not see.
+            Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {}
+            copied => drop(copied?),
+        }
+    }
+    Ok(())
 }
 
 /// Makes every directory below `path` one that its owner may empty.

@@ -9,6 +9,7 @@ mod bwrap;
 mod calls;
 mod cargo_config;
 mod detect;
+mod enter;
 mod files;
 mod folders;
 pub mod inside;
@@ -23,7 +24,7 @@ mod view;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -221,10 +222,13 @@ impl Sandbox {
         let Machine { helper, bwrap, .. } = &self.machine;
         let (mut outer, home, temporary) = match self.tier {
             Tier::Namespaces => {
-                let outer = bwrap::command(bwrap, helper, &self.view, folders, self.network);
+                let mut outer = bwrap::command(bwrap, helper, &self.view, folders, self.network);
+                // Ctrl-C on the terminal reaches us and not what we supervise.
+                outer.process_group(0);
                 (outer, &*self.view.home, Path::new("/tmp"))
             }
             Tier::Landlock => {
+                // It begins a session of its own, which the first of a group cannot.
                 let mut outer = Command::new(helper);
                 outer.current_dir(folders.work);
                 (outer, &*folders.home, &*folders.temporary)

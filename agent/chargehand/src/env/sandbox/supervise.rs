@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -18,11 +18,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::{set_child_subreaper, set_dumpable};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, wait, waitpid};
-use nix::unistd::{Pid, getpid, getppid};
+use nix::unistd::{Pid, setsid};
 use serde::{Deserialize, Serialize};
 
-use super::inside;
-use super::spec::Spec;
+use super::enter;
+use super::spec::{Spec, Tier};
 use super::usage::{Usage, descendants};
 
 /// How often is counted what a command uses, in milliseconds: a fork bomb makes some hundred processes meanwhile.
@@ -56,8 +56,8 @@ pub(crate) enum End {
 }
 
 /// Runs `command` under `spec` to its end.
-pub(crate) fn supervise(spec: Spec, command: &[OsString]) -> ExitCode {
-    let told = harden().and_then(|()| run(spec, command)).unwrap_or_else(|err| Told {
+pub(crate) fn supervise(spec: Spec, command: Vec<OsString>) -> ExitCode {
+    let told = harden(&spec).and_then(|()| run(spec, command)).unwrap_or_else(|err| Told {
         end: End::NotStarted(err.to_string()),
         landlock: 0,
         ended_for: None,
@@ -68,7 +68,13 @@ pub(crate) fn supervise(spec: Spec, command: &[OsString]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn harden() -> io::Result<()> {
+fn harden(spec: &Spec) -> io::Result<()> {
+    match spec.tier {
+        // Bubblewrap has begun a new session.
+        Tier::Namespaces => {}
+        // Nobody can type into a terminal that he does not have.
+        Tier::Landlock => drop(setsid()?),
+    }
     close_inherited()?;
     // The first to be ended when memory runs out; its children inherit it. Not every kernel lets us.
     fs::write("/proc/self/oom_score_adj", "1000").unwrap_or_default();
@@ -94,39 +100,21 @@ fn close_inherited() -> io::Result<()> {
     Ok(())
 }
 
-fn run(mut spec: Spec, command: &[OsString]) -> io::Result<Told> {
+fn run(spec: Spec, command: Vec<OsString>) -> io::Result<Told> {
     let family = Arc::new(Family::default());
     // First, so that this thread is protected as well.
     watch(&family, &spec);
-    let processes = [getpid(), getppid()].map(Pid::as_raw).into_iter().filter(|pid| *pid > 1);
-    spec.protect.extend(processes.flat_map(tasks));
-    let (mut report, report_writer) = io::pipe()?;
     let output = io::stderr().as_fd().try_clone_to_owned()?;
-    let child = Command::new(std::env::current_exe()?)
-        .args([inside::SUBCOMMAND, inside::ENTER])
-        .args(spec.to_args())
-        .args(command)
-        .stdin(report_writer)
-        .stdout(Stdio::from(output))
-        .spawn()?;
-    let child = Pid::from_raw(child.id().cast_signed());
-
-    let mut text = String::new();
-    report.read_to_string(&mut text)?;
-    let end = wait_for(child)?;
+    let (end, landlock) = match enter::start(spec, command, output) {
+        Ok(begun) => (wait_for(begun.pid)?, begun.landlock),
+        Err(reason) => (End::NotStarted(reason), 0),
+    };
     family.end();
-    let ended_for = family.ended_for.get().cloned();
-    let (first, reason) = text.split_once('\n').unwrap_or(("", &text));
-    let landlock = first.strip_prefix(inside::HOLDS).and_then(|abi| abi.parse().ok());
-    Ok(match landlock {
-        Some(landlock) if reason.is_empty() => Told { end, landlock, ended_for },
-        _ if text.is_empty() && ended_for.is_some() => Told { end, landlock: 0, ended_for },
-        _ => Told { end: End::NotStarted(reason.to_owned()), landlock: 0, ended_for },
-    })
+    Ok(Told { end, landlock, ended_for: family.ended_for.get().cloned() })
 }
 
 /// Returns `pid` and its threads: a signal to one of them is one to all.
-fn tasks(pid: i32) -> BTreeSet<i32> {
+pub(crate) fn tasks(pid: i32) -> BTreeSet<i32> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let threads = threads.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     threads.chain([pid]).collect()
@@ -159,11 +147,13 @@ impl Family {
         self.is_over.store(true, Ordering::Release);
         let begin = Instant::now();
         while begin.elapsed() < LAST_GRACE {
-            kill_all();
             match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
                 // An orphan becomes our child: without children there is nobody left.
                 Err(Errno::ECHILD) => return,
-                Ok(WaitStatus::StillAlive) => std::thread::sleep(Duration::from_millis(1)),
+                Ok(WaitStatus::StillAlive) => {
+                    kill_all();
+                    std::thread::sleep(Duration::from_millis(1));
+                }
                 Ok(_) | Err(_) => {}
             }
         }

@@ -21,9 +21,12 @@ const SYSTEM: &[&str] = &[
     "/gnu/store",
 ];
 
+/// Settings of the machine.
+pub(crate) const ETC: &str = "/etc";
+
 /// What is needed of `/etc`: the dynamic linker, names, time zones, certificates and where languages have their
 /// settings. Nothing here is secret; `/etc/ssl/private` and the like are left out.
-const ETC: &[&str] = &[
+const SHOWN_ETC: &[&str] = &[
     "ld.so.cache",
     "ld.so.conf",
     "ld.so.conf.d",
@@ -174,8 +177,8 @@ impl View {
                 Err(_) => self.add(path),
             }
         }
-        for name in ETC {
-            self.add(&Path::new("/etc").join(name));
+        for name in SHOWN_ETC {
+            self.add(&Path::new(ETC).join(name));
         }
         self.add(Path::new(CPUS));
     }

@@ -1,0 +1,86 @@
+//! The start of a command: a thread of the supervisor gives up every right that a command does not need, for good, and
+//! what it starts inherits that.
+//!
+//! Capabilities, Landlock and seccomp hold the thread that asks for them and what descends from it (capabilities(7),
+//! landlock(7), seccomp(2)), so the other threads of the supervisor keep their rights. A program of ours in between
+//! would cost as much as all the namespaces.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Pid, getpid, getppid};
+
+use super::spec::{Spec, for_command};
+use super::supervise::tasks;
+use super::{calls, files, rights};
+use crate::config;
+
+/// A command that has begun.
+pub(crate) struct Begun {
+    /// Its process.
+    pub(crate) pid: Pid,
+    /// The Landlock version that holds it; 0 for none.
+    pub(crate) landlock: i32,
+}
+
+/// Starts `command` under `spec`; both of its outputs go to `output`.
+///
+/// # Errors
+///
+/// In words, when a right could not be given up, or there is no such program.
+pub(crate) fn start(spec: Spec, command: Vec<OsString>, output: OwnedFd) -> Result<Begun, String> {
+    let thread = thread::spawn(move || {
+        let landlock = give_up(spec)?;
+        let pid = begin(&command, output)?;
+        Ok(Begun { pid, landlock })
+    });
+    thread.join().expect("BUG: the start of a command panicked")
+}
+
+/// Takes from this thread what a command must not have, and returns the Landlock version that holds.
+fn give_up(mut spec: Spec) -> Result<i32, String> {
+    let failed = |what: &str, err: &dyn Display| format!("{what}: {err}");
+    let processes = [getpid(), getppid()].map(Pid::as_raw).into_iter().filter(|pid| *pid > 1);
+    // This thread is among them.
+    spec.protect.extend(processes.flat_map(tasks));
+    // These two are of the whole process, which writes no file and starts nothing else.
+    umask(Mode::from_bits_truncate(0o022));
+    files::limit(&spec).map_err(|err| failed("limits", &err))?;
+    rights::give_up().map_err(|err| failed("capabilities", &err))?;
+    let landlock = files::restrict(&spec).map_err(|err| failed("landlock", &err))?;
+    calls::restrict(&spec).map_err(|err| failed("seccomp", &err))?;
+    Ok(landlock)
+}
+
+fn begin(command: &[OsString], output: OwnedFd) -> Result<Pid, String> {
+    let (program, args) = command.split_first().ok_or("no command")?;
+    let started = output.try_clone().and_then(|second| {
+        Command::new(program)
+            .args(args)
+            .env_clear()
+            .envs(for_command(config::variables()))
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(second)
+            // What it says to its own group does not reach the supervisor.
+            .process_group(0)
+            .spawn()
+    });
+    let program = program.to_string_lossy();
+    match started {
+        Ok(child) => Ok(Pid::from_raw(child.id().cast_signed())),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => {
+            Err(format!("there is no program `{program}` that the sandbox can see"))
+        }
+        Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
+            Err(format!("`{program}` may not be executed"))
+        }
+        Err(err) => Err(format!("`{program}`: {err}")),
+    }
+}
