@@ -2,19 +2,41 @@
 
 Such a model says nothing sensible, which is the point: whatever it says must be a well-formed call.
 The weights have one tilt, towards the double quote, so that its strings come to an end.
+
+    python generate.py FOLDER [--large qwen]
+
+`--large` writes that one in the shape of Qwen 2.5 0.5B, 0.49 billion weights, for measuring; it has no tilt.
 """
 
 import argparse
 import random
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import gguf_file
 import vocabulary
 from gguf_file import GgufFile, clear_row, random_matrix, set_weight
 
 HERE = Path(__file__).parent
-WIDTH, HEADS, KV_HEADS, LAYERS, FEED_FORWARD = 64, 2, 1, 2, 128
+
+
+class Shape(NamedTuple):
+    width: int
+    heads: int
+    kv_heads: int
+    layers: int
+    feed_forward: int
+    # Whether the embedding is the output too.
+    tied: bool
+
+    @property
+    def head(self) -> int:
+        return self.width // self.heads
+
+
+SMALL = Shape(64, 2, 1, 2, 128, tied=False)
+LARGE = Shape(896, 14, 2, 24, 4864, tied=True)
 CONTEXT = 16384
 # Other logits spread by about 1 over more than 100,000 tokens; where a quote may stand, this makes it
 # one of the first dozens of tokens.
@@ -31,14 +53,13 @@ MODELS = [
 ]
 
 
-def add_facts(file: GgufFile, name: str, arch: str) -> None:
+def add_facts(file: GgufFile, name: str, arch: str, shape: Shape) -> None:
     file.add("general.architecture", gguf_file.STRING, arch)
     file.add("general.name", gguf_file.STRING, f"{name}, random weights")
     file.add("general.file_type", gguf_file.U32, 7)
-    head = WIDTH // HEADS
-    numbers = {"context_length": CONTEXT, "embedding_length": WIDTH, "block_count": LAYERS}
-    numbers |= {"feed_forward_length": FEED_FORWARD, "attention.head_count": HEADS}
-    numbers |= {"attention.head_count_kv": KV_HEADS, "rope.dimension_count": head}
+    numbers = {"context_length": CONTEXT, "embedding_length": shape.width, "block_count": shape.layers}
+    numbers |= {"feed_forward_length": shape.feed_forward, "attention.head_count": shape.heads}
+    numbers |= {"attention.head_count_kv": shape.kv_heads, "rope.dimension_count": shape.head}
     for key, number in numbers.items():
         file.add(f"{arch}.{key}", gguf_file.U32, number)
     file.add(f"{arch}.attention.layer_norm_rms_epsilon", gguf_file.FLOAT, 1e-5)
@@ -60,60 +81,65 @@ def add_vocabulary(file: GgufFile, vocab: vocabulary.Vocabulary, template: str) 
     file.add("tokenizer.chat_template", gguf_file.STRING, template)
 
 
-def add_weights(file: GgufFile, vocab: vocabulary.Vocabulary, arch: str, seed: str) -> None:
+def add_weights(file: GgufFile, vocab: vocabulary.Vocabulary, arch: str, seed: str, shape: Shape) -> None:
     dice = random.Random(seed)
-    rows = len(vocab.tokens)
-    embedding = random_matrix(dice, WIDTH, rows, 1.0)
-    output = random_matrix(dice, WIDTH, rows, 1.0 / WIDTH**0.5)
+    rows, width = len(vocab.tokens), shape.width
+    embedding = random_matrix(dice, width, rows, 1.0)
     # The first channel is the same for every token, no layer adds to it, and it reaches the output.
-    for row, token in enumerate(vocab.tokens):
-        set_weight(embedding, WIDTH, row, 127)
-        set_weight(output, WIDTH, row, 127 if token in QUOTES else 0)
-    file.add_blocks("token_embd.weight", WIDTH, bytes(embedding))
-    file.add_blocks("output.weight", WIDTH, bytes(output))
-    file.add_floats("output_norm.weight", [TILT * 5.0] + [1.0] * (WIDTH - 1))
-    head = WIDTH // HEADS
-    shapes = {
-        "attn_q": (WIDTH, WIDTH),
-        "attn_k": (WIDTH, head * KV_HEADS),
-        "attn_v": (WIDTH, head * KV_HEADS),
-        "attn_output": (WIDTH, WIDTH),
-        "ffn_gate": (WIDTH, FEED_FORWARD),
-        "ffn_up": (WIDTH, FEED_FORWARD),
-        "ffn_down": (FEED_FORWARD, WIDTH),
+    for row in range(rows):
+        set_weight(embedding, width, row, 127)
+    file.add_blocks("token_embd.weight", width, bytes(embedding))
+    if not shape.tied:
+        output = random_matrix(dice, width, rows, 1.0 / width**0.5)
+        for row, token in enumerate(vocab.tokens):
+            set_weight(output, width, row, 127 if token in QUOTES else 0)
+        file.add_blocks("output.weight", width, bytes(output))
+    file.add_floats("output_norm.weight", [TILT * 5.0] + [1.0] * (width - 1))
+    matrices = {
+        "attn_q": (width, width),
+        "attn_k": (width, shape.head * shape.kv_heads),
+        "attn_v": (width, shape.head * shape.kv_heads),
+        "attn_output": (width, width),
+        "ffn_gate": (width, shape.feed_forward),
+        "ffn_up": (width, shape.feed_forward),
+        "ffn_down": (shape.feed_forward, width),
     }
-    for layer in range(LAYERS):
-        for name, (columns, count) in shapes.items():
+    for layer in range(shape.layers):
+        for name, (columns, count) in matrices.items():
             matrix = random_matrix(dice, columns, count, 1.0 / columns**0.5)
             if name in ("attn_output", "ffn_down"):
                 clear_row(matrix, columns, 0)
             file.add_blocks(f"blk.{layer}.{name}.weight", columns, bytes(matrix))
         for name in ("attn_norm", "ffn_norm"):
-            file.add_floats(f"blk.{layer}.{name}.weight", [1.0] * WIDTH)
+            file.add_floats(f"blk.{layer}.{name}.weight", [1.0] * width)
         if arch == "qwen2":
-            for name, size in (("attn_q", WIDTH), ("attn_k", head * KV_HEADS), ("attn_v", head * KV_HEADS)):
-                file.add_floats(f"blk.{layer}.{name}.bias", [0.0] * size)
+            for name in ("attn_q", "attn_k", "attn_v"):
+                file.add_floats(f"blk.{layer}.{name}.bias", [0.0] * matrices[name][1])
 
 
-def make(folder: Path, model) -> str:
+def make(folder: Path, model, shape: Shape) -> str:
     name, read, arch, template = model
     vocab = read()
     file = GgufFile()
-    add_facts(file, name, arch)
+    add_facts(file, name, arch, shape)
     add_vocabulary(file, vocab, (HERE / "templates" / f"{template}.jinja").read_text())
-    add_weights(file, vocab, arch, name)
+    add_weights(file, vocab, arch, name, shape)
     path = folder / f"{name}.gguf"
     file.write(path)
     return f"{path}: {path.stat().st_size / 1e6:.1f} MB, {len(vocab.tokens)} tokens, {len(vocab.merges)} merges"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
+    parser.add_argument("--large", choices=[name for name, *_ in MODELS])
+    arguments = parser.parse_args()
+    folder = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
+    models = [model for model in MODELS if arguments.large in (None, model[0])]
+    shape = LARGE if arguments.large else SMALL
     with ProcessPoolExecutor(max_workers=2) as pool:
-        for line in pool.map(make, [folder] * len(MODELS), MODELS):
+        for line in pool.map(make, [folder] * len(models), models, [shape] * len(models)):
             print(line, flush=True)
 
 
