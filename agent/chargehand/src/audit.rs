@@ -170,6 +170,7 @@ impl Log {
             | Event::Reviewed { .. }
             | Event::Proposed { .. }
             | Event::WorkerRestarted { .. }
+            | Event::ModelChanged(_)
             | Event::MemoryWarned { .. }
             | Event::Stopped { .. } => {
                 let Value::Object(mut fields) = value(event) else {

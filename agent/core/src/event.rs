@@ -6,6 +6,7 @@ use crate::evidence::CheckRun;
 use crate::menu::Shut;
 use crate::opinion::Opinion;
 use crate::phase::Phase;
+use crate::roles::Handover;
 use crate::tool::{Observation, ToolCall};
 
 /// What a worker is saying.
@@ -112,6 +113,8 @@ pub enum Event {
         /// In words.
         reason: String,
     },
+    /// A model made room for another one.
+    ModelChanged(Handover),
     /// The loop ended.
     Stopped {
         /// Why.

@@ -214,6 +214,7 @@ pub fn turns(events: &[Event]) -> Vec<Turn> {
             | Event::Reviewed { .. }
             | Event::Proposed { .. }
             | Event::WorkerRestarted { .. }
+            | Event::ModelChanged(_)
             | Event::MemoryWarned { .. }
             | Event::Stopped { .. } => {}
         }
@@ -249,6 +250,7 @@ pub fn reviewed(contract: &Contract, events: &[Event]) -> Option<Reviewed> {
             | Event::Observed { .. }
             | Event::Checked { .. }
             | Event::Proposed { .. }
+            | Event::ModelChanged(_)
             | Event::MemoryWarned { .. }
             | Event::WorkerRestarted { .. }
             | Event::Stopped { .. } => {}
@@ -276,6 +278,7 @@ pub fn approvals(events: &[Event]) -> Vec<Approved> {
         | Event::Observed { .. }
         | Event::Checked { .. }
         | Event::Reviewed { .. }
+        | Event::ModelChanged(_)
         | Event::MemoryWarned { .. }
         | Event::WorkerRestarted { .. }
         | Event::Stopped { .. } => None,

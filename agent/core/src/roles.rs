@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::bytes::Bytes;
-use crate::memory::{self, Budget, Footprint};
+use crate::memory::{self, Budget, Footprint, Row};
 
 /// What a model can be used for.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
@@ -53,6 +53,73 @@ impl Display for Role {
         let word = ROLES.iter().find(|(_, role)| role == self).map_or("", |(word, _)| *word);
         f.write_str(word)
     }
+}
+
+/// What happened when one model of a run made room for another.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+pub struct Handover {
+    /// Who made room.
+    pub from: Role,
+    /// Who has its turn.
+    pub to: Role,
+    /// Why they are not loaded side by side.
+    pub reason: String,
+    /// What the one left on the disk.
+    pub parked: Carried,
+    /// What the other has back from there.
+    pub restored: Carried,
+}
+
+/// What a model remembers, on its way to the disk or back.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
+pub struct Carried {
+    /// Tokens that need not be evaluated again.
+    pub tokens: u64,
+    /// What they take of the disk.
+    pub bytes: Bytes,
+    /// How long it took, with the end of the process or the load of the model.
+    pub millis: u64,
+    /// Why what was remembered is lost, and evaluated again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<String>,
+}
+
+impl Display for Handover {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { from, to, parked, restored, .. } = self;
+        let Carried { tokens, bytes, .. } = parked;
+        write!(f, "the {from} is parked with {tokens} tokens, {bytes}, in {}", seconds(parked))?;
+        write!(f, "; the {to} is loaded in {}", seconds(restored))?;
+        if restored.tokens > 0 {
+            write!(f, " and remembers {} tokens", restored.tokens)?;
+        }
+        for (role, carried) in [(from, parked), (to, restored)] {
+            if let Some(reason) = &carried.lost {
+                write!(f, "; what the {role} remembered is evaluated again: {reason}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn seconds(carried: &Carried) -> String {
+    format!("{}.{} s", carried.millis / 1000, carried.millis % 1000 / 100)
+}
+
+/// Returns what is held for `one` while `others` wait for their turns: of each pool as much as any of them needs.
+#[must_use]
+pub fn covering(one: &Footprint, others: &[Footprint]) -> Footprint {
+    let mut held = one.clone();
+    for other in others {
+        let there = held.by_pool();
+        let more = |(pool, bytes): (&str, Bytes)| {
+            let more = bytes.saturating_sub(there.get(pool).copied().unwrap_or_default());
+            (more > Bytes(0)).then(|| Row::of(pool, "whoever has its turn next", more))
+        };
+        let more: Vec<Row> = other.by_pool().into_iter().filter_map(more).collect();
+        held.rows.extend(more);
+    }
+    held
 }
 
 /// One change of models: some are parked, which means that their process ends and what they remember lies on the disk,

@@ -30,16 +30,16 @@ pub trait Site {
 
 /// Whoever works on a job. One model can do all of it, each time with a fresh context.
 pub trait Crew {
-    /// Returns whoever has the role `role` in this job.
+    /// Returns whoever has the role `role` in this job. Somebody else may have to make room.
     ///
     /// # Errors
     ///
     /// When nobody can begin, which ends the job.
-    fn take(&mut self, role: Role) -> Result<&mut dyn Model, ModelError>;
+    fn take(&mut self, role: Role, watch: &mut dyn Watch) -> Result<&mut dyn Model, ModelError>;
 }
 
 impl<M: Model> Crew for M {
-    fn take(&mut self, _: Role) -> Result<&mut dyn Model, ModelError> {
+    fn take(&mut self, _: Role, _: &mut dyn Watch) -> Result<&mut dyn Model, ModelError> {
         Ok(self)
     }
 }
@@ -117,6 +117,7 @@ impl Entry {
                 | Event::Observed { .. }
                 | Event::Checked { .. }
                 | Event::Proposed { .. }
+                | Event::ModelChanged(_)
                 | Event::MemoryWarned { .. }
                 | Event::WorkerRestarted { .. } => {}
             }
@@ -257,7 +258,7 @@ impl<S: Site> Job<'_, S> {
             spent: self.spent,
             earlier: &earlier,
         };
-        let model = match self.crew.take(Role::Coder) {
+        let model = match self.crew.take(Role::Coder, self.watch) {
             Ok(model) => model,
             Err(err) => return Ok(absent(&err, self.watch)),
         };
@@ -288,7 +289,7 @@ impl<S: Site> Job<'_, S> {
         let citable = citable(self.contract, changes, guarded);
         let task = Task::Review { patch: &patch, citable: &citable };
         let start = Start { changes, task, spent: self.spent, ..Start::default() };
-        let model = match self.crew.take(Role::Judge) {
+        let model = match self.crew.take(Role::Judge, self.watch) {
             Ok(model) => model,
             Err(err) => return Ok(Look::Stopped(absent(&err, self.watch))),
         };

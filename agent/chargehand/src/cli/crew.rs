@@ -1,10 +1,20 @@
-//! Whoever works on a run: a worker, and where the user wants it another one who reviews.
+//! Whoever works on a run: a worker, and where the user wants it another one who reviews. Two models that do not fit into
+//! memory side by side take turns: one is parked on the disk while the other works.
 
-use chargehand_core::ports::{Model, ModelError};
-use chargehand_core::roles::Role;
+use std::mem;
+use std::path::Path;
+use std::time::Instant;
+
+use chargehand_core::event::Event;
+use chargehand_core::ports::{Model, ModelError, Watch};
+use chargehand_core::roles::{Carried, Handover, Role};
 use chargehand_core::runner::Crew;
 
+use super::out;
 use super::worker::{Ready, Started, WorkerSpec};
+use crate::config::{Places, UserConfig};
+use crate::error::Error;
+use crate::signal::Interrupt;
 
 /// Somebody who reviews and does not work.
 pub(super) struct Reviewer {
@@ -12,40 +22,123 @@ pub(super) struct Reviewer {
     pub(super) spec: WorkerSpec,
     /// The same in person.
     pub(super) ready: Ready,
+    /// Why it takes turns with the worker, where it does.
+    pub(super) turns: Option<String>,
 }
 
 /// The two of them. A reviewer begins with the first review.
 pub(super) struct Pair<'a> {
-    /// Who works.
-    pub(super) coder: &'a mut Started,
-    /// Who reviews; without one, who works does it, with a fresh context.
-    pub(super) reviewer: Option<Reviewer>,
-    /// The reviewer at work.
-    pub(super) started: Option<Started>,
+    coder: &'a mut Started,
+    judge: Judge,
+    turns: Option<Turns<'a>>,
     /// Asked while somebody begins.
-    pub(super) stop: &'a dyn Fn() -> bool,
+    stop: &'a dyn Fn() -> bool,
 }
 
-impl Crew for Pair<'_> {
-    fn take(&mut self, role: Role) -> Result<&mut dyn Model, ModelError> {
-        match role {
-            Role::Judge => self.judge(),
-            Role::Coder | Role::Orchestrator | Role::Describer | Role::Backup => {
-                Ok(self.coder.model())
-            }
+/// Who reviews.
+enum Judge {
+    /// Who works does it, with a fresh context.
+    Nobody,
+    /// Nobody has asked it yet.
+    Waiting(Box<Ready>),
+    /// It is there, or parked.
+    Begun(Box<Started>),
+}
+
+/// How two models share a place.
+struct Turns<'a> {
+    /// Whose it is.
+    at_work: Role,
+    /// Why.
+    reason: String,
+    /// The folder of the run, where the other one is parked.
+    run: &'a Path,
+}
+
+impl Reviewer {
+    /// Makes a reviewer ready beside `worker`.
+    pub(super) fn beside(
+        worker: &Ready,
+        spec: WorkerSpec,
+        config: &UserConfig,
+        places: &Places,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Error> {
+        let (ready, turns) = spec.ready_beside(worker, config, places, interrupt)?;
+        if let Some(reason) = &turns {
+            out::note(&format!("worker and reviewer take turns: {reason}"));
         }
+        Ok(Self { spec, ready, turns })
     }
 }
 
-impl Pair<'_> {
-    fn judge(&mut self) -> Result<&mut dyn Model, ModelError> {
-        if let Some(Reviewer { ready, .. }) = self.reviewer.take() {
-            let started = ready.start(self.stop);
-            self.started = Some(started.map_err(|err| ModelError::Failed(err.to_string()))?);
+impl<'a> Pair<'a> {
+    /// Returns `coder`, who is at work in the run at `run`, and whoever reviews.
+    pub(super) fn new(
+        coder: &'a mut Started,
+        reviewer: Option<Reviewer>,
+        run: &'a Path,
+        stop: &'a dyn Fn() -> bool,
+    ) -> Self {
+        let (judge, reason) = match reviewer {
+            Some(Reviewer { ready, turns, .. }) => (Judge::Waiting(Box::new(ready)), turns),
+            None => (Judge::Nobody, None),
+        };
+        let turns = reason.map(|reason| Turns { at_work: Role::Coder, reason, run });
+        Self { coder, judge, turns, stop }
+    }
+
+    /// Gives `to` its turn, if it is another one's.
+    fn hand_over(&mut self, to: Role, watch: &mut dyn Watch) -> Result<(), Error> {
+        let Some(Turns { at_work, reason, .. }) = &mut self.turns else { return Ok(()) };
+        let (from, reason) = (mem::replace(at_work, to), reason.clone());
+        if from == to {
+            return Ok(());
         }
-        Ok(match &mut self.started {
-            Some(reviewer) => reviewer.model(),
-            None => self.coder.model(),
+        let (parked, restored) = match &mut self.judge {
+            Judge::Begun(judge) if to == Role::Judge => {
+                (self.coder.park(watch), judge.wake(watch)?)
+            }
+            Judge::Begun(judge) => (judge.park(watch), self.coder.wake(watch)?),
+            Judge::Waiting(_) | Judge::Nobody => {
+                let parked = self.coder.park(watch);
+                let begun = Instant::now();
+                self.begin()?;
+                let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+                (parked, Carried { millis, ..Carried::default() })
+            }
+        };
+        watch.see(&Event::ModelChanged(Handover { from, to, reason, parked, restored }));
+        Ok(())
+    }
+
+    /// Starts the reviewer, if it was not asked before.
+    fn begin(&mut self) -> Result<(), Error> {
+        self.judge = match mem::replace(&mut self.judge, Judge::Nobody) {
+            Judge::Waiting(ready) => {
+                let ready = match &self.turns {
+                    Some(turns) => ready.parking(turns.run, Role::Judge)?,
+                    None => *ready,
+                };
+                Judge::Begun(Box::new(ready.start(self.stop)?))
+            }
+            judge @ (Judge::Begun(_) | Judge::Nobody) => judge,
+        };
+        Ok(())
+    }
+}
+
+impl Crew for Pair<'_> {
+    fn take(&mut self, role: Role, watch: &mut dyn Watch) -> Result<&mut dyn Model, ModelError> {
+        let failed = |err: Error| ModelError::Failed(err.to_string());
+        let is_review = role == Role::Judge && !matches!(self.judge, Judge::Nobody);
+        self.hand_over(if is_review { Role::Judge } else { Role::Coder }, watch).map_err(failed)?;
+        if is_review {
+            self.begin().map_err(failed)?;
+        }
+        Ok(match &mut self.judge {
+            Judge::Begun(judge) if is_review => judge.model(),
+            Judge::Begun(_) | Judge::Waiting(_) | Judge::Nobody => self.coder.model(),
         })
     }
 }

@@ -167,7 +167,7 @@ fn model() -> Finding {
         let plan = model::plan(&choice, &config, &places)?;
         let begun = std::time::Instant::now();
         let gauge = Gauge::here(&config.memory);
-        drop(ModelWorker::start(&plan, Sampling::default(), PATIENCE, gauge, &|| false)?);
+        drop(ModelWorker::start(&plan, Sampling::default(), PATIENCE, gauge, None, &|| false)?);
         let millis = begun.elapsed().as_millis();
         let line = format!("{}: a worker loads it and is ready in {millis} ms", choice.name);
         Ok((

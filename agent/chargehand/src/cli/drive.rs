@@ -12,6 +12,7 @@ use chargehand_core::evidence::Evidence;
 use chargehand_core::phase::Phase as JobPhase;
 use chargehand_core::ports::{Stop, Watch};
 use chargehand_core::report::{self, Report, SCHEMA};
+use chargehand_core::roles::Role;
 use chargehand_core::runner::{self, Begin, Entry, Measured};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -27,6 +28,7 @@ use super::worker::{Ready, Started, WorkerSpec};
 use crate::audit::{self, Log};
 use crate::config;
 use crate::env::dir::hex;
+use crate::env::parking;
 use crate::env::run_dir::{RunDir, Status};
 use crate::env::sandbox::Sandbox;
 use crate::env::workspace::{Changes, Workspace};
@@ -181,11 +183,12 @@ impl Job<'_> {
             base: file.base.as_deref(),
             contract: &self.contract.source,
         });
-        if let Hands::Hired(ready) = &self.hands
-            && let Some(plan) = ready.plan()
-        {
-            view.planned(plan);
-        }
+        let hired = match &self.hands {
+            Hands::Hired(ready) => ready.plan(),
+            Hands::Kept(_) => None,
+        };
+        let reviews = reviewer.as_ref().and_then(|reviewer| reviewer.ready.plan());
+        [hired, reviews].into_iter().flatten().for_each(|plan| view.planned(plan));
         let earlier = std::mem::take(&mut self.earlier);
         let resumed = !earlier.is_empty();
         let entry = Entry::behind(&self.contract, &earlier);
@@ -268,6 +271,13 @@ impl Held<'_> {
             Hands::Kept(worker) => return self.lead((worker, reviewer), watch),
             Hands::Hired(ready) => ready,
         };
+        let run = self.dir.path();
+        // Of no use to anybody: whoever wrote it was killed.
+        self.dir.remove(&[parking::FOLDER])?;
+        let ready = match reviewer.as_ref().and_then(|reviewer| reviewer.turns.as_ref()) {
+            Some(_) => ready.parking(run, Role::Coder)?,
+            None => ready,
+        };
         watch.view().phase(Phase::Loading);
         match ready.start(&|| self.brake.reason().is_some()) {
             Ok(mut worker) => self.lead((&mut worker, reviewer), watch),
@@ -302,8 +312,9 @@ impl Held<'_> {
         let &Self { dir, contract, sandbox, brake, .. } = self;
         let mut site = RunSite { dir, contract, sandbox, brake, workspace, taken: None };
         let stop = || brake.reason().is_some();
-        let mut crew = Pair { coder: worker, reviewer, started: None, stop: &stop };
+        let mut crew = Pair::new(worker, reviewer, dir.path(), &stop);
         let stop = runner::run(contract, &mut crew, &mut site, watch, begin);
+        drop(crew);
         // A log that could not be written comes first: it may be why the loop ended.
         watch.log()?;
         Ok(Worked { stop: stop?, prompt_tokens: worker.prompt_tokens(), taken: site.taken })

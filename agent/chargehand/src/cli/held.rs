@@ -1,9 +1,9 @@
 //! Memory that is reserved for a model before it is loaded, and kept until its process has ended.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
-use chargehand_core::memory::taken::at_least;
 use chargehand_core::memory::{Footprint, Plan, Pool};
 use chargehand_engine::sampler::Sampling;
 
@@ -11,7 +11,8 @@ use super::meter;
 use super::model::{self, pinned};
 use crate::config::{Places, UserConfig};
 use crate::env::kept::Kept;
-use crate::env::ledger::{Ledger, Reservation};
+use crate::env::ledger::{Ledger, LedgerError, Reservation};
+use crate::env::parking::Parking;
 use crate::env::pressure::{CALM, Gauge};
 use crate::env::worker::ModelWorker;
 use crate::error::{Error, Kind};
@@ -21,10 +22,12 @@ use crate::signal::Interrupt;
 #[derive(Debug)]
 pub(super) struct Held {
     plan: Plan,
-    reservation: Reservation,
+    reservation: Arc<Reservation>,
     gauge: Gauge,
     kept: Kept,
     devices: Vec<Pool>,
+    /// Where it leaves what it remembers, if it takes turns with another one.
+    parking: Option<Parking>,
 }
 
 impl Held {
@@ -36,30 +39,58 @@ impl Held {
         places: &Places,
         interrupt: &Interrupt,
     ) -> Result<Self, Error> {
-        pinned::check(&footprint, places)?;
-        let gauge = Gauge::here(&config.memory);
-        if let Some(alarm) = gauge.wait(CALM, &mut || interrupt.is_set()) {
-            if interrupt.is_set() {
-                return Err(Error::new(Kind::Interrupted, "interrupted before a model was loaded"));
-            }
-            let hint = "nothing is loaded while memory is short; try again when there is more";
-            return Err(Error::new(Kind::Refused, alarm).hint(hint));
-        }
-        let ledger = Ledger::at(&places.ledger);
+        let gauge = admit(&footprint, config, places, interrupt)?;
+        Ok(Self::reserve(footprint, config, places, gauge)?)
+    }
+
+    /// Reserves what `footprint` takes beside this; where that is too much, they take turns, and why is returned too.
+    pub(super) fn beside(
+        &self,
+        footprint: Footprint,
+        config: &UserConfig,
+        places: &Places,
+        interrupt: &Interrupt,
+    ) -> Result<(Self, Option<String>), Error> {
+        let gauge = admit(&footprint, config, places, interrupt)?;
+        let refusal = match Self::reserve(footprint.clone(), config, places, gauge.clone()) {
+            Ok(held) => return Ok((held, None)),
+            Err(LedgerError::Refused(refusal)) => refusal,
+            Err(err) => return Err(err.into()),
+        };
+        let machine = model::machine(config);
+        let plan = self.reservation.share(footprint, &machine)?;
+        let reservation = Arc::clone(&self.reservation);
+        let (kept, devices) = (Kept::below(&places.state), machine.devices());
+        let other = Self { plan, reservation, gauge, kept, devices, parking: None };
+        Ok((other, Some(format!("beside {}, {refusal}", self.plan.footprints()[0].model))))
+    }
+
+    fn reserve(
+        footprint: Footprint,
+        config: &UserConfig,
+        places: &Places,
+        gauge: Gauge,
+    ) -> Result<Self, LedgerError> {
         let devices = RefCell::new(Vec::new());
         let machine = || {
             let machine = model::machine(config);
             devices.replace(machine.devices());
             machine
         };
-        let (plan, reservation) = ledger.reserve(footprint, &machine)?;
+        let (plan, reservation) = Ledger::at(&places.ledger).reserve(footprint, &machine)?;
         let (kept, devices) = (Kept::below(&places.state), devices.into_inner());
-        Ok(Self { plan, reservation, gauge, kept, devices })
+        let reservation = Arc::new(reservation);
+        Ok(Self { plan, reservation, gauge, kept, devices, parking: None })
     }
 
     /// Returns the plan.
     pub(super) fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Lets it leave in `parking` what it remembers.
+    pub(super) fn parking(self, parking: Parking) -> Self {
+        Self { parking: Some(parking), ..self }
     }
 
     /// Starts a worker with the model. `stop` is asked on the way.
@@ -69,18 +100,35 @@ impl Held {
         patience: Duration,
         stop: &dyn Fn() -> bool,
     ) -> Result<ModelWorker, Error> {
-        let Self { plan, reservation, gauge, kept, devices } = self;
-        let worker = ModelWorker::start(&plan, sampling, patience, gauge, stop)?;
-        let footprint = &plan.footprints()[0];
-        let most = match worker.taken().cloned() {
-            Some(taken) => {
-                let most = at_least(footprint.clone(), &taken).0;
-                meter::learn(&kept, footprint, &devices, taken);
-                most
-            }
-            None => footprint.clone(),
+        let Self { plan, reservation, gauge, kept, devices, parking } = self;
+        let footprint = plan.footprints()[0].clone();
+        let plan = match &parking {
+            // What is reserved is for whoever has its turn, and that is this one now.
+            Some(_) => reservation.again(footprint.clone(), &gauge.budget())?,
+            None => plan,
         };
-        reservation.resident(most)?;
+        let worker = ModelWorker::start(&plan, sampling, patience, gauge, parking, stop)?;
+        if let Some(taken) = worker.taken().cloned() {
+            meter::learn(&kept, &footprint, &devices, taken);
+        }
+        reservation.resident(worker.footprint())?;
         Ok(worker.keeping(reservation))
     }
+}
+
+/// Lets nothing be loaded that is not what was pinned, or while memory is short.
+fn admit(
+    footprint: &Footprint,
+    config: &UserConfig,
+    places: &Places,
+    interrupt: &Interrupt,
+) -> Result<Gauge, Error> {
+    pinned::check(footprint, places)?;
+    let gauge = Gauge::here(&config.memory);
+    let Some(alarm) = gauge.wait(CALM, &mut || interrupt.is_set()) else { return Ok(gauge) };
+    if interrupt.is_set() {
+        return Err(Error::new(Kind::Interrupted, "interrupted before a model was loaded"));
+    }
+    let hint = "nothing is loaded while memory is short; try again when there is more";
+    Err(Error::new(Kind::Refused, alarm).hint(hint))
 }

@@ -97,6 +97,7 @@ pub(super) fn sittings(lines: &[Line]) -> Vec<Sitting> {
                 | Event::Reasoned { .. }
                 | Event::Checked { .. }
                 | Event::WorkerRestarted { .. }
+                | Event::ModelChanged(_)
                 | Event::MemoryWarned { .. }
                 | Event::Stopped { .. },
             )
@@ -288,6 +289,7 @@ impl Watch for Witness<'_> {
             | Event::Malformed { .. }
             | Event::Checked { .. }
             | Event::WorkerRestarted { .. }
+            | Event::ModelChanged(_)
             | Event::MemoryWarned { .. }
             | Event::Stopped { .. } => {}
         }

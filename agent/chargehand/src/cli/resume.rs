@@ -61,24 +61,26 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
         return Err(Error::new(Kind::Usage, message)
             .hint("give -m too, or leave them out: the worker goes on as it was"));
     }
+    let config = args.worker.config(&places)?;
+    // Nothing has begun, so Ctrl-C ends the program at once.
+    let unasked = Interrupt::default();
     let (spec, ready) = if args.worker.is_given() {
-        args.worker.choose(&places, &Interrupt::default())?
+        args.worker.choose(&places, &unasked)?
     } else {
         let spec = earlier(&lines, "worker").ok_or_else(|| {
             Error::new(Kind::Failed, "the log of the run does not say who worked")
                 .hint("give -m or --worker")
         })?;
-        let ready = spec.again(&args.worker.config(&places)?, &places)?;
+        let spec = spec.as_it_was()?;
+        let ready = spec.ready(&config, &places, &unasked)?;
         (spec, ready)
     };
-    let config = args.worker.config(&places)?;
     let reviewer = match (&contract.review, earlier(&lines, "reviewer")) {
         (None, _) => None,
         (Some(_), Some(spec)) if !args.worker.is_given() => {
-            let ready = spec.again(&config, &places)?;
-            Some(Reviewer { spec, ready })
+            Some(Reviewer::beside(&ready, spec.as_it_was()?, &config, &places, &unasked)?)
         }
-        (Some(_), _) => args.worker.choose_reviewer(&spec, &places, &Interrupt::default())?,
+        (Some(_), _) => args.worker.choose_reviewer((&spec, &ready), &places, &unasked)?,
     };
     let approvals = Approvals::of(&places.state, &dir.file().repo);
     let owner = Owner::at_the_terminal(args.attended, approvals);

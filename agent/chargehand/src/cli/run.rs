@@ -70,7 +70,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     // The last that is looked at before it takes time: a model is hashed, counted and waited for.
     let (spec, ready) = args.worker.choose(&places, &Interrupt::default())?;
     let reviewer = match &contract.review {
-        Some(_) => args.worker.choose_reviewer(&spec, &places, &Interrupt::default())?,
+        Some(_) => args.worker.choose_reviewer((&spec, &ready), &places, &Interrupt::default())?,
         None => None,
     };
     let (contract, footing) = autonomy::settle(contract, &spec, &places.state, attended)?;

@@ -142,6 +142,7 @@ fn ends_turn(event: &Event) -> bool {
         | Event::Called { .. }
         | Event::Checked { .. }
         | Event::WorkerRestarted { .. }
+        | Event::ModelChanged(_)
         | Event::MemoryWarned { .. } => false,
     }
 }
@@ -159,6 +160,7 @@ fn turn_of(event: &Event) -> Option<u32> {
         | Event::Tokens { .. }
         | Event::Checked { .. }
         | Event::WorkerRestarted { .. }
+        | Event::ModelChanged(_)
         | Event::MemoryWarned { .. }
         | Event::Stopped { .. } => None,
     }
@@ -177,6 +179,7 @@ fn count_on(mut event: Event, before: u32) -> Event {
         | Event::Tokens { .. }
         | Event::Checked { .. }
         | Event::WorkerRestarted { .. }
+        | Event::ModelChanged(_)
         | Event::MemoryWarned { .. }
         | Event::Stopped { .. } => {}
     }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chargehand_core::memory::{Footprint, Plan};
-use chargehand_core::ports::Model;
-use chargehand_core::roles::Role;
+use chargehand_core::ports::{Model, Watch};
+use chargehand_core::roles::{Carried, Role};
 use chargehand_core::script::Script;
 use chargehand_engine::gguf;
 use chargehand_engine::sampler::Sampling;
@@ -18,7 +18,8 @@ use super::held::Held;
 use super::model::{self, ModelArgs};
 use crate::config::{Places, UserConfig};
 use crate::env::digest;
-use crate::env::worker::{ModelWorker, PATIENCE};
+use crate::env::parking::Parking;
+use crate::env::worker::{ModelWorker, PATIENCE, WorkerError};
 use crate::error::{Error, Kind};
 use crate::signal::Interrupt;
 
@@ -102,22 +103,23 @@ impl WorkerArgs {
             let script = read_script(&path)?;
             return Ok((WorkerSpec::Script { path }, Ready::Script(script)));
         }
-        hire(&self.model, &config, places, interrupt)
+        let spec = asked_for(&self.model, &config, places)?;
+        let ready = spec.ready(&config, places, interrupt)?;
+        Ok((spec, ready))
     }
 
     /// Returns who reviews in place of `worker`: who was named, or the judge of the configuration where that is another
-    /// model. Both are to be loaded side by side, so that what does not fit is refused beforehand.
+    /// model.
     pub(super) fn choose_reviewer(
         &self,
-        worker: &WorkerSpec,
+        (worker, ready): (&WorkerSpec, &Ready),
         places: &Places,
         interrupt: &Interrupt,
     ) -> Result<Option<Reviewer>, Error> {
         let config = self.config(places)?;
         if let Some(path) = self.reviewer.as_deref().and_then(|text| text.strip_prefix(SCRIPT)) {
             let spec = WorkerSpec::Script { path: from_here(path)? };
-            let ready = spec.again(&config, places)?;
-            return Ok(Some(Reviewer { spec, ready }));
+            return Reviewer::beside(ready, spec, &config, places, interrupt).map(Some);
         }
         let judge = match worker {
             WorkerSpec::Script { .. } => None,
@@ -131,46 +133,68 @@ impl WorkerArgs {
         {
             return Ok(None);
         }
-        let (spec, ready) = hire(&model, &config, places, interrupt).map_err(|err| {
-            err.hint("the reviewer works beside the worker; `chargehand plan` shows both")
-        })?;
-        Ok(Some(Reviewer { spec, ready }))
+        let spec = asked_for(&model, &config, places)?;
+        Reviewer::beside(ready, spec, &config, places, interrupt).map(Some)
     }
 }
 
-fn hire(
-    args: &ModelArgs,
-    config: &UserConfig,
-    places: &Places,
-    interrupt: &Interrupt,
-) -> Result<(WorkerSpec, Ready), Error> {
+/// Returns a worker that nothing is reserved for yet.
+fn asked_for(args: &ModelArgs, config: &UserConfig, places: &Places) -> Result<WorkerSpec, Error> {
     let choice = args.choose(config, places)?;
-    let sampling = args.sampling(config);
-    let held = Held::of(model::known(&choice, config, places)?, config, places, interrupt)?;
-    let footprint = Box::new(held.plan().footprints()[0].clone());
+    let footprint = Box::new(model::known(&choice, config, places)?);
     let identity = identify(Path::new(&choice.options.path))?;
-    let ready = Ready::Model(Box::new(held), sampling, patience(config));
-    Ok((WorkerSpec::Model { footprint, identity, sampling }, ready))
+    Ok(WorkerSpec::Model { footprint, identity, sampling: args.sampling(config) })
 }
 
 impl WorkerSpec {
-    /// Makes ready once more what worked before. Nothing has begun, so Ctrl-C ends the program at once.
-    pub(super) fn again(&self, config: &UserConfig, places: &Places) -> Result<Ready, Error> {
+    /// Returns whoever worked before, with its files as they lie now, if they are what they were.
+    pub(super) fn as_it_was(&self) -> Result<Self, Error> {
+        let mut spec = self.clone();
+        let Self::Model { footprint, identity, .. } = &mut spec else { return Ok(spec) };
+        let path = Path::new(&footprint.options.path);
+        // It may lie elsewhere by now, and be the same.
+        let seals = gguf::seals(path)?;
+        let found = identify(path)?;
+        if found != *identity {
+            let message = format!("{} is not the file it was: its {found}", path.display());
+            return Err(Error::new(Kind::Refused, message).hint("give the model with -m"));
+        }
+        footprint.options.seals = seals;
+        Ok(spec)
+    }
+
+    /// Makes it ready: its calls are read, or its memory is reserved.
+    pub(super) fn ready(
+        &self,
+        config: &UserConfig,
+        places: &Places,
+        interrupt: &Interrupt,
+    ) -> Result<Ready, Error> {
         match self {
             Self::Script { path } => Ok(Ready::Script(read_script(path)?)),
-            Self::Model { footprint, identity, sampling } => {
-                let path = Path::new(&footprint.options.path);
-                // It may lie elsewhere by now, and be the same.
-                let seals = gguf::seals(path)?;
-                let found = identify(path)?;
-                if found != *identity {
-                    let message = format!("{} is not the file it was: its {found}", path.display());
-                    return Err(Error::new(Kind::Refused, message).hint("give the model with -m"));
-                }
-                let mut footprint = footprint.as_ref().clone();
-                footprint.options.seals = seals;
-                let held = Held::of(footprint, config, places, &Interrupt::default())?;
+            Self::Model { footprint, sampling, .. } => {
+                let held = Held::of(footprint.as_ref().clone(), config, places, interrupt)?;
                 Ok(Ready::Model(Box::new(held), *sampling, patience(config)))
+            }
+        }
+    }
+
+    /// Makes it ready beside `first`. Of two models that do not fit side by side each has its turn; why is returned too.
+    pub(super) fn ready_beside(
+        &self,
+        first: &Ready,
+        config: &UserConfig,
+        places: &Places,
+        interrupt: &Interrupt,
+    ) -> Result<(Ready, Option<String>), Error> {
+        match (self, first) {
+            (Self::Model { footprint, sampling, .. }, Ready::Model(first, ..)) => {
+                let footprint = footprint.as_ref().clone();
+                let (held, turns) = first.beside(footprint, config, places, interrupt)?;
+                Ok((Ready::Model(Box::new(held), *sampling, patience(config)), turns))
+            }
+            (Self::Script { .. }, _) | (_, Ready::Script(_)) => {
+                Ok((self.ready(config, places, interrupt)?, None))
             }
         }
     }
@@ -201,6 +225,19 @@ impl Ready {
         }
     }
 
+    /// Lets a model leave what it remembers in the folder of its run, where it takes turns as `role`.
+    pub(super) fn parking(self, run: &Path, role: Role) -> Result<Self, Error> {
+        match self {
+            Self::Script(_) => Ok(self),
+            Self::Model(held, sampling, patience) => {
+                let parking = Parking::of(run, role).map_err(|err| {
+                    Error::new(Kind::Failed, format!("there is no place to park the {role}: {err}"))
+                })?;
+                Ok(Self::Model(Box::new(held.parking(parking)), sampling, patience))
+            }
+        }
+    }
+
     /// Starts it. `stop` is asked on the way.
     pub(super) fn start(self, stop: &dyn Fn() -> bool) -> Result<Started, Error> {
         match self {
@@ -226,6 +263,22 @@ impl Started {
         match self {
             Self::Script(script) => script,
             Self::Model(worker) => worker.as_mut(),
+        }
+    }
+
+    /// Has a model make room for another one.
+    pub(super) fn park(&mut self, watch: &mut dyn Watch) -> Carried {
+        match self {
+            Self::Script(_) => Carried::default(),
+            Self::Model(worker) => worker.park(watch),
+        }
+    }
+
+    /// Has a model come back that made room.
+    pub(super) fn wake(&mut self, watch: &mut dyn Watch) -> Result<Carried, WorkerError> {
+        match self {
+            Self::Script(_) => Ok(Carried::default()),
+            Self::Model(worker) => worker.wake(watch),
         }
     }
 

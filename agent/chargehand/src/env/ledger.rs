@@ -7,11 +7,12 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use chargehand_core::memory::{self, Budget, Footprint, Holding, Plan, Refusal, Stage};
+use chargehand_core::roles::covering;
 use thiserror::Error;
 
 use super::dir::random_hex;
@@ -65,7 +66,15 @@ pub struct Reservation {
     path: PathBuf,
     /// Locked as long as it is open.
     file: File,
-    holding: Mutex<Holding>,
+    entry: Mutex<Entry>,
+}
+
+/// What is held.
+#[derive(Debug)]
+struct Entry {
+    holding: Holding,
+    /// Models that take turns with it.
+    waiting: Vec<Footprint>,
 }
 
 impl Ledger {
@@ -176,8 +185,9 @@ impl Ledger {
         let path = self.dir.join(format!("{}-{}.json", holding.pid, random_hex::<8>()?));
         let file = OpenOptions::new().create_new(true).read(true).write(true).open(&path)?;
         file.lock()?;
-        write(&file, &holding)?;
-        Ok(Reservation { ledger: self.clone(), path, file, holding: Mutex::new(holding) })
+        let entry = Entry { holding, waiting: Vec::new() };
+        entry.write(&file)?;
+        Ok(Reservation { ledger: self.clone(), path, file, entry: Mutex::new(entry) })
     }
 
     fn io(&self, source: io::Error) -> LedgerError {
@@ -194,28 +204,62 @@ impl Reservation {
     /// [`LedgerError`].
     pub fn resident(&self, footprint: Footprint) -> Result<(), LedgerError> {
         let _gate = self.ledger.gate()?;
-        let mut holding = self.holding.lock().unwrap_or_else(PoisonError::into_inner);
-        (holding.footprint, holding.stage) = (footprint, Stage::Resident);
-        write(&self.file, &holding).map_err(|source| self.ledger.io(source))
+        self.set(footprint, Stage::Resident)
     }
 
-    /// Plans to load `footprint` in place of what is held, which nobody has in memory any more.
+    /// Plans to load `footprint` in place of what was held, which nobody has in memory any more, and holds it instead.
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
     pub fn again(&self, footprint: Footprint, machine: &Budget) -> Result<Plan, LedgerError> {
         let _gate = self.ledger.gate()?;
+        let plan = self.plan(footprint.clone(), machine)?;
+        self.set(footprint, Stage::Reserved)?;
+        Ok(plan)
+    }
+
+    /// Plans to load `footprint` in turn with what is held. From now on as much is held as any of them needs, so that
+    /// nobody loses the place of those who wait.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`], when it does not fit even alone.
+    pub fn share(&self, footprint: Footprint, machine: &Budget) -> Result<Plan, LedgerError> {
+        let _gate = self.ledger.gate()?;
+        let plan = self.plan(footprint.clone(), machine)?;
+        let mut entry = self.entry();
+        let first = entry.holding.footprint.clone();
+        entry.waiting.extend([first, footprint]);
+        entry.write(&self.file).map_err(|source| self.ledger.io(source))?;
+        Ok(plan)
+    }
+
+    /// Plans within what all others leave. Only behind the gate.
+    fn plan(&self, footprint: Footprint, machine: &Budget) -> Result<Plan, LedgerError> {
         let budget = machine.clone().less(&self.ledger.scan(Some(&self.path))?);
         Ok(memory::plan(vec![footprint], &budget)?)
     }
+
+    fn set(&self, footprint: Footprint, stage: Stage) -> Result<(), LedgerError> {
+        let mut entry = self.entry();
+        (entry.holding.footprint, entry.holding.stage) = (footprint, stage);
+        entry.write(&self.file).map_err(|source| self.ledger.io(source))
+    }
+
+    fn entry(&self) -> MutexGuard<'_, Entry> {
+        self.entry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn write(mut file: &File, holding: &Holding) -> io::Result<()> {
-    let text = serde_json::to_vec(holding).map_err(io::Error::other)?;
-    file.seek(SeekFrom::Start(0))?;
-    file.set_len(0)?;
-    file.write_all(&text)
+impl Entry {
+    fn write(&self, mut file: &File) -> io::Result<()> {
+        let footprint = covering(&self.holding.footprint, &self.waiting);
+        let text = serde_json::to_vec(&Holding { footprint, ..self.holding.clone() });
+        file.seek(SeekFrom::Start(0))?;
+        file.set_len(0)?;
+        file.write_all(&text.map_err(io::Error::other)?)
+    }
 }
 
 impl Drop for Reservation {

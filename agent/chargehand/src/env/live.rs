@@ -2,6 +2,7 @@
 
 use std::io;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::process::{ChildStdin, ChildStdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -38,18 +39,28 @@ pub(super) struct Live {
     child: Child,
 }
 
+/// What a worker is held to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms<'t> {
+    /// It may be silent for so long.
+    pub(super) patience: Duration,
+    /// It ends when memory is short.
+    pub(super) gauge: &'t Gauge,
+    /// The only file that it may write: what it remembers.
+    pub(super) parking: Option<&'t Path>,
+}
+
 /// Starts a worker on `rung`, or on the next one that it survives.
 ///
 /// The process ends with the thread that calls this.
 pub(super) fn climb(
     plan: &Plan,
     mut rung: Rung,
-    patience: Duration,
-    gauge: &Gauge,
+    terms: Terms<'_>,
     hear: Hear<'_>,
 ) -> Result<(Live, Loaded), WorkerError> {
     loop {
-        let mut live = Live::start(plan, patience, gauge)?;
+        let mut live = Live::start(plan, terms)?;
         // Loading cannot be cancelled, so there is nothing to wait for.
         let loaded = live.attend(Duration::ZERO, |talk, _| talk.load(plan, 0, rung), hear);
         match loaded {
@@ -82,15 +93,19 @@ pub(super) fn climb(
 }
 
 impl Live {
-    fn start(plan: &Plan, patience: Duration, gauge: &Gauge) -> io::Result<Self> {
+    fn start(plan: &Plan, terms: Terms<'_>) -> io::Result<Self> {
         let files = |footprint: &Footprint| {
             let beside = footprint.options.beside.iter().map(|beside| beside.path().to_owned());
             [footprint.options.path.clone()].into_iter().chain(beside).collect::<Vec<_>>()
         };
         let models = plan.footprints().iter().flat_map(files);
         let mut command = process::ourselves(SUBCOMMAND)?;
+        if let Some(file) = terms.parking {
+            command.arg("--parking").arg(file);
+        }
         command.arg("--").args(models);
-        let (child, stdout, stdin) = Child::start(&mut command, patience, Some(gauge.clone()))?;
+        let gauge = Some(terms.gauge.clone());
+        let (child, stdout, stdin) = Child::start(&mut command, terms.patience, gauge)?;
         Ok(Self { client: Client::new(stdout, stdin), child })
     }
 

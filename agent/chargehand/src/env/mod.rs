@@ -21,6 +21,7 @@ pub mod lab;
 pub mod ledger;
 mod live;
 pub mod manifest;
+pub mod parking;
 pub mod path_text;
 pub mod pins;
 pub mod pressure;

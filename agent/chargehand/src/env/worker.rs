@@ -2,16 +2,18 @@
 //!
 //! Whatever happens to that process is an event here: it is started again, or the run ends with its evidence.
 
+mod again;
 mod settle;
 
 use std::io;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chargehand_core::event::Event;
 use chargehand_core::memory::guard::Alarm;
-use chargehand_core::memory::taken::{Taken, residuals};
-use chargehand_core::memory::{self, Plan, Refusal};
+use chargehand_core::memory::taken::{Taken, at_least, residuals};
+use chargehand_core::memory::{Footprint, Plan, Refusal};
 use chargehand_core::ports::{Answer, Model, ModelError, Reply, Request, Usage, Watch};
 use chargehand_core::tool::{Envelope, ToolSpec};
 use chargehand_core::transcript::Message;
@@ -25,8 +27,9 @@ use thiserror::Error;
 use super::child::GRACE;
 use super::conversation::conversation;
 use super::ledger::{LedgerError, Reservation};
-use super::live::{Live, climb, tokens};
-use super::pressure::{CALM, Gauge};
+use super::live::{Live, Terms, climb, tokens};
+use super::parking::Parking;
+use super::pressure::Gauge;
 use super::speech::Speech;
 
 pub use self::settle::settle_in;
@@ -52,8 +55,8 @@ pub enum WorkerError {
     /// The file of the model is another one than was planned.
     #[error("{0}")]
     Replaced(String),
-    /// What it had before it died is taken by now.
-    #[error("the worker died and does not fit any more: {0}")]
+    /// What it had before its process ended is taken by now.
+    #[error("the model does not fit any more: {0}")]
     NoRoom(Refusal),
     /// Nobody can say whether it still fits.
     #[error(transparent)]
@@ -100,14 +103,17 @@ pub struct ModelWorker {
     warning: Option<String>,
     speech: Speech,
     preface: String,
+    /// Where it leaves what it remembers, if it takes turns.
+    parking: Option<Parking>,
     /// Dropped behind the process that has the memory.
-    held: Option<Reservation>,
+    held: Option<Arc<Reservation>>,
 }
 
 impl ModelWorker {
     /// Starts a worker with the first model of `plan`, on the first rung of the ladder that it survives. One that
     /// says nothing for `patience` while it is asked something is killed. `stop` is asked while it loads. When `gauge`
     /// says that memory is short, the load is broken off, and a worker that is asked nothing ends until it is needed.
+    /// Only with a `parking` can it be parked.
     ///
     /// The worker ends with the thread that calls this.
     ///
@@ -119,11 +125,14 @@ impl ModelWorker {
         sampling: Sampling,
         patience: Duration,
         gauge: Gauge,
+        parking: Option<Parking>,
         stop: &dyn Fn() -> bool,
     ) -> Result<Self, WorkerError> {
         let mut hear = |_: Option<&wire::Event>| flow(stop());
         let before = gauge.budget().devices();
-        let (live, loaded) = climb(plan, Rung::Planned, patience, &gauge, &mut hear)?;
+        let file = parking.as_ref().map(Parking::path);
+        let terms = Terms { patience, gauge: &gauge, parking: file };
+        let (live, loaded) = climb(plan, Rung::Planned, terms, &mut hear)?;
         let taken = live.taken().map(|taken| {
             let devices = Taken::of_devices(&before, &gauge.budget().devices());
             Taken { devices, ..taken }
@@ -146,6 +155,7 @@ impl ModelWorker {
             warning: (!warnings.is_empty()).then(|| warnings.join("; ")),
             speech: Speech::default(),
             preface: String::new(),
+            parking,
             held: None,
         })
     }
@@ -156,9 +166,19 @@ impl ModelWorker {
         self.taken.as_ref()
     }
 
+    /// Returns what it takes: what was planned, or what it took where that was more.
+    #[must_use]
+    pub fn footprint(&self) -> Footprint {
+        let planned = self.plan.footprints()[0].clone();
+        match &self.taken {
+            Some(taken) => at_least(planned, taken).0,
+            None => planned,
+        }
+    }
+
     /// Keeps what was reserved for it until its process has ended.
     #[must_use]
-    pub fn keeping(self, held: Reservation) -> Self {
+    pub fn keeping(self, held: Arc<Reservation>) -> Self {
         Self { held: Some(held), ..self }
     }
 
@@ -273,23 +293,6 @@ impl ModelWorker {
                 Err(AskError::Gone(format!("{what}; {}", live.end())))
             }
         }
-    }
-
-    /// Starts a process in place of the one that died. Memory is looked at once more: if that was why it died,
-    /// there may be none for the next one either.
-    fn start_again(&mut self, watch: &mut dyn Watch) -> Result<Live, WorkerError> {
-        if let Some(alarm) = self.gauge.wait(CALM, &mut || watch.stop().is_some()) {
-            return Err(WorkerError::Short(alarm));
-        }
-        let (machine, footprint) = (self.gauge.budget(), self.plan.footprints()[0].clone());
-        let plan = match &self.held {
-            Some(held) => held.again(footprint, &machine).map_err(WorkerError::from)?,
-            None => memory::plan(vec![footprint], &machine).map_err(WorkerError::NoRoom)?,
-        };
-        let mut hear = |_: Option<&wire::Event>| flow(watch.stop().is_some());
-        let (live, loaded) = climb(&plan, self.loaded.rung, self.patience, &self.gauge, &mut hear)?;
-        self.loaded = loaded;
-        Ok(live)
     }
 
     /// Reads an answer as a call. One that broke off is never read as a call.

@@ -21,6 +21,7 @@ use super::base::Base;
 pub use super::diff::Changes;
 use super::dir::{Content, Dir, DiskError, Tried, is_absent, write_file};
 use super::manifest::{Manifest, digest};
+use super::parking;
 use super::repo::Repo;
 use super::run_dir::RunDir;
 use super::sole;
@@ -32,7 +33,7 @@ use super::walk::walk;
 pub const MAX_FILE_BYTES: u64 = 8 << 20;
 
 /// The files and folders of a run that belong to its workspace.
-pub(crate) const PARTS: [&str; 6] = [WORK, GIT, SCRATCH, FINAL, REPLICA, ASIDE];
+pub(crate) const PARTS: [&str; 7] = [WORK, GIT, SCRATCH, FINAL, REPLICA, ASIDE, parking::FOLDER];
 /// Those of them that are only needed for a while.
 pub(crate) const COPIES: [&str; 3] = [SCRATCH, FINAL, REPLICA];
 

@@ -251,6 +251,10 @@ impl<W: Write> View for Json<W> {
             Event::MemoryWarned { reason } => {
                 self.completed(json!({ "type": "warning", "message": reason }));
             }
+            Event::ModelChanged(handover) => self.completed(json!({
+                "type": "model_change", "from": handover.from, "to": handover.to,
+                "reason": handover.reason, "parked": handover.parked, "restored": handover.restored,
+            })),
             Event::Stopped { stop } => self.stopped(stop),
         }
     }

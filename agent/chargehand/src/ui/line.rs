@@ -138,6 +138,10 @@ impl Story {
                 let line = Line::default().tone(Tone::Bad, "  ! ");
                 vec![line.foreign(None, reason, MAX_REASON)]
             }
+            Event::ModelChanged(handover) => {
+                let line = Line::default().put(None, "  ");
+                vec![line.foreign(Some(Tone::Dim), &handover.to_string(), MAX_REASON)]
+            }
             Event::Stopped { stop } => self.stopped(stop),
         }
     }

@@ -70,14 +70,41 @@ fn what_is_reserved_is_not_given_twice() {
     // The budget of this test does not see what is resident; the sum of all does.
     refused(&ledger, 41);
     drop(reserve(&ledger, 40).unwrap());
-    // Whoever holds something may load it again, and no more than others leave.
+    // Whoever holds something may load another thing in its place, and no more than others leave.
     assert!(first.again(footprint(100), &hundred()).is_ok());
-    let other = reserve(&ledger, 40).unwrap();
+    refused(&ledger, 1);
     assert!(first.again(footprint(60), &hundred()).is_ok());
+    assert_eq!(ledger.holdings().unwrap()[0].stage, Stage::Reserved);
+    let other = reserve(&ledger, 40).unwrap();
     assert!(matches!(first.again(footprint(61), &hundred()), Err(LedgerError::Refused(_))));
-    drop((first, other));
+    // What was refused is not held either.
+    drop(other);
+    drop(reserve(&ledger, 40).unwrap());
+    drop(first);
     drop(reserve(&ledger, 100).unwrap());
     refused(&ledger, 101);
+}
+
+/// Of those who take turns nobody loses its place to others while it is away.
+#[test]
+fn who_takes_turns_holds_what_any_of_them_needs() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = Ledger::at(directory.path());
+    let held = reserve(&ledger, 60).unwrap();
+    let is_left = |mib| {
+        refused(&ledger, mib + 1);
+        drop(reserve(&ledger, mib).unwrap());
+    };
+    assert!(matches!(held.share(footprint(101), &hundred()), Err(LedgerError::Refused(_))));
+    is_left(40);
+    held.share(footprint(80), &hundred()).unwrap();
+    is_left(20);
+    for (turn, left) in [(80, 20), (60, 20), (90, 10), (60, 20)] {
+        held.again(footprint(turn), &hundred()).unwrap();
+        is_left(left);
+        held.resident(footprint(turn)).unwrap();
+        is_left(left);
+    }
 }
 
 #[test]

@@ -54,6 +54,7 @@ mod second_suite;
 mod temp_repo;
 #[cfg(target_arch = "x86_64")]
 mod tracer;
+mod turns;
 mod ui;
 mod verify;
 mod worker;

@@ -32,6 +32,7 @@ pub(super) fn messages(events: &[Event]) -> Vec<Message> {
             | Event::Checked { .. }
             | Event::Proposed { .. }
             | Event::Reviewed { .. }
+            | Event::ModelChanged(_)
             | Event::MemoryWarned { .. }
             | Event::WorkerRestarted { .. } => {}
         }

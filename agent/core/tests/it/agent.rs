@@ -51,6 +51,7 @@ fn a_worker_finishes() {
             | Event::Reviewed { .. }
             | Event::Proposed { .. }
             | Event::WorkerRestarted { .. }
+            | Event::ModelChanged(_)
             | Event::MemoryWarned { .. } => "other",
         })
         .collect();

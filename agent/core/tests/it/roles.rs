@@ -2,7 +2,7 @@
 
 use chargehand_core::bytes::Bytes;
 use chargehand_core::memory::{Budget, Footprint, Pool, Row, plan};
-use chargehand_core::roles::{Role, Step, schedule};
+use chargehand_core::roles::{Carried, Handover, Role, Step, covering, schedule};
 use proptest::prelude::*;
 
 use crate::memory::options;
@@ -66,6 +66,45 @@ fn a_change_takes_what_the_disk_takes() {
     assert_eq!(step.seconds(Bytes(1000)), 4);
     assert_eq!(step.seconds(Bytes(3001)), 1);
     assert_eq!(step.seconds(Bytes(0)), 3001);
+}
+
+#[test]
+fn what_is_held_is_enough_for_each() {
+    let mut on_gpu = model("g", 10, 2);
+    on_gpu.rows.push(Row::of("gpu0", "weights", Bytes::mib(7)));
+    let held = |one: &Footprint, other: &Footprint| {
+        let held = covering(one, &[one.clone(), other.clone()]);
+        let sums = held.by_pool().into_iter().map(|(pool, bytes)| format!("{pool} {bytes}"));
+        (sums.collect::<Vec<_>>().join(", "), held.rows.len() - one.rows.len())
+    };
+    let (small, large) = (model("s", 11, 1), model("l", 20, 2));
+    assert_eq!(held(&on_gpu, &small), ("gpu0 7 MiB, host 12 MiB".to_owned(), 0));
+    assert_eq!(held(&on_gpu, &large), ("gpu0 7 MiB, host 22 MiB".to_owned(), 1));
+    assert_eq!(held(&large, &on_gpu), ("gpu0 7 MiB, host 22 MiB".to_owned(), 1));
+}
+
+#[test]
+fn a_change_of_models_is_told_with_its_figures() {
+    let carried = |tokens, millis| {
+        let bytes = Bytes::mib(tokens / 100);
+        Carried { tokens, bytes, millis, lost: None }
+    };
+    let mut change = Handover {
+        from: Role::Coder,
+        to: Role::Judge,
+        reason: "too large".to_owned(),
+        parked: carried(800, 140),
+        restored: carried(0, 2050),
+    };
+    let parked =
+        "the coder is parked with 800 tokens, 8 MiB, in 0.1 s; the judge is loaded in 2.0 s";
+    assert_eq!(change.to_string(), parked);
+    change.restored = carried(300, 2050);
+    assert_eq!(change.to_string(), format!("{parked} and remembers 300 tokens"));
+    change.parked = Carried { lost: Some("disk full".to_owned()), ..Carried::default() };
+    assert!(
+        change.to_string().ends_with("; what the coder remembered is evaluated again: disk full")
+    );
 }
 
 #[test]
