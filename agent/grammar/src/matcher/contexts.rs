@@ -65,6 +65,7 @@ impl Contexts {
     }
 
     /// Returns whether texts are watched that must not come out.
+    #[inline]
     pub(super) fn is_watched(&self, context: ContextId) -> bool {
         context != NOTHING && self.watched[context as usize]
     }

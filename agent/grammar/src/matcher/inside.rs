@@ -175,6 +175,7 @@ impl Walk {
         leaves
     }
 
+    #[inline]
     fn go(&mut self, trie: &Trie, child: NodeId, to: u32, depth: usize) {
         self.enter(trie, child);
         if trie.has_children(child) {

@@ -49,10 +49,12 @@ impl PlaceSets {
     }
 
     /// Returns the places of a set.
+    #[inline]
     pub(super) fn get(&self, id: u32) -> &[Place] {
         slice(&self.places, &self.ends, id)
     }
 
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.ends.len()
     }

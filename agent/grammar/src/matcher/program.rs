@@ -90,6 +90,7 @@ pub(super) struct Program {
 }
 
 impl Program {
+    #[inline]
     pub(super) fn op(&self, at: Position) -> Op {
         self.ops.get(at as usize).copied().unwrap_or(Op::Native)
     }
@@ -112,22 +113,26 @@ impl Program {
     }
 
     /// Returns where the spans of a table lie.
+    #[inline]
     pub(super) fn table(&self, table: u32) -> std::ops::Range<usize> {
         let (start, end) = self.tables[table as usize];
         start as usize..end as usize
     }
 
     /// Returns the spans of a table.
+    #[inline]
     pub(super) fn spans_of(&self, table: u32) -> &[Span] {
         &self.spans[self.table(table)]
     }
 
     /// Returns whether a token may end at a position.
+    #[inline]
     pub(super) fn may_rest(&self, at: Position) -> bool {
         self.no_rest.is_empty() || self.no_rest.binary_search(&at).is_err()
     }
 
     /// Returns where a position stands after all jumps.
+    #[inline]
     pub(super) fn settled(&self, mut at: Position) -> Position {
         // Jumps lead to the end of a choice or back to a repetition, which is no jump: no circle.
         while let Op::Jump(target) = self.op(at) {

@@ -169,6 +169,7 @@ impl States {
     }
 
     /// Returns where a single place leads before the next byte.
+    #[inline]
     pub(super) fn follow(&mut self, place: Place) -> Result<Cursor, MatchError> {
         let place = Place { at: self.program.settled(place.at), ..place };
         if takes_bytes(self.program.op(place.at)) && !self.is_watched(place) {
@@ -230,6 +231,7 @@ impl States {
     }
 
     /// Returns whether texts are watched at a place that must not come out.
+    #[inline]
     pub(super) fn is_watched(&self, place: Place) -> bool {
         self.bound.contexts.is_watched(place.context)
     }
@@ -247,6 +249,7 @@ impl States {
     }
 
     /// Returns whether a token may end at a cursor.
+    #[inline]
     pub(super) fn may_rest(&self, cursor: Cursor) -> bool {
         match cursor {
             Cursor::One(place) => self.program.may_rest(place.at),
@@ -255,6 +258,7 @@ impl States {
     }
 
     /// Returns the shortest description of where a state stands.
+    #[inline]
     pub(super) fn cursor(&self, state: StateId) -> Cursor {
         match self.sets.get(state) {
             [only] if *only != WHOLE && takes_bytes(self.program.op(only.at)) => Cursor::One(*only),

@@ -12,6 +12,7 @@ pub(super) struct IdTable {
 
 impl IdTable {
     /// Returns the number with this hash for which `is_same` holds.
+    #[inline]
     pub(super) fn find(&self, hash: u64, is_same: impl Fn(u32) -> bool) -> Option<u32> {
         let mut at = self.first(hash)?;
         loop {
@@ -49,6 +50,7 @@ impl IdTable {
         self.slots[at] = id + 1;
     }
 
+    #[inline]
     fn first(&self, hash: u64) -> Option<usize> {
         let last = self.slots.len().checked_sub(1)?;
         // The upper half is the one that a multiplication mixes.
@@ -64,6 +66,7 @@ pub(super) struct Mixer(u64);
 pub(super) type Mixing = BuildHasherDefault<Mixer>;
 
 impl Mixer {
+    #[inline]
     pub(super) fn mix(&mut self, number: u64) {
         self.0 = (self.0.rotate_left(5) ^ number).wrapping_mul(0x517C_C1B7_2722_0A95);
     }

@@ -1,6 +1,7 @@
 //! From a state to its mask: a walk through the tree of all tokens.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::error::MatchError;
 use super::mask::{self, Mask};
@@ -116,10 +117,12 @@ impl Walk {
                 Cursor::One(place) => match states.program.op(place.at) {
                     Op::Native => self.native(states, trie, node, place)?,
                     Op::Byte(byte) => {
-                        let go = |states: &mut States| {
-                            states.follow(Place { at: place.at + 1, ..place })
-                        };
-                        self.enter_all(states, trie, node, (byte, byte), go)?;
+                        if let Some(child) = trie.child(node, byte) {
+                            let to = Place { at: place.at + 1, ..place };
+                            self.enter_each(states, trie, child..child + 1, |states| {
+                                states.follow(to)
+                            })?;
+                        }
                     }
                     Op::Table(table) => {
                         for at in states.program.table(table) {
@@ -208,34 +211,35 @@ impl Walk {
         trie: &Trie,
         node: NodeId,
         (low, high): (u8, u8),
-        go: impl Fn(&mut States) -> Result<Cursor, MatchError>,
+        go: impl FnOnce(&mut States) -> Result<Cursor, MatchError>,
     ) -> Result<(), MatchError> {
-        let (first, labels) = trie.children(node);
-        let start = labels.partition_point(|label| *label < low);
-        let mut to = None;
-        let children = (first..).zip(labels).skip(start).take_while(|(_, label)| **label <= high);
+        let children = trie.between(node, low, high);
+        self.enter_each(states, trie, children, go)
+    }
+
+    /// Enters siblings whose bytes all lead to the same place.
+    fn enter_each(
+        &mut self,
+        states: &mut States,
+        trie: &Trie,
+        siblings: Range<NodeId>,
+        go: impl FnOnce(&mut States) -> Result<Cursor, MatchError>,
+    ) -> Result<(), MatchError> {
         // Where tokens may end everywhere and nothing is bound, it need not be known where a last byte leads.
         let anywhere = states.program.no_rest.is_empty() && states.program.binds.is_empty();
-        for (child, _) in children {
-            let goes_on = trie.has_children(child);
-            if anywhere && !goes_on {
-                self.enter(trie, child);
-                continue;
-            }
-            let to = match to {
-                Some(to) => to,
-                None => *to.insert(go(states)?),
-            };
-            // What is bound behind these bytes may leave no way on.
-            if to == DEAD {
-                return Ok(());
-            }
-            if states.may_rest(to) {
-                self.enter(trie, child);
-            }
-            if goes_on {
-                self.open.push((child, to));
-            }
+        if siblings.is_empty() || anywhere && !siblings.clone().any(|at| trie.has_children(at)) {
+            trie.enter(siblings, &mut self.found, |_| {});
+            return Ok(());
+        }
+        let to = go(states)?;
+        // What is bound behind these bytes may leave no way on.
+        if to == DEAD {
+            return Ok(());
+        }
+        let before = self.found.len();
+        trie.enter(siblings, &mut self.found, |at| self.open.push((at, to)));
+        if !states.may_rest(to) {
+            self.found.truncate(before);
         }
         Ok(())
     }
@@ -257,7 +261,12 @@ impl Walk {
         Ok(next == state)
     }
 
+    #[inline]
     pub(super) fn enter(&mut self, trie: &Trie, node: NodeId) {
-        self.found.extend_from_slice(trie.tokens(node));
+        match trie.tokens(node) {
+            [] => {}
+            [only] => self.found.push(*only),
+            several => self.found.extend_from_slice(several),
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The tree of all texts of a vocabulary, laid out for walks that skip most of it.
 
+use std::ops::Range;
+
 use super::{TokenId, slice};
 
 /// A node of a [`Trie`].
@@ -17,14 +19,16 @@ pub(crate) struct Trie {
     tokens: Vec<TokenId>,
 }
 
+/// A step of a walk is a miss of the cache or two: a node takes a quarter of a line, and one with a single child,
+/// as most are, knows the byte that leads there.
 #[derive(Clone, Copy, Debug, Default)]
 struct Node {
     first_child: NodeId,
-    children: u16,
     tokens_at: u32,
     tokens: u32,
-    /// Where the tokens of all nodes below end too.
-    below_end: u32,
+    children: u16,
+    /// The byte that leads to the first child.
+    first_byte: u8,
     /// What texts have below here are whole safe characters.
     safe_below: bool,
 }
@@ -56,6 +60,9 @@ impl Trie {
             while at < end {
                 let byte = texts[at].0[depth];
                 let same = texts[at..end].partition_point(|(text, _)| text[depth] == byte);
+                if at == start + own {
+                    trie.nodes[node].first_byte = byte;
+                }
                 open.push((trie.nodes.len(), at, at + same, depth + 1));
                 trie.nodes.push(Node::default());
                 trie.labels.push(byte);
@@ -87,19 +94,52 @@ impl Trie {
             let node = self.nodes[at];
             let first = node.first_child as usize;
             let children = first..first + usize::from(node.children);
-            let below = safe_from[children.clone()].iter().max().copied().unwrap_or(0);
-            let last = children.last().map(|last| self.nodes[last].below_end);
-            self.nodes[at].below_end = last.unwrap_or(node.tokens_at + node.tokens);
+            let below = safe_from[children].iter().max().copied().unwrap_or(0);
             self.nodes[at].safe_below = below <= depths[at];
             safe_from[at] = safe_from[at].max(below);
         }
     }
 
     /// Returns the children of a node: the number of the first one, and the bytes that lead to them.
+    #[inline]
     pub(crate) fn children(&self, node: NodeId) -> (NodeId, &[u8]) {
         let node = self.nodes[node as usize];
         let start = node.first_child as usize;
         (node.first_child, &self.labels[start..start + usize::from(node.children)])
+    }
+
+    /// Returns the children of a node to which the bytes of a span lead.
+    #[inline]
+    pub(crate) fn between(&self, node: NodeId, low: u8, high: u8) -> Range<NodeId> {
+        let (first, labels) = self.children(node);
+        let start = labels.partition_point(|label| *label < low);
+        let count = labels[start..].partition_point(|label| *label <= high);
+        first + index(start)..first + index(start + count)
+    }
+
+    /// Appends the tokens whose text ends at some siblings, and calls `goes_on` with those that have children.
+    #[inline]
+    pub(crate) fn enter(
+        &self,
+        siblings: Range<NodeId>,
+        found: &mut Vec<TokenId>,
+        mut goes_on: impl FnMut(NodeId),
+    ) {
+        let (mut start, mut end) = (0, 0);
+        for (at, node) in
+            siblings.clone().zip(&self.nodes[siblings.start as usize..siblings.end as usize])
+        {
+            // Tokens of neighbours without children are neighbours too.
+            if node.tokens_at as usize != end {
+                found.extend_from_slice(&self.tokens[start..end]);
+                start = node.tokens_at as usize;
+            }
+            end = (node.tokens_at + node.tokens) as usize;
+            if node.children > 0 {
+                goes_on(at);
+            }
+        }
+        found.extend_from_slice(&self.tokens[start..end]);
     }
 
     /// Returns the node to which `bytes` lead.
@@ -108,22 +148,28 @@ impl Trie {
     }
 
     /// Returns the child to which `byte` leads.
+    #[inline]
     pub(crate) fn child(&self, node: NodeId, byte: u8) -> Option<NodeId> {
+        let above = self.nodes[node as usize];
+        if above.children < 2 || above.first_byte >= byte {
+            return (above.children > 0 && above.first_byte == byte).then_some(above.first_child);
+        }
         let (first, labels) = self.children(node);
         let at = labels.binary_search(&byte).ok()?;
         Some(first + index(at))
     }
 
     /// Returns whether texts go on after a node.
+    #[inline]
     pub(crate) fn has_children(&self, node: NodeId) -> bool {
         self.nodes[node as usize].children > 0
     }
 
     /// Returns the tokens whose text goes on after a node, if all go on with whole safe characters only.
+    #[inline]
     pub(crate) fn safe_below(&self, node: NodeId) -> Option<&[TokenId]> {
-        let node = self.nodes[node as usize];
-        let start = node.tokens_at + node.tokens;
-        node.safe_below.then(|| &self.tokens[start as usize..node.below_end as usize])
+        let own = self.nodes[node as usize];
+        own.safe_below.then(|| &self.all(node)[own.tokens as usize..])
     }
 
     /// Returns a token of the longest text that `bytes` begins with, and the length of that text.
@@ -139,11 +185,16 @@ impl Trie {
 
     /// Returns the tokens whose text ends at a node or goes on after it.
     pub(crate) fn all(&self, node: NodeId) -> &[TokenId] {
-        let node = self.nodes[node as usize];
-        &self.tokens[node.tokens_at as usize..node.below_end as usize]
+        let start = self.nodes[node as usize].tokens_at;
+        let mut last = self.nodes[node as usize];
+        while last.children > 0 {
+            last = self.nodes[last.first_child as usize + usize::from(last.children) - 1];
+        }
+        &self.tokens[start as usize..(last.tokens_at + last.tokens) as usize]
     }
 
     /// Returns the tokens whose text ends at a node.
+    #[inline]
     pub(crate) fn tokens(&self, node: NodeId) -> &[TokenId] {
         let node = self.nodes[node as usize];
         &self.tokens[node.tokens_at as usize..][..node.tokens as usize]

@@ -32,9 +32,8 @@ pub(in crate::matcher) enum After<'p> {
 impl Piece {
     pub(super) fn new(pieces: &Pieces) -> Self {
         let suffixes = Suffixes::new(&pieces.text, pieces.parts.as_deref());
-        let several = (0..).take_while(|state| suffixes.end(*state).is_none());
-        let mut escapes = vec![0; several.clone().count().div_ceil(64)];
-        for state in several {
+        let mut escapes = vec![0; (suffixes.several() as usize).div_ceil(64)];
+        for state in 0..suffixes.several() {
             let any = suffixes.edges(state).0.iter().any(|raw| spelling::is_escaped(*raw));
             escapes[state as usize / 64] |= u64::from(any) << (state % 64);
         }
@@ -81,18 +80,17 @@ impl Piece {
     }
 
     fn all_distances(&self) -> Vec<u32> {
-        let several = (0..).take_while(|state| self.suffixes.end(*state).is_none()).count();
-        let mut known = vec![u32::MAX; several];
+        let several = self.suffixes.several();
+        let mut known = vec![u32::MAX; several as usize];
         // Longer pieces have higher numbers, and each one leads to longer ones only.
         for state in (0..several).rev() {
-            let Ok(id) = StateId::try_from(state) else { continue };
-            let (labels, targets) = self.suffixes.edges(id);
+            let (labels, targets) = self.suffixes.edges(state);
             let ways = labels.iter().zip(targets).map(|(raw, to)| {
                 let spelt = u32::try_from(spelling::spelt_length(*raw)).unwrap_or(u32::MAX);
                 self.between(*to, &known).saturating_add(spelt)
             });
-            let own = self.closes(id).map(|_| 1);
-            known[state] = ways.chain(own).min().unwrap_or(u32::MAX);
+            let own = self.closes(state).map(|_| 1);
+            known[state as usize] = ways.chain(own).min().unwrap_or(u32::MAX);
         }
         known
     }
@@ -122,6 +120,7 @@ impl Piece {
     }
 
     /// Returns where the value ends, if the piece may end here.
+    #[inline]
     pub(in crate::matcher) fn closes(&self, state: StateId) -> Option<usize> {
         match self.suffixes.end(state) {
             Some(end) => self.suffixes.text().is_char_boundary(end).then_some(end),
@@ -130,6 +129,7 @@ impl Piece {
     }
 
     /// Returns what a state between two bytes of the value goes on with.
+    #[inline]
     pub(in crate::matcher) fn after(&self, state: StateId) -> After<'_> {
         match self.suffixes.end(state) {
             Some(_) => match self.suffixes.bytes_after(state).first() {
@@ -144,16 +144,19 @@ impl Piece {
     }
 
     /// Returns the state after a backslash, if one may come.
+    #[inline]
     pub(in crate::matcher) fn escape(&self, state: StateId) -> Option<u32> {
         self.has_escape(state).then_some(state * STAGES + ESCAPE)
     }
 
     /// Returns the state of the automaton, where no byte of the value is half spelt.
+    #[inline]
     pub(in crate::matcher) fn plain(local: u32) -> Option<StateId> {
         (local % STAGES == PLAIN).then_some(local / STAGES)
     }
 
     /// Returns the state between two bytes of the value.
+    #[inline]
     pub(in crate::matcher) fn local(state: StateId) -> u32 {
         state * STAGES
     }
@@ -185,6 +188,7 @@ impl Piece {
         }
     }
 
+    #[inline]
     fn has_escape(&self, state: StateId) -> bool {
         match self.suffixes.end(state) {
             Some(_) => {

@@ -129,15 +129,14 @@ impl Raw {
     }
 
     fn all_distances(&self) -> Vec<u32> {
-        let several = (0..).take_while(|state| self.suffixes.end(*state).is_none()).count();
-        let mut known = vec![u32::MAX; several];
+        let several = self.suffixes.several();
+        let mut known = vec![u32::MAX; several as usize];
         // Longer pieces have higher numbers, and each one leads to longer ones only.
         for state in (0..several).rev() {
-            let id = number(state);
-            let targets = self.suffixes.edges(id).1.iter();
+            let targets = self.suffixes.edges(state).1.iter();
             let ways = targets.map(|to| self.between(*to, &known).saturating_add(1));
-            let own = self.closes(id).then(|| self.length());
-            known[state] = ways.chain(own).min().unwrap_or(u32::MAX);
+            let own = self.closes(state).then(|| self.length());
+            known[state as usize] = ways.chain(own).min().unwrap_or(u32::MAX);
         }
         known
     }

@@ -3,6 +3,7 @@
 //! A piece that occurs once is known by where it ends: from there the text itself says what follows. Only pieces
 //! that occur several times have states with edges, at most as many as the text has bytes.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 /// No state.
@@ -30,13 +31,10 @@ impl Suffixes {
 
     /// Returns the pieces of a text, all or those that lie in its `parts`.
     pub(super) fn new(text: &Arc<str>, parts: Option<&[(usize, usize)]>) -> Self {
-        let mut builder = Builder::new(text.len(), parts.is_none());
-        text.bytes().for_each(|byte| builder.extend(byte));
-        for (from, to) in parts.into_iter().flatten() {
-            builder.mark(&text.as_bytes()[*from..*to]);
-        }
+        let mut builder = Builder::new(text.as_bytes());
+        let kept = parts.map(|parts| builder.kept(parts));
         let ends = parts.into_iter().flatten().map(|(_, to)| *to).collect();
-        builder.finish(Arc::clone(text), ends)
+        builder.finish(Arc::clone(text), kept.as_deref(), ends)
     }
 
     pub(super) fn text(&self) -> &str {
@@ -44,11 +42,13 @@ impl Suffixes {
     }
 
     /// Returns where a piece that occurs once ends; nothing for one that occurs several times.
+    #[inline]
     pub(super) fn end(&self, state: StateId) -> Option<usize> {
         state.checked_sub(self.several()).map(|end| end as usize)
     }
 
     /// Returns the edges of a piece that occurs several times: bytes in ascending order, and where they lead.
+    #[inline]
     pub(super) fn edges(&self, state: StateId) -> (&[u8], &[StateId]) {
         let at = state as usize;
         let range = self.starts[at] as usize..self.starts[at + 1] as usize;
@@ -79,6 +79,7 @@ impl Suffixes {
     }
 
     /// Returns the byte of the text behind a piece that occurs once, if it lies in the same part.
+    #[inline]
     fn after(&self, end: usize) -> &[u8] {
         match self.ends.binary_search(&end) {
             Ok(_) => &[],
@@ -98,21 +99,22 @@ impl Suffixes {
             + self.text.len()
     }
 
-    fn several(&self) -> u32 {
+    /// Returns how many states there are of pieces that occur several times.
+    pub(super) fn several(&self) -> StateId {
         number(self.starts.len() - 1)
     }
 }
 
-/// The automaton while the text is read.
-struct Builder {
+/// The automaton while it is made.
+struct Builder<'t> {
+    text: &'t [u8],
+    /// One for each beginning of the text, by its length, which goes on as the text does; behind them those that were
+    /// split off.
     nodes: Vec<Node>,
-    /// Edges, each list linked: byte, target, and the next one of the list.
+    /// All other edges, each list linked: byte, target, and the next one of the list.
     edges: Vec<(u8, u32, u32)>,
     /// The edges of the start, which is asked most often.
     first: [u32; 256],
-    last: u32,
-    /// Whether a piece matters wherever it lies.
-    is_free: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -122,70 +124,59 @@ struct Node {
     /// The state of the longest proper suffix that occurs elsewhere too.
     link: u32,
     edges: u32,
-    /// Where the first occurrence ends.
+    /// Where the pieces end, if they occur once.
     end: u32,
-    /// How often the pieces occur, as far as it is known.
-    count: u32,
-    /// Whether they occur in a part that matters.
-    inside: bool,
 }
 
-impl Builder {
-    fn new(bytes: usize, is_free: bool) -> Self {
-        let mut nodes = Vec::with_capacity(2 * bytes + 1);
-        nodes.push(Node { longest: 0, link: NONE, edges: NONE, end: 0, count: 0, inside: false });
-        let edges = Vec::with_capacity(3 * bytes);
-        Self { nodes, edges, first: [NONE; 256], last: 0, is_free }
-    }
-
-    /// Takes note that a part of the text matters: pieces that begin before it are told apart from their ends.
-    fn mark(&mut self, part: &[u8]) {
-        self.last = 0;
-        for byte in part {
-            // A part of the text is a piece of it, so there is always a way on.
-            let Some(target) = self.target(self.last, *byte) else { return };
-            let length = self.nodes[self.last as usize].longest + 1;
-            let is_next = self.nodes[target as usize].longest == length;
-            self.last = if is_next { target } else { self.split(self.last, *byte, target) };
-            self.nodes[self.last as usize].inside = true;
+impl<'t> Builder<'t> {
+    fn new(text: &'t [u8]) -> Self {
+        let mut nodes = Vec::with_capacity(2 * text.len() + 1);
+        nodes.push(Node { longest: 0, link: NONE, edges: NONE, end: NONE });
+        let beginning = |end| Node { longest: end, link: 0, edges: NONE, end };
+        nodes.extend((1..).take(text.len()).map(beginning));
+        let edges = Vec::with_capacity(2 * text.len());
+        let mut builder = Self { text, nodes, edges, first: [NONE; 256] };
+        if let Some(byte) = text.first() {
+            builder.add(0, *byte, 1);
         }
+        for (length, byte) in (1..).zip(text).skip(1) {
+            builder.extend(length, *byte);
+        }
+        for at in 1..builder.nodes.len() {
+            // The suffix occurs where these pieces do, and elsewhere.
+            let suffix = builder.nodes[at].link;
+            builder.nodes[suffix as usize].end = NONE;
+        }
+        builder
     }
 
-    /// Appends a byte to the text.
-    fn extend(&mut self, byte: u8) {
-        let new = number(self.nodes.len());
-        let longest = self.nodes[self.last as usize].longest + 1;
-        self.nodes.push(Node {
-            longest,
-            link: 0,
-            edges: NONE,
-            end: longest,
-            count: 1,
-            inside: false,
-        });
-        let mut at = self.last;
-        self.last = new;
+    /// Takes note of the last byte of the beginning of this length.
+    fn extend(&mut self, length: u32, byte: u8) {
+        let mut at = self.nodes[length as usize - 1].link;
         let target = loop {
+            match self.target(at, byte) {
+                Some(target) => break target,
+                None => self.add(at, byte, length),
+            }
+            at = self.nodes[at as usize].link;
             if at == NONE {
                 return;
             }
-            match self.target(at, byte) {
-                Some(target) => break target,
-                None => self.add(at, byte, new),
-            }
-            at = self.nodes[at as usize].link;
         };
         let is_next = self.nodes[target as usize].longest == self.nodes[at as usize].longest + 1;
         let link = if is_next { target } else { self.split(at, byte, target) };
-        self.nodes[new as usize].link = link;
+        self.nodes[length as usize].link = link;
     }
 
-    /// Splits the shorter pieces off `target`: they now occur where the longer ones do not.
+    /// Splits the shorter pieces off `target`: they occur where the longer ones do not, or matter where those do not.
     fn split(&mut self, from: u32, byte: u8, target: u32) -> u32 {
         let copy = number(self.nodes.len());
         let longest = self.nodes[from as usize].longest + 1;
         let old = self.nodes[target as usize];
-        self.nodes.push(Node { longest, edges: NONE, count: 0, ..old });
+        self.nodes.push(Node { longest, edges: NONE, ..old });
+        if let Some((byte, to)) = self.along(target) {
+            self.add(copy, byte, to);
+        }
         let mut edge = old.edges;
         while edge != NONE {
             let (byte, to, next) = self.edges[edge as usize];
@@ -198,6 +189,11 @@ impl Builder {
         }
         self.nodes[target as usize].link = copy;
         copy
+    }
+
+    /// Returns the edge of a beginning of the text along it.
+    fn along(&self, state: u32) -> Option<(u8, u32)> {
+        self.text.get(state as usize).map(|byte| (*byte, state + 1))
     }
 
     fn edge(&self, state: u32, byte: u8) -> Option<usize> {
@@ -216,7 +212,10 @@ impl Builder {
         if state == 0 {
             return Some(self.first[usize::from(byte)]).filter(|target| *target != NONE);
         }
-        self.edge(state, byte).map(|edge| self.edges[edge].1)
+        match self.along(state) {
+            Some((label, to)) if label == byte => Some(to),
+            Some(_) | None => self.edge(state, byte).map(|edge| self.edges[edge].1),
+        }
     }
 
     fn add(&mut self, state: u32, byte: u8, target: u32) {
@@ -229,7 +228,8 @@ impl Builder {
         node.edges = number(self.edges.len() - 1);
     }
 
-    /// Lets an edge lead to `new` instead of `old`; returns whether it did lead there.
+    /// Lets an edge lead to `new` instead of `old`; returns whether it did lead there. One along the text never does:
+    /// it leads to the next longer piece.
     fn redirect(&mut self, state: u32, byte: u8, old: u32, new: u32) -> bool {
         let target = if state == 0 {
             &mut self.first[usize::from(byte)]
@@ -246,28 +246,57 @@ impl Builder {
         is_old
     }
 
-    fn finish(mut self, text: Arc<str>, ends: Vec<usize>) -> Suffixes {
-        let order = self.count();
-        let kept = self.kept(&order);
-        // The start is a state even of a text that has only pieces that occur once.
-        let mut several = 0;
-        let mut names = vec![0; self.nodes.len()];
-        let is_several = |at: usize| at == 0 || kept[at] && self.nodes[at].count > 1;
-        for at in order.iter().copied().filter(|at| is_several(*at)) {
-            names[at] = several;
-            several += 1;
-        }
-        for (name, node) in names.iter_mut().zip(&self.nodes).skip(1) {
-            if node.count <= 1 {
-                *name = several + node.end;
+    /// Returns which states lead to a piece that occurs once, in one of the parts.
+    fn kept(&mut self, parts: &[(usize, usize)]) -> Vec<bool> {
+        let marks: Vec<u32> = parts.iter().flat_map(|(from, to)| self.mark(*from..*to)).collect();
+        let mut kept = vec![false; self.nodes.len()];
+        for mut at in marks {
+            // Each suffix lies in the part too.
+            while at != NONE && !kept[at as usize] {
+                kept[at as usize] = true;
+                at = self.nodes[at as usize].link;
             }
+        }
+        let mut edges = Vec::new();
+        // An edge leads to longer pieces.
+        for at in self.several().into_iter().rev() {
+            self.edges_of(at, &mut edges);
+            kept[at as usize] &= edges.iter().any(|(_, to)| kept[*to as usize]);
+        }
+        kept
+    }
+
+    /// Returns the states of the beginnings of a part: pieces that begin before it are told apart from those.
+    fn mark(&mut self, part: Range<usize>) -> Vec<u32> {
+        let (mut last, mut marks) = (0, Vec::with_capacity(part.len()));
+        for byte in &self.text[part] {
+            // A part of the text is a piece of it, so there is always a way on.
+            let Some(target) = self.target(last, *byte) else { break };
+            let length = self.nodes[last as usize].longest + 1;
+            let is_next = self.nodes[target as usize].longest == length;
+            last = if is_next { target } else { self.split(last, *byte, target) };
+            marks.push(last);
+        }
+        marks
+    }
+
+    fn finish(self, text: Arc<str>, kept: Option<&[bool]>, ends: Vec<usize>) -> Suffixes {
+        let is_kept = |at: u32| kept.is_none_or(|kept| kept[at as usize]);
+        let mut order = self.several();
+        // The start is a state even of a text that has only pieces that occur once.
+        order.retain(|at| *at == 0 || is_kept(*at));
+        let several = number(order.len());
+        let mut names: Vec<StateId> =
+            self.nodes.iter().map(|node| several.wrapping_add(node.end)).collect();
+        for (name, at) in (0..).zip(&order) {
+            names[*at as usize] = name;
         }
         let (labels, targets) = (Vec::new(), Vec::new());
         let mut laid = Suffixes { text, starts: vec![0], labels, targets, ends };
         let mut edges = Vec::new();
-        for at in order.iter().copied().filter(|at| is_several(*at)) {
+        for at in order {
             self.edges_of(at, &mut edges);
-            edges.retain(|(_, to)| kept[*to as usize]);
+            edges.retain(|(_, to)| is_kept(*to));
             laid.labels.extend(edges.iter().map(|(byte, _)| byte));
             laid.targets.extend(edges.iter().map(|(_, to)| names[*to as usize]));
             laid.starts.push(number(laid.labels.len()));
@@ -275,24 +304,7 @@ impl Builder {
         laid
     }
 
-    /// Returns which states lead to a piece that occurs once, in a part that matters.
-    fn kept(&self, order: &[usize]) -> Vec<bool> {
-        let mut kept = vec![self.is_free; self.nodes.len()];
-        if self.is_free {
-            return kept;
-        }
-        let mut edges = Vec::new();
-        // An edge leads to longer pieces.
-        for at in order.iter().rev() {
-            let Node { inside, count, .. } = self.nodes[*at];
-            self.edges_of(*at, &mut edges);
-            let leads_on = || edges.iter().any(|(_, to)| kept[*to as usize]);
-            kept[*at] = inside && (count <= 1 || leads_on());
-        }
-        kept
-    }
-
-    fn edges_of(&self, state: usize, edges: &mut Vec<(u8, u32)>) {
+    fn edges_of(&self, state: u32, edges: &mut Vec<(u8, u32)>) {
         edges.clear();
         if state == 0 {
             // A piece begins where a character does: not with the second byte of one.
@@ -301,7 +313,8 @@ impl Builder {
             edges.extend(first.filter(|(_, to)| *to != NONE));
             return;
         }
-        let mut edge = self.nodes[state].edges;
+        edges.extend(self.along(state));
+        let mut edge = self.nodes[state as usize].edges;
         while edge != NONE {
             let (byte, to, next) = self.edges[edge as usize];
             edges.push((byte, to));
@@ -310,29 +323,20 @@ impl Builder {
         edges.sort_unstable();
     }
 
-    /// Finds out how often the pieces of each state occur, and returns the states, those of shorter pieces first.
-    fn count(&mut self) -> Vec<usize> {
-        let longest = self.nodes.iter().map(|node| node.longest).max().unwrap_or(0) as usize;
-        let mut starts = vec![0_usize; longest + 2];
-        for node in &self.nodes {
-            starts[node.longest as usize + 1] += 1;
-        }
+    /// Returns the states of pieces that occur several times and the start, those of shorter pieces first.
+    fn several(&self) -> Vec<u32> {
+        let several = || (0..).zip(&self.nodes).filter(|(_, node)| node.end == NONE);
+        let longest = several().map(|(_, node)| node.longest).max().unwrap_or(0);
+        let mut starts = vec![0_usize; longest as usize + 2];
+        several().for_each(|(_, node)| starts[node.longest as usize + 1] += 1);
         for at in 1..starts.len() {
             starts[at] += starts[at - 1];
         }
-        let mut order = vec![0_usize; self.nodes.len()];
-        for (at, node) in self.nodes.iter().enumerate() {
+        let mut order = vec![0; several().count()];
+        for (at, node) in several() {
             let place = &mut starts[node.longest as usize];
             order[*place] = at;
             *place += 1;
-        }
-        for at in order.iter().rev() {
-            let Node { link, count, inside, .. } = self.nodes[*at];
-            if link != NONE {
-                let shorter = &mut self.nodes[link as usize];
-                shorter.count += count;
-                shorter.inside |= inside;
-            }
         }
         order
     }
