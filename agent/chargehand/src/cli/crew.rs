@@ -10,11 +10,10 @@ use chargehand_core::ports::{Model, ModelError, Watch};
 use chargehand_core::roles::{Carried, Handover, Role};
 use chargehand_core::runner::Crew;
 
+use super::held::Desk;
 use super::out;
 use super::worker::{Ready, Started, WorkerSpec};
-use crate::config::{Places, UserConfig};
 use crate::error::Error;
-use crate::signal::Interrupt;
 
 /// Somebody who reviews and does not work.
 pub(super) struct Reviewer {
@@ -30,7 +29,7 @@ pub(super) struct Reviewer {
 pub(super) struct Pair<'a> {
     coder: &'a mut Started,
     judge: Judge,
-    turns: Option<Turns<'a>>,
+    turns: Option<Turns>,
     /// Asked while somebody begins.
     stop: &'a dyn Fn() -> bool,
 }
@@ -46,25 +45,17 @@ enum Judge {
 }
 
 /// How two models share a place.
-struct Turns<'a> {
+struct Turns {
     /// Whose it is.
     at_work: Role,
     /// Why.
     reason: String,
-    /// The folder of the run, where the other one is parked.
-    run: &'a Path,
 }
 
 impl Reviewer {
     /// Makes a reviewer ready beside `worker`.
-    pub(super) fn beside(
-        worker: &Ready,
-        spec: WorkerSpec,
-        config: &UserConfig,
-        places: &Places,
-        interrupt: &Interrupt,
-    ) -> Result<Self, Error> {
-        let (ready, turns) = spec.ready_beside(worker, config, places, interrupt)?;
+    pub(super) fn beside(worker: &Ready, spec: WorkerSpec, desk: Desk<'_>) -> Result<Self, Error> {
+        let (ready, turns) = spec.ready_beside(worker, desk)?;
         if let Some(reason) = &turns {
             out::note(&format!("worker and reviewer take turns: {reason}"));
         }
@@ -72,25 +63,39 @@ impl Reviewer {
     }
 }
 
+/// Gives a worker and its reviewer places in the folder of their run to leave what they remember, if they take turns.
+pub(super) fn with_places(
+    (worker, reviewer): (Ready, Option<Reviewer>),
+    run: &Path,
+) -> Result<(Ready, Option<Reviewer>), Error> {
+    Ok(match reviewer {
+        Some(Reviewer { spec, ready, turns: Some(reason) }) => {
+            let ready = ready.parking(run, Role::Judge)?;
+            let reviewer = Reviewer { spec, ready, turns: Some(reason) };
+            (worker.parking(run, Role::Coder)?, Some(reviewer))
+        }
+        beside => (worker, beside),
+    })
+}
+
 impl<'a> Pair<'a> {
-    /// Returns `coder`, who is at work in the run at `run`, and whoever reviews.
+    /// Returns `coder`, who is at work, and whoever reviews.
     pub(super) fn new(
         coder: &'a mut Started,
         reviewer: Option<Reviewer>,
-        run: &'a Path,
         stop: &'a dyn Fn() -> bool,
     ) -> Self {
         let (judge, reason) = match reviewer {
             Some(Reviewer { ready, turns, .. }) => (Judge::Waiting(Box::new(ready)), turns),
             None => (Judge::Nobody, None),
         };
-        let turns = reason.map(|reason| Turns { at_work: Role::Coder, reason, run });
+        let turns = reason.map(|reason| Turns { at_work: Role::Coder, reason });
         Self { coder, judge, turns, stop }
     }
 
     /// Gives `to` its turn, if it is another one's.
     fn hand_over(&mut self, to: Role, watch: &mut dyn Watch) -> Result<(), Error> {
-        let Some(Turns { at_work, reason, .. }) = &mut self.turns else { return Ok(()) };
+        let Some(Turns { at_work, reason }) = &mut self.turns else { return Ok(()) };
         let (from, reason) = (mem::replace(at_work, to), reason.clone());
         if from == to {
             return Ok(());
@@ -115,13 +120,7 @@ impl<'a> Pair<'a> {
     /// Starts the reviewer, if it was not asked before.
     fn begin(&mut self) -> Result<(), Error> {
         self.judge = match mem::replace(&mut self.judge, Judge::Nobody) {
-            Judge::Waiting(ready) => {
-                let ready = match &self.turns {
-                    Some(turns) => ready.parking(turns.run, Role::Judge)?,
-                    None => *ready,
-                };
-                Judge::Begun(Box::new(ready.start(self.stop)?))
-            }
+            Judge::Waiting(ready) => Judge::Begun(Box::new(ready.start(self.stop)?)),
             judge @ (Judge::Begun(_) | Judge::Nobody) => judge,
         };
         Ok(())

@@ -17,7 +17,7 @@ use crate::config::{MemoryConfig, Places, UserConfig};
 use crate::env::pressure::Gauge;
 use crate::env::probe;
 use crate::env::sandbox::{Sandbox, SandboxError};
-use crate::env::worker::{ModelWorker, PATIENCE};
+use crate::env::worker::{ModelWorker, PATIENCE, Terms};
 use crate::error::{Error, Kind};
 use crate::report::visible;
 
@@ -167,7 +167,8 @@ fn model() -> Finding {
         let plan = model::plan(&choice, &config, &places)?;
         let begun = std::time::Instant::now();
         let gauge = Gauge::here(&config.memory);
-        drop(ModelWorker::start(&plan, Sampling::default(), PATIENCE, gauge, None, &|| false)?);
+        let terms = Terms { patience: PATIENCE, gauge, parking: None };
+        drop(ModelWorker::start(&plan, Sampling::default(), terms, &|| false)?);
         let millis = begun.elapsed().as_millis();
         let line = format!("{}: a worker loads it and is ready in {millis} ms", choice.name);
         Ok((

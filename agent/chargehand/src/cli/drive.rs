@@ -12,13 +12,12 @@ use chargehand_core::evidence::Evidence;
 use chargehand_core::phase::Phase as JobPhase;
 use chargehand_core::ports::{Stop, Watch};
 use chargehand_core::report::{self, Report, SCHEMA};
-use chargehand_core::roles::Role;
 use chargehand_core::runner::{self, Begin, Entry, Measured};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::ask::Owner;
-use super::crew::{Pair, Reviewer};
+use super::crew::{self, Pair, Reviewer};
 use super::leave;
 use super::measure::{self, Taken};
 use super::out;
@@ -271,13 +270,9 @@ impl Held<'_> {
             Hands::Kept(worker) => return self.lead((worker, reviewer), watch),
             Hands::Hired(ready) => ready,
         };
-        let run = self.dir.path();
         // Of no use to anybody: whoever wrote it was killed.
         self.dir.remove(&[parking::FOLDER])?;
-        let ready = match reviewer.as_ref().and_then(|reviewer| reviewer.turns.as_ref()) {
-            Some(_) => ready.parking(run, Role::Coder)?,
-            None => ready,
-        };
+        let (ready, reviewer) = crew::with_places((ready, reviewer), self.dir.path())?;
         watch.view().phase(Phase::Loading);
         match ready.start(&|| self.brake.reason().is_some()) {
             Ok(mut worker) => self.lead((&mut worker, reviewer), watch),
@@ -312,9 +307,8 @@ impl Held<'_> {
         let &Self { dir, contract, sandbox, brake, .. } = self;
         let mut site = RunSite { dir, contract, sandbox, brake, workspace, taken: None };
         let stop = || brake.reason().is_some();
-        let mut crew = Pair::new(worker, reviewer, dir.path(), &stop);
+        let mut crew = Pair::new(worker, reviewer, &stop);
         let stop = runner::run(contract, &mut crew, &mut site, watch, begin);
-        drop(crew);
         // A log that could not be written comes first: it may be why the loop ended.
         watch.log()?;
         Ok(Worked { stop: stop?, prompt_tokens: worker.prompt_tokens(), taken: site.taken })

@@ -14,7 +14,7 @@ use crate::env::kept::Kept;
 use crate::env::ledger::{Ledger, LedgerError, Reservation};
 use crate::env::parking::Parking;
 use crate::env::pressure::{CALM, Gauge};
-use crate::env::worker::ModelWorker;
+use crate::env::worker::{ModelWorker, Terms};
 use crate::error::{Error, Kind};
 use crate::signal::Interrupt;
 
@@ -30,55 +30,54 @@ pub(super) struct Held {
     parking: Option<Parking>,
 }
 
+/// Where memory is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Desk<'d> {
+    /// What the user has set.
+    pub(super) config: &'d UserConfig,
+    /// Where the ledger and the pins lie.
+    pub(super) places: &'d Places,
+    /// Looked at while memory is short.
+    pub(super) interrupt: &'d Interrupt,
+}
+
 impl Held {
     /// Reserves what `footprint` takes, or says with numbers why it does not fit. No model works that is pinned and is
-    /// not what was pinned. While memory is short, `interrupt` is looked at.
-    pub(super) fn of(
-        footprint: Footprint,
-        config: &UserConfig,
-        places: &Places,
-        interrupt: &Interrupt,
-    ) -> Result<Self, Error> {
-        let gauge = admit(&footprint, config, places, interrupt)?;
-        Ok(Self::reserve(footprint, config, places, gauge)?)
+    /// not what was pinned.
+    pub(super) fn of(footprint: Footprint, desk: Desk<'_>) -> Result<Self, Error> {
+        let gauge = admit(&footprint, desk)?;
+        Ok(Self::reserve(footprint, desk, gauge)?)
     }
 
     /// Reserves what `footprint` takes beside this; where that is too much, they take turns, and why is returned too.
     pub(super) fn beside(
         &self,
         footprint: Footprint,
-        config: &UserConfig,
-        places: &Places,
-        interrupt: &Interrupt,
+        desk: Desk<'_>,
     ) -> Result<(Self, Option<String>), Error> {
-        let gauge = admit(&footprint, config, places, interrupt)?;
-        let refusal = match Self::reserve(footprint.clone(), config, places, gauge.clone()) {
+        let gauge = admit(&footprint, desk)?;
+        let refusal = match Self::reserve(footprint.clone(), desk, gauge.clone()) {
             Ok(held) => return Ok((held, None)),
             Err(LedgerError::Refused(refusal)) => refusal,
             Err(err) => return Err(err.into()),
         };
-        let machine = model::machine(config);
+        let machine = model::machine(desk.config);
         let plan = self.reservation.share(footprint, &machine)?;
         let reservation = Arc::clone(&self.reservation);
-        let (kept, devices) = (Kept::below(&places.state), machine.devices());
+        let (kept, devices) = (Kept::below(&desk.places.state), machine.devices());
         let other = Self { plan, reservation, gauge, kept, devices, parking: None };
         Ok((other, Some(format!("beside {}, {refusal}", self.plan.footprints()[0].model))))
     }
 
-    fn reserve(
-        footprint: Footprint,
-        config: &UserConfig,
-        places: &Places,
-        gauge: Gauge,
-    ) -> Result<Self, LedgerError> {
+    fn reserve(footprint: Footprint, desk: Desk<'_>, gauge: Gauge) -> Result<Self, LedgerError> {
         let devices = RefCell::new(Vec::new());
         let machine = || {
-            let machine = model::machine(config);
+            let machine = model::machine(desk.config);
             devices.replace(machine.devices());
             machine
         };
-        let (plan, reservation) = Ledger::at(&places.ledger).reserve(footprint, &machine)?;
-        let (kept, devices) = (Kept::below(&places.state), devices.into_inner());
+        let (plan, reservation) = Ledger::at(&desk.places.ledger).reserve(footprint, &machine)?;
+        let (kept, devices) = (Kept::below(&desk.places.state), devices.into_inner());
         let reservation = Arc::new(reservation);
         Ok(Self { plan, reservation, gauge, kept, devices, parking: None })
     }
@@ -107,7 +106,7 @@ impl Held {
             Some(_) => reservation.again(footprint.clone(), &gauge.budget())?,
             None => plan,
         };
-        let worker = ModelWorker::start(&plan, sampling, patience, gauge, parking, stop)?;
+        let worker = ModelWorker::start(&plan, sampling, Terms { patience, gauge, parking }, stop)?;
         if let Some(taken) = worker.taken().cloned() {
             meter::learn(&kept, &footprint, &devices, taken);
         }
@@ -117,12 +116,8 @@ impl Held {
 }
 
 /// Lets nothing be loaded that is not what was pinned, or while memory is short.
-fn admit(
-    footprint: &Footprint,
-    config: &UserConfig,
-    places: &Places,
-    interrupt: &Interrupt,
-) -> Result<Gauge, Error> {
+fn admit(footprint: &Footprint, desk: Desk<'_>) -> Result<Gauge, Error> {
+    let Desk { config, places, interrupt } = desk;
     pinned::check(footprint, places)?;
     let gauge = Gauge::here(&config.memory);
     let Some(alarm) = gauge.wait(CALM, &mut || interrupt.is_set()) else { return Ok(gauge) };

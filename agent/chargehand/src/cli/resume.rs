@@ -13,6 +13,7 @@ use super::ask::Owner;
 use super::autonomy;
 use super::crew::Reviewer;
 use super::drive::{self, Hands, Job, ShowArgs};
+use super::held::Desk;
 use super::leave::{self, Leave};
 use super::worker::{WorkerArgs, WorkerSpec};
 use super::{fits, record, which};
@@ -64,6 +65,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let config = args.worker.config(&places)?;
     // Nothing has begun, so Ctrl-C ends the program at once.
     let unasked = Interrupt::default();
+    let desk = Desk { config: &config, places: &places, interrupt: &unasked };
     let (spec, ready) = if args.worker.is_given() {
         args.worker.choose(&places, &unasked)?
     } else {
@@ -72,13 +74,13 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
                 .hint("give -m or --worker")
         })?;
         let spec = spec.as_it_was()?;
-        let ready = spec.ready(&config, &places, &unasked)?;
+        let ready = spec.ready(desk)?;
         (spec, ready)
     };
     let reviewer = match (&contract.review, earlier(&lines, "reviewer")) {
         (None, _) => None,
         (Some(_), Some(spec)) if !args.worker.is_given() => {
-            Some(Reviewer::beside(&ready, spec.as_it_was()?, &config, &places, &unasked)?)
+            Some(Reviewer::beside(&ready, spec.as_it_was()?, desk)?)
         }
         (Some(_), _) => args.worker.choose_reviewer((&spec, &ready), &places, &unasked)?,
     };

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bounds;
 use super::crew::Reviewer;
-use super::held::Held;
+use super::held::{Desk, Held};
 use super::model::{self, ModelArgs};
 use crate::config::{Places, UserConfig};
 use crate::env::digest;
@@ -104,7 +104,7 @@ impl WorkerArgs {
             return Ok((WorkerSpec::Script { path }, Ready::Script(script)));
         }
         let spec = asked_for(&self.model, &config, places)?;
-        let ready = spec.ready(&config, places, interrupt)?;
+        let ready = spec.ready(Desk { config: &config, places, interrupt })?;
         Ok((spec, ready))
     }
 
@@ -117,9 +117,10 @@ impl WorkerArgs {
         interrupt: &Interrupt,
     ) -> Result<Option<Reviewer>, Error> {
         let config = self.config(places)?;
+        let desk = Desk { config: &config, places, interrupt };
         if let Some(path) = self.reviewer.as_deref().and_then(|text| text.strip_prefix(SCRIPT)) {
             let spec = WorkerSpec::Script { path: from_here(path)? };
-            return Reviewer::beside(ready, spec, &config, places, interrupt).map(Some);
+            return Reviewer::beside(ready, spec, desk).map(Some);
         }
         let judge = match worker {
             WorkerSpec::Script { .. } => None,
@@ -134,7 +135,7 @@ impl WorkerArgs {
             return Ok(None);
         }
         let spec = asked_for(&model, &config, places)?;
-        Reviewer::beside(ready, spec, &config, places, interrupt).map(Some)
+        Reviewer::beside(ready, spec, desk).map(Some)
     }
 }
 
@@ -164,17 +165,12 @@ impl WorkerSpec {
     }
 
     /// Makes it ready: its calls are read, or its memory is reserved.
-    pub(super) fn ready(
-        &self,
-        config: &UserConfig,
-        places: &Places,
-        interrupt: &Interrupt,
-    ) -> Result<Ready, Error> {
+    pub(super) fn ready(&self, desk: Desk<'_>) -> Result<Ready, Error> {
         match self {
             Self::Script { path } => Ok(Ready::Script(read_script(path)?)),
             Self::Model { footprint, sampling, .. } => {
-                let held = Held::of(footprint.as_ref().clone(), config, places, interrupt)?;
-                Ok(Ready::Model(Box::new(held), *sampling, patience(config)))
+                let held = Held::of(footprint.as_ref().clone(), desk)?;
+                Ok(Ready::Model(Box::new(held), *sampling, patience(desk.config)))
             }
         }
     }
@@ -183,19 +179,15 @@ impl WorkerSpec {
     pub(super) fn ready_beside(
         &self,
         first: &Ready,
-        config: &UserConfig,
-        places: &Places,
-        interrupt: &Interrupt,
+        desk: Desk<'_>,
     ) -> Result<(Ready, Option<String>), Error> {
         match (self, first) {
             (Self::Model { footprint, sampling, .. }, Ready::Model(first, ..)) => {
                 let footprint = footprint.as_ref().clone();
-                let (held, turns) = first.beside(footprint, config, places, interrupt)?;
-                Ok((Ready::Model(Box::new(held), *sampling, patience(config)), turns))
+                let (held, turns) = first.beside(footprint, desk)?;
+                Ok((Ready::Model(Box::new(held), *sampling, patience(desk.config)), turns))
             }
-            (Self::Script { .. }, _) | (_, Ready::Script(_)) => {
-                Ok((self.ready(config, places, interrupt)?, None))
-            }
+            (Self::Script { .. }, _) | (_, Ready::Script(_)) => Ok((self.ready(desk)?, None)),
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::process::{ChildStdin, ChildStdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -18,6 +17,7 @@ use chargehand_engine::probe::Rung;
 use chargehand_engine::wire::{Event, Failure, Loaded};
 
 use super::child::Child;
+use super::parking::Parking;
 use super::pressure::Gauge;
 use super::probe;
 use super::process;
@@ -40,14 +40,15 @@ pub(super) struct Live {
 }
 
 /// What a worker is held to.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Terms<'t> {
-    /// It may be silent for so long.
-    pub(super) patience: Duration,
-    /// It ends when memory is short.
-    pub(super) gauge: &'t Gauge,
-    /// The only file that it may write: what it remembers.
-    pub(super) parking: Option<&'t Path>,
+#[derive(Debug)]
+pub struct Terms {
+    /// One that says nothing for so long while it is asked something is killed.
+    pub patience: Duration,
+    /// When this says that memory is short, a load is broken off, and a worker that is asked nothing ends until it is
+    /// needed.
+    pub gauge: Gauge,
+    /// Where it may leave what it remembers; without that it cannot be parked.
+    pub parking: Option<Parking>,
 }
 
 /// Starts a worker on `rung`, or on the next one that it survives.
@@ -56,7 +57,7 @@ pub(super) struct Terms<'t> {
 pub(super) fn climb(
     plan: &Plan,
     mut rung: Rung,
-    terms: Terms<'_>,
+    terms: &Terms,
     hear: Hear<'_>,
 ) -> Result<(Live, Loaded), WorkerError> {
     loop {
@@ -93,15 +94,15 @@ pub(super) fn climb(
 }
 
 impl Live {
-    fn start(plan: &Plan, terms: Terms<'_>) -> io::Result<Self> {
+    fn start(plan: &Plan, terms: &Terms) -> io::Result<Self> {
         let files = |footprint: &Footprint| {
             let beside = footprint.options.beside.iter().map(|beside| beside.path().to_owned());
             [footprint.options.path.clone()].into_iter().chain(beside).collect::<Vec<_>>()
         };
         let models = plan.footprints().iter().flat_map(files);
         let mut command = process::ourselves(SUBCOMMAND)?;
-        if let Some(file) = terms.parking {
-            command.arg("--parking").arg(file);
+        if let Some(parking) = &terms.parking {
+            command.arg("--parking").arg(parking.path());
         }
         command.arg("--").args(models);
         let gauge = Some(terms.gauge.clone());

@@ -8,7 +8,6 @@ mod settle;
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chargehand_core::event::Event;
 use chargehand_core::memory::guard::Alarm;
@@ -27,12 +26,11 @@ use thiserror::Error;
 use super::child::GRACE;
 use super::conversation::conversation;
 use super::ledger::{LedgerError, Reservation};
-use super::live::{Live, Terms, climb, tokens};
-use super::parking::Parking;
-use super::pressure::Gauge;
+use super::live::{Live, climb, tokens};
 use super::speech::Speech;
 
 pub use self::settle::settle_in;
+pub use super::live::Terms;
 pub use super::pulse::PATIENCE;
 
 /// The hidden subcommand that serves a model.
@@ -91,29 +89,24 @@ impl From<LedgerError> for WorkerError {
 pub struct ModelWorker {
     plan: Plan,
     sampling: Sampling,
-    patience: Duration,
+    terms: Terms,
     live: Option<Live>,
     restarts: u32,
     loaded: Loaded,
     prompt_tokens: Option<u64>,
-    gauge: Gauge,
     /// What its process took when the model was there.
     taken: Option<Taken>,
     /// What people are to be told with the next answer.
     warning: Option<String>,
     speech: Speech,
     preface: String,
-    /// Where it leaves what it remembers, if it takes turns.
-    parking: Option<Parking>,
     /// Dropped behind the process that has the memory.
     held: Option<Arc<Reservation>>,
 }
 
 impl ModelWorker {
-    /// Starts a worker with the first model of `plan`, on the first rung of the ladder that it survives. One that
-    /// says nothing for `patience` while it is asked something is killed. `stop` is asked while it loads. When `gauge`
-    /// says that memory is short, the load is broken off, and a worker that is asked nothing ends until it is needed.
-    /// Only with a `parking` can it be parked.
+    /// Starts a worker with the first model of `plan`, on the first rung of the ladder that it survives. `stop` is asked
+    /// while it loads.
     ///
     /// The worker ends with the thread that calls this.
     ///
@@ -123,18 +116,14 @@ impl ModelWorker {
     pub fn start(
         plan: &Plan,
         sampling: Sampling,
-        patience: Duration,
-        gauge: Gauge,
-        parking: Option<Parking>,
+        terms: Terms,
         stop: &dyn Fn() -> bool,
     ) -> Result<Self, WorkerError> {
         let mut hear = |_: Option<&wire::Event>| flow(stop());
-        let before = gauge.budget().devices();
-        let file = parking.as_ref().map(Parking::path);
-        let terms = Terms { patience, gauge: &gauge, parking: file };
-        let (live, loaded) = climb(plan, Rung::Planned, terms, &mut hear)?;
+        let before = terms.gauge.budget().devices();
+        let (live, loaded) = climb(plan, Rung::Planned, &terms, &mut hear)?;
         let taken = live.taken().map(|taken| {
-            let devices = Taken::of_devices(&before, &gauge.budget().devices());
+            let devices = Taken::of_devices(&before, &terms.gauge.budget().devices());
             Taken { devices, ..taken }
         });
         let warnings: Vec<String> = taken
@@ -145,17 +134,15 @@ impl ModelWorker {
         Ok(Self {
             plan: plan.clone(),
             sampling,
-            patience,
+            terms,
             live: Some(live),
             restarts: 0,
             loaded,
             prompt_tokens: None,
-            gauge,
             taken,
             warning: (!warnings.is_empty()).then(|| warnings.join("; ")),
             speech: Speech::default(),
             preface: String::new(),
-            parking,
             held: None,
         })
     }

@@ -15,7 +15,7 @@ use super::common;
 use super::matching::{self, Verdict};
 use super::source::Source;
 use super::table::{Column, csv, table};
-use crate::cli::held::Held;
+use crate::cli::held::{Desk, Held};
 use crate::cli::model::{self, ModelArgs};
 use crate::cli::{bounds, drive, out};
 use crate::config::{Places, UserConfig};
@@ -145,8 +145,8 @@ impl<'a> Trial<'a> {
         let config = UserConfig::read(places.config.as_deref(), &args.model.config)?;
         bounds::check(&config)?;
         let choice = args.model.choose(&config, &places)?;
-        let held =
-            Held::of(model::known(&choice, &config, &places)?, &config, &places, &interrupt)?;
+        let desk = Desk { config: &config, places: &places, interrupt: &interrupt };
+        let held = Held::of(model::known(&choice, &config, &places)?, desk)?;
         let sampling = args.model.sampling(&config);
         let patience = config.silence.unwrap_or(PATIENCE);
         let worker = held.start(sampling, patience, &|| interrupt.is_set())?;

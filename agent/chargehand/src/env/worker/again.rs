@@ -9,7 +9,7 @@ use chargehand_core::roles::Carried;
 use chargehand_engine::session::Parked;
 use chargehand_engine::wire;
 
-use super::super::live::{Live, Terms, climb};
+use super::super::live::{Live, climb};
 use super::super::parking::Parking;
 use super::super::pressure::CALM;
 use super::{ModelWorker, WorkerError, flow};
@@ -18,7 +18,7 @@ impl ModelWorker {
     /// Writes what it remembers to the disk and ends its process. What cannot be written is evaluated again.
     pub fn park(&mut self, watch: &mut dyn Watch) -> Carried {
         let begun = Instant::now();
-        let left = match (self.live.take(), &mut self.parking) {
+        let left = match (self.live.take(), &mut self.terms.parking) {
             (Some(live), Some(parking)) => leave(live, parking, watch),
             // It died or made room, or has no place: it remembers nothing.
             (Some(_) | None, _) => Ok(Parked::default()),
@@ -37,9 +37,9 @@ impl ModelWorker {
             return Ok(Carried::default());
         }
         let mut stop = || watch.stop().is_some();
-        let found = self.parking.as_mut().map_or(Ok(None), |parking| parking.look(&mut stop));
+        let found = self.terms.parking.as_mut().map_or(Ok(None), |parking| parking.look(&mut stop));
         let mut live = self.start_again(watch)?;
-        let restored = match (found, &self.parking) {
+        let restored = match (found, &self.terms.parking) {
             (Err(err), _) => Err(err.to_string()),
             (Ok(None), _) | (_, None) => Ok(Parked::default()),
             (Ok(Some(parked)), Some(parking)) => take_back(&mut live, parking, parked, watch),
@@ -52,18 +52,16 @@ impl ModelWorker {
     /// Starts a process in place of the one that ended. Memory is looked at once more: if that was why it ended,
     /// there may be none for the next one either.
     pub(super) fn start_again(&mut self, watch: &mut dyn Watch) -> Result<Live, WorkerError> {
-        if let Some(alarm) = self.gauge.wait(CALM, &mut || watch.stop().is_some()) {
+        if let Some(alarm) = self.terms.gauge.wait(CALM, &mut || watch.stop().is_some()) {
             return Err(WorkerError::Short(alarm));
         }
-        let (machine, footprint) = (self.gauge.budget(), self.plan.footprints()[0].clone());
+        let (machine, footprint) = (self.terms.gauge.budget(), self.plan.footprints()[0].clone());
         let plan = match &self.held {
             Some(held) => held.again(footprint, &machine).map_err(WorkerError::from)?,
             None => memory::plan(vec![footprint], &machine).map_err(WorkerError::NoRoom)?,
         };
-        let parking = self.parking.as_ref().map(Parking::path);
-        let terms = Terms { patience: self.patience, gauge: &self.gauge, parking };
         let mut hear = |_: Option<&wire::Event>| flow(watch.stop().is_some());
-        let (live, loaded) = climb(&plan, self.loaded.rung, terms, &mut hear)?;
+        let (live, loaded) = climb(&plan, self.loaded.rung, &self.terms, &mut hear)?;
         self.loaded = loaded;
         if let Some(held) = &self.held {
             held.resident(self.footprint())?;
