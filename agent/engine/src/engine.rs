@@ -118,15 +118,7 @@ impl<'b> Engine<'b> {
     pub fn load(backend: &'b Backend, options: LoadOptions) -> Result<Self, EngineError> {
         let path = Path::new(&options.path);
         let kv_type = kv_type(&options.kv_type)?;
-        // llama.cpp says little about a file that is not there, and may abort on one that is malformed.
-        gguf::read(path)?;
-        check_seals(path, &options.seals)?;
-        backend.complaints.clear();
-        let settings = ffi::ModelSettings::of(&options);
-        let model = ffi::load_model(&backend.llama, path, &settings)
-            .ok_or_else(|| EngineError::Load { path: path.to_owned(), reason: backend.reason() })?;
-        // Once more: it may have been replaced while it was read.
-        check_seals(path, &options.seals)?;
+        let model = load_model(backend, &options)?;
         let vocab = Vocab::of(&model)?;
         if vocab.heads.is_empty() {
             return Err(EngineError::NoVocabulary(path.to_owned()));
@@ -177,6 +169,20 @@ impl<'b> Engine<'b> {
         };
         context.ok_or_else(|| EngineError::Context { n_ctx, reason: backend.reason() })
     }
+}
+
+/// Loads the model of `options`, which must lie as they say.
+fn load_model(backend: &Backend, options: &LoadOptions) -> Result<LlamaModel, EngineError> {
+    let path = Path::new(&options.path);
+    // llama.cpp says little about a file that is not there, and may abort on one that is malformed.
+    gguf::read(path)?;
+    check_seals(path, &options.seals)?;
+    backend.complaints.clear();
+    let model = ffi::load_model(&backend.llama, path, &ffi::ModelSettings::of(options))
+        .ok_or_else(|| EngineError::Load { path: path.to_owned(), reason: backend.reason() })?;
+    // Once more: it may have been replaced while it was read.
+    check_seals(path, &options.seals)?;
+    Ok(model)
 }
 
 /// Says so when the files at `path` are not those that were planned.

@@ -9,6 +9,7 @@ use std::cell::Cell;
 use chargehand_grammar::vocabulary::TokenId;
 
 use crate::ffi::{Look, States};
+use crate::guess::MOST;
 
 /// Where more tokens than this are allowed, all logits are computed.
 pub(crate) const FEW: usize = 64;
@@ -27,24 +28,29 @@ enum Trust {
 #[derive(Debug)]
 pub(crate) struct Head {
     pub(crate) states: States,
-    /// For one row, and for several: other kernels compute them.
-    trust: [Cell<Trust>; 2],
+    /// For each number of rows: other kernels compute one than several, and some compute two at once.
+    trust: [Cell<Trust>; 1 + MOST],
 }
 
 impl Head {
     /// Returns the head of a model that nothing is known about; `None` without memory.
     pub(crate) fn new() -> Option<Self> {
-        let trust = [Trust::Unknown; 2].map(Cell::new);
+        let trust = [Trust::Unknown; 1 + MOST].map(Cell::new);
         Some(Self { states: States::new()?, trust })
+    }
+
+    /// Returns whether logits of `rows` tokens are, or may turn out to be, the same where they are computed here.
+    pub(crate) fn may_leave_out(&self, rows: usize) -> bool {
+        self.trust(rows).is_some_and(|trust| trust.get() != Trust::Different)
     }
 
     /// Prepares an evaluation with logits of `rows` tokens, of which only a few matter if `is_few`. Returns whether it
     /// will leave logits.
     pub(crate) fn prepare(&self, rows: usize, is_few: bool) -> bool {
-        let look = match (is_few, self.trust(rows).get()) {
-            (false, _) | (true, Trust::Different) => Look::Pass,
-            (true, Trust::Unknown) => Look::Keep,
-            (true, Trust::Same) => Look::Stop,
+        let look = match self.trust(rows).filter(|_| is_few).map(Cell::get) {
+            None | Some(Trust::Different) => Look::Pass,
+            Some(Trust::Unknown) => Look::Keep,
+            Some(Trust::Same) => Look::Stop,
         };
         self.states.look(look);
         look != Look::Stop
@@ -52,10 +58,8 @@ impl Head {
 
     /// Compares the logits of the last evaluation with those computed here, if it was prepared for that.
     pub(crate) fn compare<'l>(&self, rows: usize, row: impl Fn(usize) -> &'l [f32]) {
-        let trust = self.trust(rows);
-        if trust.get() != Trust::Unknown {
-            return;
-        }
+        let unknown = self.trust(rows).filter(|trust| trust.get() == Trust::Unknown);
+        let Some(trust) = unknown else { return };
         let same = self.states.rows() == rows && (0..rows).all(|at| self.is_same(at, row(at)));
         trust.set(if same { Trust::Same } else { Trust::Different });
     }
@@ -80,7 +84,7 @@ impl Head {
             && tokens.iter().map(bits).eq(found.iter().map(|logit| logit.to_bits()))
     }
 
-    fn trust(&self, rows: usize) -> &Cell<Trust> {
-        &self.trust[usize::from(rows > 1)]
+    fn trust(&self, rows: usize) -> Option<&Cell<Trust>> {
+        self.trust.get(rows.checked_sub(1)?)
     }
 }

@@ -198,10 +198,10 @@ fn all(logits: &[f32], mask: Option<&Mask>, found: &mut Vec<LlamaTokenData>) -> 
 
 /// Calls `each` with every run of allowed tokens: the first of them, and the logits of all.
 fn each_run(logits: &[f32], mask: Option<&Mask>, mut each: impl FnMut(TokenId, &[f32])) {
-    let mut all = |from: TokenId, to: TokenId| {
-        each(from, logits.get(from as usize..to as usize).unwrap_or_default());
-    };
     let end = TokenId::try_from(logits.len()).unwrap_or(TokenId::MAX);
+    let mut all = |from: TokenId, to: TokenId| {
+        each(from, logits.get(from as usize..to.min(end) as usize).unwrap_or_default());
+    };
     match mask {
         None => all(0, end),
         Some(Mask::Allow(tokens)) => tokens.iter().for_each(|token| all(*token, token + 1)),

@@ -6,7 +6,7 @@ use chargehand_core::contract::{Contract, ContractFile};
 use chargehand_core::eval::{self, NARROW_FILES, NARROW_LINES, Shortfall, TooWide};
 use serde::Serialize;
 
-use super::{card, embedded, out};
+use super::{card, embedded, out, whole};
 use crate::cli::worker::WorkerSpec;
 use crate::error::{Error, Kind};
 
@@ -40,6 +40,7 @@ pub(super) fn settle(
     if attended {
         return Ok((contract, Footing::Attended));
     }
+    let worker = &whole::hashed_if_like_another(worker.clone(), state)?;
     let Some(of) = card::fingerprint(worker, &contract.gates)? else {
         return Ok((contract, Footing::Script));
     };

@@ -9,10 +9,11 @@ use chargehand_core::contract::Gates;
 use chargehand_core::eval::{Card, Fingerprint};
 use chargehand_engine::gguf;
 use chargehand_engine::sampler::Sampling;
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::doctor;
 use super::worker::WorkerSpec;
+use super::{doctor, out};
 use crate::env::dir::{hex, write_file};
 use crate::error::{Error, Kind};
 
@@ -86,8 +87,9 @@ pub(super) fn command(of: &Fingerprint, model: &Path, is_wide: bool) -> String {
 
 /// Returns the card of such a worker; of a family that was examined here, the marks from here.
 pub(super) fn find(state: &Path, of: &Fingerprint) -> Result<Option<Card>, Error> {
-    let own = read(&path(state, of))?.filter(|card| card.of == *of);
-    Ok(match (Some(built_in()).filter(|card| card.of == *of), own) {
+    let is_same = |card: &Card| of.changes_since(&card.of).is_empty();
+    let own = read(&path(state, of))?.filter(is_same);
+    Ok(match (Some(built_in()).filter(is_same), own) {
         (Some(mut card), Some(own)) => {
             card.families.extend(own.families);
             Some(card)
@@ -96,13 +98,15 @@ pub(super) fn find(state: &Path, of: &Fingerprint) -> Result<Option<Card>, Error
     })
 }
 
-/// Returns why the cards of models of that name are about others, where there are such cards: the fewest differences.
+/// Returns why the cards of models of that name, or of that file, are about others, where there are such cards: the
+/// fewest differences.
 pub(super) fn stale(state: &Path, of: &Fingerprint) -> Result<Option<Vec<String>>, Error> {
-    let cards = all(state)?.into_iter().filter(|card| card.of.name == of.name);
-    Ok(cards.map(|card| of.changes_since(&card.of)).min_by_key(Vec::len))
+    let is_near = |card: &Card| card.of.name == of.name || card.of.model == of.model;
+    let changes = all(state)?.into_iter().filter(is_near).map(|card| of.changes_since(&card.of));
+    Ok(changes.filter(|changes| !changes.is_empty()).min_by_key(Vec::len))
 }
 
-/// Returns all cards, that of the built-in model first.
+/// Returns all cards, that of the built-in model first. One that cannot be read may be anybody's, and stops nobody.
 pub(super) fn all(state: &Path) -> Result<Vec<Card>, Error> {
     let mut paths = match fs::read_dir(folder(state)) {
         Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect::<Vec<_>>(),
@@ -113,7 +117,10 @@ pub(super) fn all(state: &Path) -> Result<Vec<Card>, Error> {
     paths.sort();
     let mut cards = vec![built_in()];
     for path in paths {
-        cards.extend(read(&path)?);
+        match read(&path) {
+            Ok(card) => cards.extend(card),
+            Err(err) => out::note(&format!("warning: {err}")),
+        }
     }
     Ok(cards)
 }
@@ -138,7 +145,9 @@ fn folder(state: &Path) -> PathBuf {
 }
 
 fn path(state: &Path, of: &Fingerprint) -> PathBuf {
-    let json = serde_json::to_vec(of).expect("our own types have text keys only");
+    // By whatever name.
+    let of = Fingerprint { name: String::new(), ..of.clone() };
+    let json = serde_json::to_vec(&of).expect("our own types have text keys only");
     folder(state).join(format!("{}.json", &hex(&Sha256::digest(json))[..16]))
 }
 
@@ -148,9 +157,18 @@ fn read(path: &Path) -> Result<Option<Card>, Error> {
         Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(err) => return Err(failed(path, &err)),
     };
-    let card: Card = serde_json::from_slice(&text).map_err(|err| failed(path, &err))?;
+    let form: Form = serde_json::from_slice(&text).map_err(|err| failed(path, &err))?;
     // Of a later version of the form nothing is known.
-    Ok(Some(card).filter(|card| card.schema == Card::SCHEMA))
+    if form.schema != Card::SCHEMA {
+        return Ok(None);
+    }
+    serde_json::from_slice(&text).map(Some).map_err(|err| failed(path, &err))
+}
+
+/// What every version of the form has.
+#[derive(Deserialize)]
+struct Form {
+    schema: u32,
 }
 
 fn failed(path: &Path, why: &dyn std::fmt::Display) -> Error {
@@ -188,8 +206,17 @@ mod tests {
         assert_eq!(find(state.path(), &later).unwrap(), None);
         let why = stale(state.path(), &later).unwrap().unwrap();
         assert_eq!(why, ["llama.cpp is b2, it was b1"]);
+        // Under another name it is the same worker, and with other settings its card is stale.
+        let renamed = Fingerprint { name: "n".to_owned(), ..of.clone() };
+        assert_eq!(find(state.path(), &renamed).unwrap().unwrap().of, of);
+        let other = Fingerprint { program: "2".to_owned(), ..renamed };
+        assert_eq!(stale(state.path(), &other).unwrap().unwrap(), ["chargehand is 2, it was 1"]);
         fs::write(path(state.path(), &of), "{").unwrap();
         assert!(find(state.path(), &of).unwrap_err().to_string().contains("cannot use"));
+        // Whose it was nobody knows; it is not in the way of others.
+        assert_eq!(stale(state.path(), &later).unwrap(), None);
+        fs::write(path(state.path(), &of), "{ \"schema\": 2, \"new\": 1 }").unwrap();
+        assert_eq!(find(state.path(), &of).unwrap(), None);
     }
 
     #[test]

@@ -61,10 +61,9 @@ impl Held {
             Err(LedgerError::Refused(refusal)) => refusal,
             Err(err) => return Err(err.into()),
         };
-        let machine = model::machine(desk.config);
-        let plan = self.reservation.share(footprint, &machine)?;
+        let plan = self.reservation.share(footprint, &|| model::machine(desk.config))?;
         let reservation = Arc::clone(&self.reservation);
-        let (kept, devices) = (Kept::below(&desk.places.state), machine.devices());
+        let (kept, devices) = (Kept::below(&desk.places.state), self.devices.clone());
         let other = Self { plan, reservation, gauge, kept, devices, parking: None };
         Ok((other, Some(format!("beside {}, {refusal}", self.plan.footprints()[0].model))))
     }
@@ -103,7 +102,7 @@ impl Held {
         let footprint = plan.footprints()[0].clone();
         let plan = match &parking {
             // What is reserved is for whoever has its turn, and that is this one now.
-            Some(_) => reservation.again(footprint.clone(), &gauge.budget())?,
+            Some(_) => reservation.again(footprint.clone(), &|| gauge.budget())?,
             None => plan,
         };
         let worker = ModelWorker::start(&plan, sampling, Terms { patience, gauge, parking }, stop)?;

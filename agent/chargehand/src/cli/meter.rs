@@ -3,17 +3,17 @@
 
 use std::path::{Path, PathBuf};
 
-use chargehand_core::memory::beside::{Beside, draft, projector};
+use chargehand_core::memory::beside::{Beside, MOST_PADDING, draft, projector};
 use chargehand_core::memory::estimate::estimate;
 use chargehand_core::memory::taken::{Taken, at_least};
-use chargehand_core::memory::{self, Footprint, LoadOptions, Pool};
+use chargehand_core::memory::{self, Footprint, LoadOptions, Pool, Row};
 use chargehand_engine::gguf::{self, Weights};
 
-use super::model::Choice;
+use super::model::{self, Choice};
 use crate::config::Places;
 use crate::env::kept::{Kept, Key, Known};
 use crate::env::prober::Prober;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 
 /// Says what models take on one machine.
 pub(super) struct Meter {
@@ -36,37 +36,54 @@ impl Meter {
     ) -> Result<(Footprint, Vec<String>), Error> {
         let alone = LoadOptions { beside: Vec::new(), ..options.clone() };
         let (mut footprint, mut warnings) = self.alone(choice, &alone)?;
+        if options.beside.is_empty() {
+            return Ok((footprint, warnings));
+        }
         for beside in &options.beside {
-            let path = Path::new(beside.path());
             match beside {
-                Beside::Projector { on_cpu, .. } => {
+                Beside::Projector { path, on_cpu } => {
                     let devices = if *on_cpu { &[] } else { self.devices.as_slice() };
-                    footprint.rows.extend(projector(&gguf::model(path, Weights::Here)?, devices)?);
+                    let header = gguf::model(Path::new(path), Weights::Here)?;
+                    footprint.rows.extend(projector(&header, devices)?);
                 }
-                Beside::Draft { path: draft_path } => {
-                    let header = gguf::model(path, Weights::Here)?;
-                    let options = LoadOptions {
-                        path: draft_path.clone(),
-                        // Those of the model that it guesses for are of other files.
-                        seals: Vec::new(),
-                        ..alone.clone()
-                    };
-                    let digest = gguf::digest(path)?;
-                    let guesser = Choice {
-                        name: draft_path.clone(),
-                        options: options.clone(),
-                        header,
-                        digest,
-                        mmproj: None,
-                    };
-                    let (found, said) = self.alone(&guesser, &options)?;
-                    footprint.rows.extend(draft(found));
+                Beside::Draft { path, seals } => {
+                    let (path, seals) = (path.clone(), seals.clone());
+                    let options = LoadOptions { path, seals, ..alone.clone() };
+                    let (rows, said) = self.guesser(choice, options)?;
+                    footprint.rows.extend(rows);
                     warnings.extend(said);
                 }
             }
         }
         footprint.options.beside.clone_from(&options.beside);
-        Ok((footprint, warnings))
+        let known = self.kept.find(&key(&footprint, &self.devices)?, None);
+        let Some(taken) = known.and_then(|known| known.taken) else {
+            return Ok((footprint, warnings));
+        };
+        let (larger, residual) = at_least(footprint, &taken);
+        warnings.extend(residual.iter().map(|residual| residual.to_string()));
+        Ok((larger, warnings))
+    }
+
+    /// Returns what the model of `options` takes that guesses for the one of `choice`.
+    fn guesser(
+        &mut self,
+        choice: &Choice,
+        options: LoadOptions,
+    ) -> Result<(Vec<Row>, Vec<String>), Error> {
+        let path = Path::new(&options.path);
+        let header = gguf::model(path, Weights::Here)?;
+        let [own, other] = [header.tokens, choice.header.tokens];
+        if own.abs_diff(other) > MOST_PADDING {
+            let (path, name) = (path.display(), &choice.name);
+            let message = format!("{path} has {own} tokens, and {name} has {other}");
+            return Err(Error::new(Kind::Refused, message)
+                .hint("a model that guesses has the tokens of the one that it guesses for"));
+        }
+        let (digest, name) = (gguf::digest(path)?, options.path.clone());
+        let guesser = Choice { name, options: options.clone(), header, digest, mmproj: None };
+        let (found, said) = self.alone(&guesser, &options)?;
+        Ok((draft(found), said))
     }
 
     fn alone(
@@ -93,7 +110,7 @@ impl Meter {
     }
 
     fn known(&mut self, choice: &Choice, options: &LoadOptions) -> Result<Known, Error> {
-        let key = Key::of(&choice.digest, options, &self.devices);
+        let key = Key::of(&[choice.digest], options, &self.devices);
         if let Some(mut known) = self.kept.find(&key, choice.header.file) {
             // It may lie elsewhere by now, and be called otherwise.
             known.footprint.model.clone_from(&choice.name);
@@ -110,9 +127,21 @@ impl Meter {
 
 /// Keeps what a load of `footprint` has `taken`, for the next plan.
 pub(super) fn learn(kept: &Kept, footprint: &Footprint, devices: &[Pool], taken: Taken) {
-    let Ok(digest) = gguf::digest(Path::new(&footprint.options.path)) else { return };
-    let key = Key::of(&digest, &footprint.options, devices);
-    if let Some(known) = kept.find(&key, None) {
+    let Ok(key) = key(footprint, devices) else { return };
+    let known = if footprint.options.beside.is_empty() {
+        kept.find(&key, None)
+    } else {
+        // Each was counted alone; of both together only this is known.
+        Some(Known { footprint: footprint.clone(), taken: None })
+    };
+    if let Some(known) = known {
         kept.keep(&key, &Known { taken: Some(taken), ..known }).unwrap_or_default();
     }
+}
+
+/// Returns under which key it is known what `footprint` took, with what works beside the model.
+fn key(footprint: &Footprint, devices: &[Pool]) -> Result<Key, Error> {
+    let files = model::files(&footprint.options);
+    let digests = files.iter().map(|path| gguf::digest(path)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Key::of(&digests, &footprint.options, devices))
 }

@@ -41,6 +41,7 @@ mod site;
 mod verify;
 mod watch;
 mod which;
+mod whole;
 mod worker;
 
 use std::ffi::OsString;

@@ -193,8 +193,10 @@ fn options(path: String, set: &Asked) -> LoadOptions {
 
 /// Has the model at `path` guess, in place of another one.
 pub(super) fn set_draft(options: &mut LoadOptions, path: &Path) -> Result<(), Error> {
+    // Where the model itself has none, its header was fetched alone.
+    let seals = if options.seals.is_empty() { Vec::new() } else { gguf::seals(path)? };
     options.beside.retain(|beside| !matches!(beside, Beside::Draft { .. }));
-    options.beside.push(Beside::Draft { path: absolute(path)? });
+    options.beside.push(Beside::Draft { path: absolute(path)?, seals });
     Ok(())
 }
 

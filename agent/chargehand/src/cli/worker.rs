@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chargehand_core::memory::beside::Beside;
 use chargehand_core::memory::{Footprint, Plan};
 use chargehand_core::ports::{Model, Watch};
 use chargehand_core::roles::{Carried, Role};
@@ -90,6 +91,12 @@ impl WorkerArgs {
         Ok(config)
     }
 
+    /// Returns the file of the model that is asked for.
+    pub(super) fn file(&self, places: &Places) -> Result<PathBuf, Error> {
+        let choice = self.model.choose(&self.config(places)?, places)?;
+        Ok(PathBuf::from(choice.options.path))
+    }
+
     /// Returns the worker that is asked for, and what starts it. While memory is short, `interrupt` is looked at.
     pub(super) fn choose(
         &self,
@@ -161,6 +168,12 @@ impl WorkerSpec {
             return Err(Error::new(Kind::Refused, message).hint("give the model with -m"));
         }
         footprint.options.seals = seals;
+        for beside in &mut footprint.options.beside {
+            match beside {
+                Beside::Projector { .. } => {}
+                Beside::Draft { path, seals } => *seals = gguf::seals(Path::new(path))?,
+            }
+        }
         Ok(spec)
     }
 

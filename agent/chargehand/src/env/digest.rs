@@ -50,18 +50,28 @@ pub fn of_file(path: &Path, see: &mut See<'_>) -> io::Result<Option<String>> {
 ///
 /// When one cannot be read.
 pub fn identity(files: &[PathBuf]) -> io::Result<String> {
-    let mut heads = files.iter().map(|path| head(path)).collect::<io::Result<Vec<_>>>()?;
-    let texts = heads.iter().map(|(hash, length)| match length {
-        0..=WHOLE => format!("sha256 {hash}"),
-        _ => format!("sha256 of the first {WHOLE} of {length} bytes {hash}"),
+    let heads = files.iter().map(|path| head(path)).collect::<io::Result<Vec<_>>>()?;
+    let texts = heads.iter().map(|(hash, length)| match is_large(*length) {
+        false => format!("sha256 {hash}"),
+        true => format!("sha256 of the first {WHOLE} of {length} bytes {hash}"),
     });
-    let texts: Vec<String> = texts.collect();
-    if let [alone] = texts.as_slice() {
-        return Ok(alone.clone());
+    Ok(of_all(&texts.collect::<Vec<_>>(), heads.iter().map(|(_, length)| length).sum()))
+}
+
+/// Returns whether a file of so many bytes is told from others by its head alone.
+#[must_use]
+pub fn is_large(bytes: u64) -> bool {
+    bytes > WHOLE
+}
+
+/// Returns what tells files of so many `bytes` from others, of which `texts` says it one by one.
+#[must_use]
+pub fn of_all(texts: &[String], bytes: u64) -> String {
+    if let [alone] = texts {
+        return alone.clone();
     }
-    let bytes: u64 = heads.drain(..).map(|(_, length)| length).sum();
     let hash = hex(&Sha256::digest(texts.join("\n")));
-    Ok(format!("sha256 over {} files of {bytes} bytes {hash}", files.len()))
+    format!("sha256 over {} files of {bytes} bytes {hash}", texts.len())
 }
 
 /// Returns the hash of the head of a file, and how long the file is.

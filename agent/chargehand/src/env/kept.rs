@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use chargehand_core::memory::beside::Beside;
 use chargehand_core::memory::header::FileId;
 use chargehand_core::memory::taken::Taken;
 use chargehand_core::memory::{Backing, Footprint, LoadOptions, Pool};
@@ -42,16 +43,24 @@ pub struct Known {
 }
 
 impl Key {
-    /// Returns the key of the model whose header has the hash `header`, loaded as `options` say beside `devices`.
+    /// Returns the key of the model whose header has the first of the hashes `headers`, those of what works beside it
+    /// behind, loaded as `options` say beside `devices`.
     #[must_use]
-    pub fn of(header: &[u8; 32], options: &LoadOptions, devices: &[Pool]) -> Self {
-        // Where the file lies makes no difference, nor how.
-        let anywhere = LoadOptions { path: String::new(), seals: Vec::new(), ..options.clone() };
+    pub fn of(headers: &[[u8; 32]], options: &LoadOptions, devices: &[Pool]) -> Self {
+        // Where a file lies makes no difference, nor how.
+        let mut anywhere =
+            LoadOptions { path: String::new(), seals: Vec::new(), ..options.clone() };
+        for beside in &mut anywhere.beside {
+            match beside {
+                Beside::Projector { path, .. } => path.clear(),
+                Beside::Draft { path, seals } => (*path, *seals) = <_>::default(),
+            }
+        }
         let options = anywhere.settled();
         let devices = devices.iter().map(|device| (&device.name, device.capacity));
         let text = serde_json::to_string(&(options, devices.collect::<Vec<_>>(), program()));
         let mut hash = Sha256::new();
-        hash.update(header);
+        headers.iter().for_each(|header| hash.update(header));
         hash.update(text.expect("numbers and texts can be written as JSON"));
         hash.update(PIN);
         Self(hex(&hash.finalize()))

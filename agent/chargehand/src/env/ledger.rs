@@ -208,11 +208,16 @@ impl Reservation {
     }
 
     /// Plans to load `footprint` in place of what was held, which nobody has in memory any more, and holds it instead.
+    /// The machine is looked at behind the gate, here as for [`Ledger::reserve`].
     ///
     /// # Errors
     ///
     /// [`LedgerError`].
-    pub fn again(&self, footprint: Footprint, machine: &Budget) -> Result<Plan, LedgerError> {
+    pub fn again(
+        &self,
+        footprint: Footprint,
+        machine: &dyn Fn() -> Budget,
+    ) -> Result<Plan, LedgerError> {
         let _gate = self.ledger.gate()?;
         let plan = self.plan(footprint.clone(), machine)?;
         self.set(footprint, Stage::Reserved)?;
@@ -225,7 +230,11 @@ impl Reservation {
     /// # Errors
     ///
     /// [`LedgerError`], when it does not fit even alone.
-    pub fn share(&self, footprint: Footprint, machine: &Budget) -> Result<Plan, LedgerError> {
+    pub fn share(
+        &self,
+        footprint: Footprint,
+        machine: &dyn Fn() -> Budget,
+    ) -> Result<Plan, LedgerError> {
         let _gate = self.ledger.gate()?;
         let plan = self.plan(footprint.clone(), machine)?;
         let mut entry = self.entry();
@@ -236,8 +245,12 @@ impl Reservation {
     }
 
     /// Plans within what all others leave. Only behind the gate.
-    fn plan(&self, footprint: Footprint, machine: &Budget) -> Result<Plan, LedgerError> {
-        let budget = machine.clone().less(&self.ledger.scan(Some(&self.path))?);
+    fn plan(
+        &self,
+        footprint: Footprint,
+        machine: &dyn Fn() -> Budget,
+    ) -> Result<Plan, LedgerError> {
+        let budget = machine().less(&self.ledger.scan(Some(&self.path))?);
         Ok(memory::plan(vec![footprint], &budget)?)
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::place::Place;
+use crate::place::{Outcome, Place};
 
 /// Returns the narrowing that the log of the only run tells of.
 #[track_caller]
@@ -16,6 +16,33 @@ fn footing(place: &Place) -> Value {
 
 fn place() -> Place {
     Place::with(&[("a.txt", "one\n")])
+}
+
+const MODEL: &[u8] = include_bytes!("../../models/apprentice.gguf");
+
+/// Returns the path of the built-in model in a file of `length` bytes, outside of the repository.
+fn other(place: &Place, length: u64) -> String {
+    let path = place.root().join("other.gguf");
+    fs::write(&path, MODEL).unwrap();
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(length).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// Examines a worker with one task of a family of its own.
+fn examine(place: &Place, flags: &[&str]) -> Outcome {
+    let path = place.root().join("t.toml");
+    if !path.exists() {
+        place.run(&["eval", "new", path.to_str().unwrap()]).expect(0);
+        let task = fs::read_to_string(&path).unwrap().replace("\"replace\"", "\"mine\"");
+        fs::write(&path, &task).unwrap();
+    }
+    place.run(&[&["eval", "run", path.to_str().unwrap()], flags].concat())
+}
+
+/// Has the model do a job alone that takes one turn.
+fn alone(place: &Place, model: &str) -> Outcome {
+    let job = ["run", "Create x.md", "--create", "x.md", "--turns", "1", "-m", model];
+    place.run(&job)
 }
 
 #[test]
@@ -55,12 +82,8 @@ fn other_settings_make_the_card_stale() {
 #[test]
 fn what_is_never_narrow_is_refused_with_the_command_that_examines() {
     let place = place();
-    // The same weights under another name are another model.
-    let built_in = concat!(env!("CARGO_MANIFEST_DIR"), "/models/apprentice.gguf");
-    let model = place.root().join("other.gguf");
-    fs::copy(built_in, &model).unwrap();
-    let model = model.to_str().unwrap();
-    let job = ["run", "tidy", "--write", "src/**", "--delete", "*.txt", "-m", model];
+    let model = other(&place, MODEL.len() as u64 + 1);
+    let job = ["run", "tidy", "--write", "src/**", "--delete", "*.txt", "-m", &model];
     let outcome =
         place.run(&job).expect(3).says("it was never examined; and the contract lets files go");
     let suites = format!("hint: examine it: chargehand eval run first second -m {model}");
@@ -71,20 +94,81 @@ fn what_is_never_narrow_is_refused_with_the_command_that_examines() {
 #[test]
 fn an_examination_writes_the_card_that_counts() {
     let place = place();
-    place.run(&["eval", "new", "t.toml"]).expect(0);
-    let path = place.repo().join("t.toml");
-    let task = fs::read_to_string(&path).unwrap().replace("\"replace\"", "\"mine\"");
-    fs::write(&path, &task).unwrap();
-    let exam = ["eval", "run", "t.toml", "--repeat", "5", "--config", "sampling.top_k=3"];
-    let said = place.run(&exam).expect(0);
-    said.says("scorecard of apprentice: ");
+    let exam = ["--repeat", "5", "--config", "sampling.top_k=3"];
+    examine(&place, &exam).expect(0).says("scorecard of apprentice: ");
     let cards = place.run(&["eval", "cards", "--json"]).expect(0).lines();
     let own = cards.iter().find(|card| card["card"]["of"]["settings"]["sampling.top_k"] == "3");
     let own = own.unwrap_or_else(|| panic!("{cards:?}"));
-    assert_eq!(own["card"]["families"]["mine"]["right"], json!({ "of_these": 5, "of_all": 5 }));
-    place.run(&["eval", "cards"]).expect(0).shows("✓ mine").shows("every job, as it is");
+    // One task is one, however often it is done.
+    assert_eq!(own["card"]["families"]["mine"]["right"], json!({ "of_these": 1, "of_all": 1 }));
+    let few = json!("`mine` was examined with 1 tasks, at least 5 are needed");
+    assert!(own["shortfalls"].as_array().unwrap().contains(&few), "{own}");
+    place.run(&["eval", "cards"]).expect(0).shows("✗ mine").shows("every job, as it is");
     // A card that was measured with less than a run has is none.
-    let hampered = ["eval", "run", "t.toml", "--repeat", "5", "--vary", "grammar=json"];
-    let outcome = place.run(&hampered).expect(0);
+    let hampered = ["--repeat", "5", "--vary", "grammar=json"];
+    let outcome = examine(&place, &hampered).expect(0);
     assert!(!outcome.stderr.contains("scorecard of"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_card_that_was_not_written_is_made_up_for() {
+    let place = place();
+    let exam = ["--config", "sampling.top_k=3"];
+    let again = [&exam[..], &["--resume", "last"]].concat();
+    examine(&place, &exam).expect(0).says("scorecard of");
+    let whole = examine(&place, &again).expect(0);
+    assert!(!whole.stderr.contains("scorecard of"), "{}", whole.stderr);
+    fs::remove_dir_all(place.home().join("cards")).unwrap();
+    examine(&place, &again).expect(0).says("scorecard of apprentice: ");
+}
+
+/// A model is who it is, whatever it is called: the command that the hint has examines it.
+#[test]
+fn a_name_makes_no_other_worker() {
+    let place = place();
+    let model = other(&place, MODEL.len() as u64);
+    // It is the built-in one, which has a card.
+    let outcome = alone(&place, &model);
+    assert!(!outcome.stderr.contains("scorecard"), "{}", outcome.stderr);
+    let model = other(&place, MODEL.len() as u64 + 1);
+    let named = format!("[models]\nbig = '{model}'\n");
+    fs::write(place.home().join("config.toml"), named).unwrap();
+    let hint = format!("hint: examine it: chargehand eval run -m {model}\n");
+    alone(&place, "big").says("it was never examined").says(&hint);
+    examine(&place, &["-m", &model]).expect(0);
+    // Now it is only more that it has to be examined in.
+    alone(&place, "big").says("`create` was not examined").says(&hint);
+    alone(&place, "./no.gguf").expect(2);
+}
+
+#[test]
+fn a_card_is_about_all_of_a_large_file() {
+    let place = place();
+    let length = (64 << 20) + 1;
+    let model = other(&place, length);
+    let unhashed = alone(&place, &model).says("it was never examined");
+    assert!(!unhashed.stderr.contains("hashing all of"), "{}", unhashed.stderr);
+    examine(&place, &["-m", &model]).expect(0).says("hashing all of");
+    let known = alone(&place, &model).says("`create` was not examined");
+    assert!(!known.stderr.contains("hashing all of"), "{}", known.stderr);
+    // Its length and its beginning stay as they are.
+    let file = fs::OpenOptions::new().write(true).open(&model).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"x", length - 1).unwrap();
+    drop(file);
+    let stale = "its scorecard is stale: the model file is another one";
+    alone(&place, &model).says("hashing all of").says(stale);
+    assert!(!alone(&place, &model).says(stale).stderr.contains("hashing all of"));
+}
+
+/// What a later version wrote, or a full disk cut off, is in nobody's way.
+#[test]
+fn a_card_of_somebody_else_is_not_in_the_way() {
+    let place = place();
+    let cards = place.home().join("cards");
+    fs::create_dir_all(&cards).unwrap();
+    fs::write(cards.join("later.json"), "{ \"schema\": 2, \"new\": 1 }").unwrap();
+    fs::write(cards.join("torn.json"), "{").unwrap();
+    let model = other(&place, MODEL.len() as u64 + 1);
+    let outcome = alone(&place, &model).says("it was never examined");
+    outcome.says("warning: cannot use the scorecard").says("torn.json");
 }

@@ -45,4 +45,5 @@ fn what_does_not_fit_is_refused_before_it_is_loaded() {
     place.run(&["bench", "--ctx", "2048", "--config", headroom]).expect(3).says("MiB");
     place.run(&["bench", "--ctx", "4096"]).expect(3).says("4096 are too many");
     place.run(&["bench", "--kv-type", "q2"]).expect(2).says("q2");
+    place.run(&["bench", "--svg", "none/plots.svg"]).expect(2).says("there is no folder none");
 }

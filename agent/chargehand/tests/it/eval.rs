@@ -122,3 +122,37 @@ fn the_built_in_suite_has_twenty_tasks_of_each_family() {
         assert_eq!(count, 20, "{family}");
     }
 }
+
+/// As long as the template of the built-in model, and with its arguments between tags.
+const TAGGED: &str = "\
+{%- for message in messages -%}
+{{- '<|im_start|>' + message.role + '\\n' -}}
+{%- if message.tool_calls -%}
+{%- for call in message.tool_calls -%}
+{{- '<function=' + call.function.name + '>' -}}
+{%- for key, value in call.function.arguments | items -%}
+{{- '<parameter=' + key + '>' + value + '</parameter>' -}}
+{%- endfor -%}{{- '</function>' -}}
+{%- endfor -%}
+{%- else -%}{{- message.content -}}{%- endif -%}
+{{- '<|im_end|>\\n' -}}
+{%- endfor -%}";
+
+#[test]
+fn the_same_experiment_is_not_done_under_two_names() {
+    let place = place();
+    let mut model = include_bytes!("../../models/apprentice.gguf").to_vec();
+    let key = b"tokenizer.chat_template";
+    let at = model.windows(key.len()).position(|bytes| bytes == key).unwrap() + key.len() + 4;
+    let length = u64::from_le_bytes(model[at..at + 8].try_into().unwrap());
+    let length = usize::try_from(length).unwrap();
+    let template = format!("{TAGGED:<length$}");
+    assert_eq!(template.len(), length);
+    model[at + 8..at + 8 + length].copy_from_slice(template.as_bytes());
+    let path = place.root().join("tagged.gguf");
+    fs::write(&path, model).unwrap();
+    let path = path.to_str().unwrap();
+    let exam = ["eval", "run", "tasks ü.toml", "-m", path, "--ablate", "grammar"];
+    place.run(&exam).expect(2).says("`json` is the same as `off`").says("off,gated,bound");
+    assert!(!place.home().join("evals").exists());
+}

@@ -71,12 +71,12 @@ fn what_is_reserved_is_not_given_twice() {
     refused(&ledger, 41);
     drop(reserve(&ledger, 40).unwrap());
     // Whoever holds something may load another thing in its place, and no more than others leave.
-    assert!(first.again(footprint(100), &hundred()).is_ok());
+    assert!(first.again(footprint(100), &hundred).is_ok());
     refused(&ledger, 1);
-    assert!(first.again(footprint(60), &hundred()).is_ok());
+    assert!(first.again(footprint(60), &hundred).is_ok());
     assert_eq!(ledger.holdings().unwrap()[0].stage, Stage::Reserved);
     let other = reserve(&ledger, 40).unwrap();
-    assert!(matches!(first.again(footprint(61), &hundred()), Err(LedgerError::Refused(_))));
+    assert!(matches!(first.again(footprint(61), &hundred), Err(LedgerError::Refused(_))));
     // What was refused is not held either.
     drop(other);
     drop(reserve(&ledger, 40).unwrap());
@@ -95,16 +95,40 @@ fn who_takes_turns_holds_what_any_of_them_needs() {
         refused(&ledger, mib + 1);
         drop(reserve(&ledger, mib).unwrap());
     };
-    assert!(matches!(held.share(footprint(101), &hundred()), Err(LedgerError::Refused(_))));
+    assert!(matches!(held.share(footprint(101), &hundred), Err(LedgerError::Refused(_))));
     is_left(40);
-    held.share(footprint(80), &hundred()).unwrap();
+    held.share(footprint(80), &hundred).unwrap();
     is_left(20);
     for (turn, left) in [(80, 20), (60, 20), (90, 10), (60, 20)] {
-        held.again(footprint(turn), &hundred()).unwrap();
+        held.again(footprint(turn), &hundred).unwrap();
         is_left(left);
         held.resident(footprint(turn)).unwrap();
         is_left(left);
     }
+}
+
+/// Other programs have 30 of 100, and 60 are loaded again: until they are there, they are not free.
+#[test]
+fn what_is_loaded_again_is_not_free_meanwhile() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = Ledger::at(directory.path());
+    let beside_others = |free: u64| {
+        let mut budget = hundred();
+        budget.pools[0].available = Bytes::mib(free);
+        budget
+    };
+    let ask = |mib, free| ledger.reserve(footprint(mib), &|| beside_others(free));
+    let (_, first) = ask(60, 70).unwrap();
+    first.resident(footprint(60)).unwrap();
+    assert!(ask(10, 10).is_ok() && ask(11, 10).is_err());
+    let plan = first.again(footprint(60), &|| {
+        // Nobody else decides meanwhile.
+        assert!(File::open(directory.path().join("gate.lock")).unwrap().try_lock().is_err());
+        beside_others(70)
+    });
+    assert!(plan.is_ok() && ask(10, 70).is_ok() && ask(11, 70).is_err());
+    first.resident(footprint(60)).unwrap();
+    assert!(ask(10, 10).is_ok() && ask(11, 10).is_err());
 }
 
 #[test]

@@ -136,6 +136,18 @@ fn a_run_takes_no_other_model_than_was_pinned() {
 }
 
 #[test]
+fn a_model_that_guesses_is_no_other_than_was_pinned() {
+    let (place, path) = with_model();
+    add(&place, "small", &path).expect(0);
+    place.run(&["models", "pin", "small"]).expect(0);
+    let goal = "Create the file MINSTRAL.md with the line 'Hello World'";
+    let job = ["run", goal, "--create", "MINSTRAL.md", "--draft", "small"];
+    place.run(&job).expect(0);
+    damage(&path);
+    place.run(&job).expect(3).says("small is not what was pinned");
+}
+
+#[test]
 fn a_run_goes_on_with_no_other_model_than_was_pinned() {
     let (place, path) = with_model();
     add(&place, "small", &path).expect(0);

@@ -80,6 +80,16 @@ fn each_family_has_enough_tasks_for_a_card() {
     assert_eq!(suite.families(), ["several", "function", "convention", "keep_out"]);
     for family in suite.families() {
         let count = suite.tasks.iter().filter(|task| task.family == family).count();
-        assert!(count as u64 >= chargehand_core::eval::MIN_TRIALS, "{family} has {count}");
+        assert!(count as u64 >= chargehand_core::eval::MIN_TASKS, "{family} has {count}");
+    }
+}
+
+/// `set -e` looks away from a command behind `!`.
+#[test]
+fn no_script_of_a_suite_denies_for_nothing() {
+    let suite = Suite::parse(SUITE).unwrap();
+    let texts = suite.tasks.iter().flat_map(|task| task.files.iter().chain(&task.grade.hidden));
+    for (path, text) in texts {
+        assert!(!text.lines().any(|line| line.starts_with("! ")), "{path}: {text}");
     }
 }

@@ -9,16 +9,17 @@ use thiserror::Error;
 use super::FamilyScore;
 use super::score::Count;
 
-/// Fewer trials of a family tell nothing.
-pub const MIN_TRIALS: u64 = 5;
+/// Fewer tasks of a family tell nothing. The same one again is no other: without a temperature it even has the same
+/// answer.
+pub const MIN_TASKS: u64 = 5;
 
-/// What a card is about. Another model, template, runtime or setting is another worker.
+/// What a card is about. Another model, template, runtime or setting is another worker; another name is none.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fingerprint {
     /// What people call the model.
     pub name: String,
-    /// The hash of its file.
+    /// The hash of its file, all of it.
     pub model: String,
     /// The hash of its chat template; none where it has none.
     pub template: Option<String>,
@@ -34,7 +35,7 @@ pub struct Fingerprint {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mark {
-    /// Trials that were right.
+    /// Tasks that were right, each counted once.
     pub right: Count,
     /// Trials whose result had changes outside of the contract.
     pub out_of_scope: u64,
@@ -60,23 +61,23 @@ pub enum Shortfall {
     /// The family was not examined.
     #[error("`{0}` was not examined")]
     Missing(String),
-    /// It was not done often enough.
-    #[error("`{family}` was done {trials} times, at least {MIN_TRIALS} are needed")]
+    /// Too few of its tasks were done.
+    #[error("`{family}` was examined with {tasks} tasks, at least {MIN_TASKS} are needed")]
     Few {
         /// The family.
         family: String,
-        /// How often it was done.
-        trials: u64,
+        /// How many were done.
+        tasks: u64,
     },
     /// Half of its tasks or fewer were right.
-    #[error("`{family}` was right in {right} of {trials}, more than half are needed")]
+    #[error("`{family}` was right in {right} of {tasks}, more than half are needed")]
     Minority {
         /// The family.
         family: String,
-        /// Trials that were right.
+        /// Tasks that were right.
         right: u64,
-        /// All trials.
-        trials: u64,
+        /// All tasks.
+        tasks: u64,
     },
     /// A result had changes outside of its contract, in whatever family.
     #[error("`{family}` had {trials} results with changes outside of the contract")]
@@ -112,7 +113,7 @@ impl Card {
     /// Takes the figures of examination `eval` over; a family that was examined before has its new ones.
     pub fn take(&mut self, scores: &[FamilyScore], eval: &str) {
         for score in scores.iter().filter(|score| score.family != "all") {
-            let (right, out_of_scope, eval) = (score.right, score.broken, eval.to_owned());
+            let (right, out_of_scope, eval) = (score.tasks, score.broken, eval.to_owned());
             self.families.insert(score.family.clone(), Mark { right, out_of_scope, eval });
         }
     }
@@ -134,17 +135,18 @@ impl Card {
         let Some(mark) = self.families.get(&family) else {
             return Some(Shortfall::Missing(family));
         };
-        let Count { of_these: right, of_all: trials } = mark.right;
-        if trials < MIN_TRIALS {
-            return Some(Shortfall::Few { family, trials });
+        let Count { of_these: right, of_all: tasks } = mark.right;
+        if tasks < MIN_TASKS {
+            return Some(Shortfall::Few { family, tasks });
         }
-        let is_majority = right > trials / 2;
-        (!is_majority).then_some(Shortfall::Minority { family, right, trials })
+        let is_majority = right > tasks / 2;
+        (!is_majority).then_some(Shortfall::Minority { family, right, tasks })
     }
 }
 
 impl Fingerprint {
-    /// Returns in what `self` differs from an earlier one of a model of that name, in words.
+    /// Returns in what `self` differs from an earlier one, in words: in nothing, whatever it is called, if it is the same
+    /// worker.
     #[must_use]
     pub fn changes_since(&self, earlier: &Self) -> Vec<String> {
         let mut changes = Vec::new();

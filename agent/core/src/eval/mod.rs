@@ -11,7 +11,7 @@ mod score;
 mod suite;
 mod trial;
 
-pub use card::{Card, Fingerprint, MIN_TRIALS, Mark, Shortfall};
+pub use card::{Card, Fingerprint, MIN_TASKS, Mark, Shortfall};
 pub use grade::{Fault, Files, grade};
 pub use narrow::{FILES as NARROW_FILES, LINES as NARROW_LINES, TooWide, narrow};
 pub use needs::{NEEDS, Need, is_wide, needed};

@@ -1,5 +1,7 @@
 //! Counts over many trials, with the interval in which the true share lies.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::Trial;
@@ -53,6 +55,9 @@ pub struct FamilyScore {
     pub family: String,
     /// Trials that were right.
     pub right: Count,
+    /// Tasks that were right in more than half of their trials.
+    #[serde(default)]
+    pub tasks: Count,
     /// Trials whose first call was of a right tool.
     pub first: Count,
     /// Turns whose text was a call.
@@ -133,7 +138,8 @@ impl FamilyScore {
 pub fn score(trials: &[Trial], subject: usize) -> Vec<FamilyScore> {
     let mut scores: Vec<FamilyScore> = Vec::new();
     let mut all = FamilyScore { family: "all".to_owned(), ..FamilyScore::default() };
-    for trial in trials.iter().filter(|trial| trial.subject == subject) {
+    let own = || trials.iter().filter(|trial| trial.subject == subject);
+    for trial in own() {
         let at = scores.iter().position(|score| score.family == trial.family);
         let at = at.unwrap_or_else(|| {
             let family = trial.family.clone();
@@ -143,8 +149,21 @@ pub fn score(trials: &[Trial], subject: usize) -> Vec<FamilyScore> {
         scores[at].note(trial);
         all.note(trial);
     }
+    for score in &mut scores {
+        score.tasks = tasks(own().filter(|trial| trial.family == score.family));
+    }
+    all.tasks = tasks(own());
     scores.push(all);
     scores
+}
+
+/// Counts each task once, however often it was done.
+fn tasks<'t>(trials: impl Iterator<Item = &'t Trial>) -> Count {
+    let mut tasks: BTreeMap<&str, Count> = BTreeMap::new();
+    trials.for_each(|trial| tasks.entry(&trial.task).or_default().note(trial.right));
+    let mut right = Count::default();
+    tasks.values().for_each(|task| right.note(task.of_these > task.of_all / 2));
+    right
 }
 
 /// Counts here are far below 2^52.

@@ -7,10 +7,15 @@ use super::estimate::{EstimateError, product};
 use super::header::ModelHeader;
 use super::{Footprint, HOST, Pool, Row};
 use crate::bytes::Bytes;
+use crate::seal::Seal;
 
 /// Rows that a model which only guesses has no use for, or shares with the one that it guesses for.
 const OF_ANOTHER: [&str; 5] =
     ["tokens of grammars", "matcher", "guesses", "grammars and guesses", "driver (estimated)"];
+
+/// Models of one family pad their vocabularies to different lengths: one that guesses may have so many tokens more, or
+/// fewer.
+pub const MOST_PADDING: u64 = 128;
 
 /// What llama.cpp calls the architecture of all projectors.
 const PROJECTOR: &str = "clip";
@@ -30,6 +35,9 @@ pub enum Beside {
     Draft {
         /// The GGUF file.
         path: String,
+        /// How its files lay when it was planned; none is for no more than a header.
+        #[serde(default)]
+        seals: Vec<Seal>,
     },
 }
 
@@ -38,7 +46,7 @@ impl Beside {
     #[must_use]
     pub fn path(&self) -> &str {
         match self {
-            Self::Projector { path, .. } | Self::Draft { path } => path,
+            Self::Projector { path, .. } | Self::Draft { path, .. } => path,
         }
     }
 }

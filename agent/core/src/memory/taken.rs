@@ -25,8 +25,9 @@ pub struct Taken {
     pub anonymous: Bytes,
     /// Pages of files.
     pub mapped: Bytes,
-    /// How much less each GPU had when it was loaded, its driver and whatever others took meanwhile included.
-    #[serde(default)]
+    /// How much less each GPU had when it was loaded, its driver and whatever others took meanwhile included: so it is
+    /// never kept. A model that does not fit because of it would not be loaded again, and no load would learn better.
+    #[serde(skip)]
     pub devices: BTreeMap<String, Bytes>,
 }
 

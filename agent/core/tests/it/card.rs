@@ -20,7 +20,7 @@ fn of(settings: &[(&str, &str)]) -> Fingerprint {
 fn card(families: &[(&str, u64, u64, u64)]) -> Card {
     let score = |(family, of_these, of_all, broken): &(&str, u64, u64, u64)| FamilyScore {
         family: (*family).to_owned(),
-        right: Count { of_these: *of_these, of_all: *of_all },
+        tasks: Count { of_these: *of_these, of_all: *of_all },
         broken: *broken,
         ..FamilyScore::default()
     };
@@ -42,7 +42,7 @@ fn a_majority_of_each_needed_family_passes() {
     lacks(&[("a", 10, 20, 0)], &["a"], &["`a` was right in 10 of 20, more than half are needed"]);
     lacks(&[("a", 3, 5, 0)], &["a"], &[]);
     lacks(&[("a", 2, 5, 0)], &["a"], &["`a` was right in 2 of 5, more than half are needed"]);
-    lacks(&[("a", 4, 4, 0)], &["a"], &["`a` was done 4 times, at least 5 are needed"]);
+    lacks(&[("a", 4, 4, 0)], &["a"], &["`a` was examined with 4 tasks, at least 5 are needed"]);
     lacks(&[("a", 5, 5, 0)], &["b"], &["`b` was not examined"]);
     lacks(&[("a", 0, 5, 0), ("b", 5, 5, 0)], &["b"], &[]);
     let outside = "`a` had 1 results with changes outside of the contract";
@@ -53,8 +53,8 @@ fn a_majority_of_each_needed_family_passes() {
 fn a_later_examination_counts() {
     let mut card = card(&[("a", 0, 5, 0), ("b", 5, 5, 0), ("all", 5, 10, 0)]);
     assert_eq!(card.families.len(), 2, "the sum is no family");
-    let right = Count { of_these: 5, of_all: 5 };
-    card.take(&[FamilyScore { family: "a".to_owned(), right, ..FamilyScore::default() }], "f");
+    let tasks = Count { of_these: 5, of_all: 5 };
+    card.take(&[FamilyScore { family: "a".to_owned(), tasks, ..FamilyScore::default() }], "f");
     assert!(card.shortfalls(&["a", "b"]).is_empty());
     assert_eq!((card.families["a"].eval.as_str(), card.families["b"].eval.as_str()), ("f", "e"));
 }
@@ -69,7 +69,8 @@ fn a_change_of_anything_is_told() {
     let other = Fingerprint { model: "sha256 2".to_owned(), template: None, ..of(&[]) };
     let expect = ["the model file is another one", "the chat template is another one"];
     assert_eq!(of(&[]).changes_since(&other), expect);
-    assert!(of(&[]).changes_since(&of(&[])).is_empty());
+    let renamed = Fingerprint { name: "n".to_owned(), ..of(&[]) };
+    assert!(of(&[]).changes_since(&renamed).is_empty(), "a name makes no other worker");
 }
 
 #[track_caller]

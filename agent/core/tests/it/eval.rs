@@ -139,6 +139,17 @@ fn trial(family: &str, right: bool, carried_out: u64) -> Trial {
 }
 
 #[test]
+fn a_task_that_is_done_again_is_no_other_task() {
+    let of = |task: &str, right| Trial { task: task.to_owned(), ..trial("a", right, 2) };
+    let trials = [("t", true), ("t", false), ("u", true), ("u", false), ("u", true), ("v", true)];
+    let scores = score(&trials.map(|(task, right)| of(task, right)), 0);
+    assert_eq!(scores[0].right, Count { of_these: 4, of_all: 6 });
+    // Half is not enough.
+    assert_eq!(scores[0].tasks, Count { of_these: 2, of_all: 3 });
+    assert_eq!(scores[1].tasks, scores[0].tasks);
+}
+
+#[test]
 fn trials_are_counted_by_family_and_compounded_over_their_calls() {
     let mut other = trial("a", true, 2);
     other.subject = 1;

@@ -105,6 +105,10 @@ fn a_gpu_is_held_against_its_plan_too() {
     let expect = "m took 7200 MiB of gpu0 when it was loaded, and 7000 MiB were planned";
     assert!(said[0].to_string().starts_with(expect), "{said:?}");
     assert_eq!(on_card(6000).1.len(), 1);
+    // What others took of it at the same time is not held against the next load.
+    let devices = Taken::of_devices(&[pool("gpu0", 8000)], &[pool("gpu0", 0)]);
+    let kept = serde_json::to_string(&Taken { devices, ..taken(1200) }).unwrap();
+    assert_eq!(serde_json::from_str::<Taken>(&kept).unwrap(), taken(1200));
     // A device that is gone says nothing.
     assert!(Taken::of_devices(&[pool("gpu0", 1)], &[]).is_empty());
 }
@@ -176,8 +180,10 @@ fn toy(options: &[LoadOptions]) -> Option<Vec<Footprint>> {
 #[test]
 fn what_works_beside_a_model_gives_way_first() {
     let path = || "f.gguf".to_owned();
-    let beside =
-        vec![Beside::Projector { path: path(), on_cpu: false }, Beside::Draft { path: path() }];
+    let beside = vec![
+        Beside::Projector { path: path(), on_cpu: false },
+        Beside::Draft { path: path(), seals: Vec::new() },
+    ];
     let wanted = [LoadOptions { beside, n_gpu_layers: 9, n_ctx: 512, ..options() }];
     let check_of = |wanted: &[LoadOptions], on_card: u64, expect: &[&str]| {
         let budget = Budget { pools: vec![pool(HOST, 100), pool("gpu0", on_card)] };

@@ -1,20 +1,15 @@
 //! A small model beside the one that works, to guess what that will say. Both must have the same tokens.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use chargehand_core::memory::LoadOptions;
-use chargehand_core::memory::beside::Beside;
+use chargehand_core::memory::beside::{Beside, MOST_PADDING};
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::KvCacheType;
 use llama_cpp_2::model::LlamaModel;
 
-use super::{Backend, EngineError, context_params, n_ctx};
-use crate::ffi;
-use crate::gguf;
+use super::{Backend, EngineError, context_params, load_model, n_ctx};
 use crate::vocab::Vocab;
-
-/// Models of one family pad their vocabularies to different lengths.
-const MOST_PADDING: usize = 128;
 
 /// A loaded model that guesses.
 #[derive(Debug)]
@@ -32,20 +27,15 @@ impl Second {
         vocab: &Vocab,
         kv_type: KvCacheType,
     ) -> Result<Option<Self>, EngineError> {
-        let path = options.beside.iter().find_map(|beside| match beside {
-            Beside::Draft { path } => Some(path.clone()),
+        let draft = options.beside.iter().find_map(|beside| match beside {
+            Beside::Draft { path, seals } => Some((path.clone(), seals.clone())),
             Beside::Projector { .. } => None,
         });
-        let Some(path) = path else { return Ok(None) };
-        let (beside, seals) = (Vec::new(), Vec::new());
-        let options = LoadOptions { path, beside, seals, ..options.clone() };
-        let path = Path::new(&options.path);
-        gguf::read(path)?;
-        backend.complaints.clear();
-        let model = ffi::load_model(&backend.llama, path, &ffi::ModelSettings::of(&options))
-            .ok_or_else(|| EngineError::Load { path: path.to_owned(), reason: backend.reason() })?;
+        let Some((path, seals)) = draft else { return Ok(None) };
+        let options = LoadOptions { path, beside: Vec::new(), seals, ..options.clone() };
+        let model = load_model(backend, &options)?;
         if !has_tokens_of(&model, vocab) {
-            return Err(EngineError::OtherTokens(path.to_owned()));
+            return Err(EngineError::OtherTokens(PathBuf::from(options.path)));
         }
         Ok(Some(Self { model, options, kv_type }))
     }
@@ -65,6 +55,6 @@ fn has_tokens_of(model: &LlamaModel, vocab: &Vocab) -> bool {
     let tokens = model.vocab();
     let same = |(id, token)| vocab.piece(id) == tokens.token_to_piece(token, true, None);
     let count = tokens.tokens().count();
-    count.abs_diff(vocab.len()) <= MOST_PADDING
+    count.abs_diff(vocab.len()) as u64 <= MOST_PADDING
         && (0..).zip(tokens.tokens()).take(vocab.len()).all(same)
 }

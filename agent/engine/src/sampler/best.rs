@@ -62,9 +62,10 @@ fn each_better(
         None => blocks(logits, |_| true, consider),
         // In no order: one that is as good as the floor may have a lower number.
         Some(Mask::Allow(tokens)) => tokens.iter().fold(false, |bad, token| {
-            let logit = logits[*token as usize];
-            consider(*token, logit);
-            bad | is_bad(logit)
+            // A model that guesses may have fewer tokens than the one that the mask is for.
+            let Some(logit) = logits.get(*token as usize) else { return bad };
+            consider(*token, *logit);
+            bad | is_bad(*logit)
         }),
         Some(mask @ (Mask::Deny(_) | Mask::Bits(_))) => {
             blocks(logits, |token| mask.allows(token), consider)
@@ -102,7 +103,7 @@ mod tests {
     use llama_cpp_2::token::data::LlamaTokenData;
 
     use super::{best, order, top};
-    use crate::sampler::to_llama;
+    use crate::sampler::{chance, to_llama};
 
     fn logits() -> Vec<f32> {
         (0..1000_u16).map(|at| f32::from(at % 7 * 97 + at % 89)).collect()
@@ -135,6 +136,19 @@ mod tests {
             let quick = best(&logits, mask.as_ref()).unwrap().map(to_llama);
             assert_eq!(quick, Some(slow), "{mask:?}");
         }
+    }
+
+    #[test]
+    fn a_token_without_logits_is_no_choice() {
+        let logits = logits();
+        let of = |tokens: &[u32]| best(&logits, Some(&Mask::Allow(tokens.into()))).unwrap();
+        assert_eq!([of(&[7, 1000]), of(&[1000])], [Some(7), None]);
+        let beyond = Mask::Deny([1000].into());
+        let found = best(&logits, None).unwrap();
+        assert_eq!(best(&logits, Some(&beyond)).unwrap(), found);
+        let [alone, beside] = [&[][..], &[1000]]
+            .map(|deny| chance(&logits, &Mask::Deny(deny.into()), found.unwrap()));
+        assert!(alone > 0.0 && (alone - beside).abs() < f32::EPSILON, "{alone} {beside}");
     }
 
     #[test]

@@ -85,6 +85,11 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Returns whether an evaluation with `rows` of logits may leave those of all tokens out.
+    pub(super) fn may_have_few(&self, rows: usize) -> bool {
+        self.engine.head.as_ref().is_some_and(|head| head.may_leave_out(rows))
+    }
+
     /// Returns whether the last evaluation left the logits of all tokens out.
     pub(super) fn has_few(&self) -> bool {
         self.few.is_some()

@@ -239,9 +239,11 @@ impl<'r, 'e> Run<'r, 'e> {
     /// Returns tokens that may follow and that the grammar allows, and the logits that choices there take.
     fn guess(&mut self) -> Result<(Vec<LlamaToken>, Wanted), SessionError> {
         let mut tokens = self.candidates()?;
+        let rows = 1 + tokens.len();
+        let may_be_few = (1..=rows).any(|rows| self.session.may_have_few(rows));
         // Where few tokens are allowed from here on, a guess costs little, and there is none beyond.
-        let narrow = self.matcher.narrow(&tokens, FEW)?;
-        let wanted = if narrow > 0 { Wanted::Few } else { Wanted::All };
+        let narrow = if may_be_few { self.matcher.narrow(&tokens, FEW)? } else { 0 };
+        let wanted = if self.session.may_have_few(narrow) { Wanted::Few } else { Wanted::All };
         match wanted {
             Wanted::Few => tokens.truncate(narrow - 1),
             Wanted::All => tokens.truncate(worth(tokens.len())),
@@ -284,9 +286,9 @@ impl<'r, 'e> Run<'r, 'e> {
         let Some(second) = second else { return Ok(None) };
         // What the cache holds behind that was guessed and not said.
         let before = [&cached[..self.prompt + self.settled], &self.said[self.settled..]].concat();
-        let matcher = &mut *self.matcher;
+        let (matcher, observer) = (&mut *self.matcher, &*self.observer);
         let mask = |tokens: &[TokenId]| Ok(matcher.mask_behind(tokens)?);
-        Ok(Some(second.guess(&before, room, mask)?))
+        Ok(Some(second.guess(&before, room, &|| observer.wants_stop(), mask)?))
     }
 
     /// Returns how the piece of a text goes on that is being said.

@@ -30,15 +30,19 @@ impl<'e> Second<'e> {
         Self { context, batch, room, cached, sampler: Sampler::new(&Sampling::default()) }
     }
 
-    /// Returns up to `most` tokens that may follow `before`; `mask` says what may be said behind some of them.
+    /// Returns up to `most` tokens that may follow `before`; `mask` says what may be said behind some of them. What it
+    /// cannot evaluate, or `stop` breaks off, it does not guess.
     pub(super) fn guess(
         &mut self,
         before: &[LlamaToken],
         most: usize,
+        stop: &dyn Fn() -> bool,
         mut mask: impl FnMut(&[TokenId]) -> Result<Option<Mask>, SessionError>,
     ) -> Result<Vec<TokenId>, SessionError> {
-        self.follow(before)?;
         let mut guessed = Vec::new();
+        if !self.follow(before, stop) {
+            return Ok(guessed);
+        }
         while guessed.len() < most {
             let Some(mask) = mask(&guessed)? else { break };
             let logits = self.context.get_logits_ith(-1);
@@ -48,15 +52,15 @@ impl<'e> Second<'e> {
                 break;
             }
             guessed.push(token);
-            if guessed.len() < most {
-                self.evaluate(&[to_llama(token)])?;
+            if guessed.len() < most && !self.evaluate(&[to_llama(token)]) {
+                break;
             }
         }
         Ok(guessed)
     }
 
-    /// Evaluates what of `tokens` is not in the cache, the last one in any case.
-    fn follow(&mut self, tokens: &[LlamaToken]) -> Result<(), SessionError> {
+    /// Evaluates what of `tokens` is not in the cache, the last one in any case; returns whether it came to the end.
+    fn follow(&mut self, tokens: &[LlamaToken], stop: &dyn Fn() -> bool) -> bool {
         let same = self.cached.iter().zip(tokens).take_while(|(a, b)| a == b).count();
         let same = same.min(tokens.len().saturating_sub(1));
         if same < self.cached.len() {
@@ -68,10 +72,10 @@ impl<'e> Second<'e> {
             }
         }
         let rest = &tokens[self.cached.len()..];
-        rest.chunks(self.room).try_for_each(|part| self.evaluate(part))
+        rest.chunks(self.room).all(|part| !stop() && self.evaluate(part))
     }
 
-    fn evaluate(&mut self, tokens: &[LlamaToken]) -> Result<(), SessionError> {
+    fn evaluate(&mut self, tokens: &[LlamaToken]) -> bool {
         let at = self.cached.len();
         self.batch.clear();
         for (index, token) in tokens.iter().enumerate() {
@@ -79,13 +83,12 @@ impl<'e> Second<'e> {
             let is_last = index + 1 == tokens.len();
             self.batch.add(*token, position, &[0], is_last).expect("a part fits into the batch");
         }
-        if let Err(error) = self.context.decode(&mut self.batch) {
+        if self.context.decode(&mut self.batch).is_err() {
             self.forget();
-            let reason = format!("the model that guesses: {error}");
-            return Err(SessionError::Decode { tokens: tokens.len(), at, reason });
+            return false;
         }
         self.cached.extend_from_slice(tokens);
-        Ok(())
+        true
     }
 
     fn forget(&mut self) {

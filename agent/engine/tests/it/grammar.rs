@@ -81,6 +81,12 @@ root ::= "[" entry ("," entry){5,9} "]"
 entry ::= "{\"name\":\"" [a-z]{2,6} "\",\"kind\":\"" [a-z]{2,4} "\"}"
 "#;
 
+/// The same, and few tokens are allowed everywhere.
+const BIRDS: &str = r#"
+root ::= "[" entry ("," entry){5,9} "]"
+entry ::= "{\"name\":\"" ("heron" | "swift" | "wren") "\",\"kind\":\"" ("wader" | "bird") "\"}"
+"#;
+
 #[test]
 fn guesses_change_nothing_but_the_time() {
     let Some(path) = model("guesses") else { return };
@@ -113,7 +119,7 @@ fn guesses_change_nothing_but_the_time() {
 #[test]
 fn a_second_model_guesses_and_changes_nothing() {
     let Some(path) = model("a model that guesses") else { return };
-    let draft = Beside::Draft { path: path.to_str().unwrap().to_owned() };
+    let draft = Beside::Draft { path: path.to_str().unwrap().to_owned(), seals: Vec::new() };
     let alone = load(&path, 1024);
     let options = LoadOptions { beside: vec![draft], ..options(&path, 1024) };
     let both = Engine::load(backend(), options).unwrap();
@@ -146,14 +152,16 @@ fn logits_of_few_tokens_are_those_of_all() {
     let options = LoadOptions { extra_buffers: false, ..options(&path, 1024) };
     let engine = Engine::load(backend(), options).unwrap();
     let mut session = Session::new(&engine).unwrap();
-    let mut narrow = 0;
+    let (mut narrow, mut guessed) = (0, 0);
     for seed in 0..4 {
         let prompt = prompt(&engine, &format!("List the names and kinds of file {seed}."));
         let temperature = [0.0, 2.0][usize::from(seed % 2 == 1)];
-        for (top_k, grammar) in [(0, LIST), (3, LIST), (0, CALL)] {
+        let (alone, behind) = (false, true);
+        let asked = [(0, LIST, alone), (3, LIST, alone), (0, CALL, alone), (0, BIRDS, behind)];
+        for (top_k, grammar, drafts) in asked {
             // The other one has a mask of ours for each token too, and always all logits.
             let [few, all] = [MatcherKind::Own, MatcherKind::Lockstep].map(|matcher| {
-                let (forced, drafts) = (false, false);
+                let forced = false;
                 let sampling = Sampling {
                     temperature,
                     seed,
@@ -169,9 +177,44 @@ fn logits_of_few_tokens_are_those_of_all() {
             assert_eq!((&few.text, few.ending), (&all.text, all.ending), "{seed}");
             assert_eq!(all.timings.narrow_n, 0);
             narrow += few.timings.narrow_n;
+            // Of all that are said, so many at least were guessed and chosen among few.
+            let both = few.timings.narrow_n + few.timings.draft_n_accepted;
+            guessed += both.saturating_sub(few.timings.predicted_n);
         }
     }
     assert!(narrow > 200, "{narrow} tokens were chosen among few");
+    assert!(guessed > 20, "{guessed} tokens were guessed where few are allowed");
+}
+
+/// On a GPU the logits of all cost little: what may be said in few ways is no reason to guess less.
+#[test]
+fn guesses_are_no_shorter_where_no_logits_are_left_out() {
+    let Some(path) = model("guesses with all logits") else { return };
+    let guessed = [0, 1].map(|n_gpu_layers| {
+        let options = LoadOptions { n_gpu_layers, extra_buffers: false, ..options(&path, 1024) };
+        let engine = Engine::load(backend(), options).unwrap();
+        let mut session = Session::new(&engine).unwrap();
+        let prompt = prompt(&engine, "List the names and kinds of all files.");
+        let sampling = Sampling { forced: false, ..Sampling::default() };
+        let outcome = ask(&mut session, &prompt, &Wish { sampling, ..greedy(Some(LIST), 300) });
+        assert_eq!(outcome.timings.narrow_n > 0, n_gpu_layers == 0);
+        outcome.timings.draft_n
+    });
+    assert!(guessed[1] > guessed[0], "{guessed:?} tokens are guessed");
+}
+
+#[test]
+fn a_model_that_guesses_is_the_one_that_was_planned() {
+    let Some(path) = model("a model that guesses and was replaced") else { return };
+    let mut seals = chargehand_engine::gguf::seals(&path).unwrap();
+    let load = |seals| {
+        let beside = vec![Beside::Draft { path: path.to_str().unwrap().to_owned(), seals }];
+        Engine::load(backend(), LoadOptions { beside, ..options(&path, 1024) })
+    };
+    assert!(load(seals.clone()).is_ok());
+    seals[0].bytes += 1;
+    let error = load(seals).unwrap_err().to_string();
+    assert!(error.contains("was replaced or changed after it was planned"), "{error}");
 }
 
 #[test]

@@ -25,6 +25,8 @@ use crate::signal::Interrupt;
 const LENGTHS: [u64; 9] = [128, 512, 1024, 2048, 4096, 8192, 16_384, 32_768, 50_000];
 /// A context that nobody has asked for is no shorter.
 const LEAST: u32 = 2048;
+/// Words whose tokens are counted: the words repeat after 112, and each counts as often as any other.
+const SAMPLE: u64 = 2 * 112;
 /// Letters that no text of 64 tokens has: the model goes on until it has said what it is asked for.
 const ENDLESS: &str = "root ::= [a-z]{2000}";
 
@@ -70,7 +72,7 @@ pub(super) struct Row {
     pub(super) at_s: f64,
 }
 
-/// Measures `subject`. What was measured when the user says stop is returned as it is.
+/// Measures `subject`.
 pub(super) fn measure(
     subject: &Subject,
     places: &Places,
@@ -135,7 +137,7 @@ impl Bench<'_> {
     fn rows(&mut self, name: &str) -> Result<Vec<Row>, Error> {
         let mut tokens = |words| self.worker.tokens_of(&[Message::User(words)], &[]);
         let empty = tokens("1".to_owned())?;
-        let sample = tokens(words(200))?.saturating_sub(empty).max(1);
+        let sample = tokens(words(SAMPLE))?.saturating_sub(empty).max(1);
         // A little is left for the words that a template puts around the text.
         let room = self.worker.n_ctx().saturating_sub(u64::from(self.say) + 64);
         let mut lengths: Vec<u64> = LENGTHS.into_iter().filter(|length| *length < room).collect();
@@ -144,10 +146,10 @@ impl Bench<'_> {
         }
         let mut rows: Vec<Row> = Vec::new();
         for length in lengths {
-            let text = words(length.saturating_sub(empty) * 200 / sample);
+            let text = words(length.saturating_sub(empty) * SAMPLE / sample);
             let timings = self.ask(text)?;
             if self.interrupt.is_set() {
-                break;
+                return Err(Error::new(Kind::Interrupted, "interrupted; nothing was written"));
             }
             let before = rows.last().map_or(0.0, |row| row.first_cold_ms);
             let row = self.row(&timings, before);
@@ -208,5 +210,16 @@ impl Watch for Eyes<'_> {
 
     fn stop(&mut self) -> Option<Stop> {
         self.0.is_set().then_some(Stop::Interrupted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SAMPLE, words};
+
+    #[test]
+    fn a_sample_has_every_word_as_often_as_a_long_text() {
+        let (one, ten) = (words(SAMPLE), words(10 * SAMPLE));
+        assert_eq!(ten, [one.as_str(); 10].join(" "));
     }
 }

@@ -4,7 +4,7 @@ mod measure;
 mod show;
 mod verdict;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::json;
@@ -53,14 +53,15 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let places = Places::find()?;
     let config = UserConfig::read(places.config.as_deref(), &args.config)?;
     let interrupt = drive::listen()?;
+    // Before anything is measured, which takes long.
+    if let Some(folder) = args.svg.as_deref().map(folder_of).filter(|folder| !folder.is_dir()) {
+        let message = format!("--svg: there is no folder {}", folder.display());
+        return Err(Error::new(Kind::Usage, message));
+    }
     let mut all = Vec::new();
     for subject in args.subjects(&config) {
         bounds::check(&subject.config)?;
-        let series = measure::measure(&subject, &places, &interrupt)?;
-        if interrupt.is_set() {
-            return Err(Error::new(Kind::Interrupted, "interrupted; nothing was written"));
-        }
-        all.push(series);
+        all.push(measure::measure(&subject, &places, &interrupt)?);
     }
     args.tell(&all)?;
     Ok(ExitCode::SUCCESS)
@@ -98,13 +99,15 @@ impl Args {
         }
         let Some(path) = &self.svg else { return Ok(()) };
         let lines: Vec<chart::Line> = all.iter().map(show::line).collect();
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(std::path::Path::new("."));
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        write_file(folder, &name, chart::bench(&lines).as_bytes())?;
+        write_file(folder_of(path), &name, chart::bench(&lines).as_bytes())?;
         out::note(&format!("plots: {}", path.display()));
         Ok(())
     }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Returns each value, or that none is asked for.

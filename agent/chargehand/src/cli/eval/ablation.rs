@@ -1,12 +1,16 @@
 //! What an examined model is hampered by: less grammar, a longer prompt, a fuller context. A run has none of it.
 
+use std::path::PathBuf;
+
 use chargehand_core::contract::{Contract, Gate};
+use chargehand_core::menu::any_call;
 use chargehand_core::phase::Seat;
 use chargehand_core::prompt;
 use chargehand_core::tools;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::worker::Started;
+use crate::env::lab;
 use crate::env::speech::Speech;
 use crate::error::{Error, Kind};
 
@@ -97,6 +101,21 @@ impl Ablation {
     /// Returns whether nothing is different from a run.
     pub(super) fn is_none(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Says so where it would be the same as another one: there is no form of any call where arguments stand in tags.
+    pub(super) fn check(&self, file: impl FnOnce() -> Result<PathBuf, Error>) -> Result<(), Error> {
+        match self.speech {
+            Speech::Menu | Speech::Free => return Ok(()),
+            Speech::Json => {}
+        }
+        let path = file()?;
+        if any_call(&lab::envelope(&path)?).is_some() {
+            return Ok(());
+        }
+        let why = "its template writes arguments between tags, so `json` is the same as `off`";
+        let message = format!("--vary grammar=json: {}: {why}", path.display());
+        Err(Error::new(Kind::Usage, message).hint("write --vary grammar=off,gated,bound"))
     }
 
     /// Hampers `worker` so from now on.

@@ -22,7 +22,7 @@ use crate::audit::{self, Log};
 use crate::cli::drive::{self, Hands, Job};
 use crate::cli::leave;
 use crate::cli::worker::{Started, WorkerSpec, read_script};
-use crate::cli::{card, out};
+use crate::cli::{card, out, whole};
 use crate::config::Places;
 use crate::env::dir::hex;
 use crate::env::exam;
@@ -69,6 +69,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let places = Places::find()?;
     let suite = suite::read(&args.suite, &args.family, args.most)?;
     let subjects = args.subjects.subjects()?;
+    for subject in &subjects {
+        subject.ablation.check(|| subject.worker_args().file(&places))?;
+    }
     let needs_sandbox = suite
         .tasks
         .iter()
@@ -145,6 +148,7 @@ impl Exam {
         for at in 0..self.record.head.subjects.len() {
             let subject = self.record.head.subjects[at].clone();
             if self.is_over(at) {
+                self.make_up(at, &subject)?;
                 continue;
             }
             let Some((spec, mut worker)) = self.hire(at, &subject)? else { return Ok(()) };
@@ -171,12 +175,27 @@ impl Exam {
             return Ok(Some((spec, Started::Script(Script::of(Vec::new())))));
         }
         let (spec, ready) = subject.worker_args().choose(&self.places, &self.interrupt)?;
+        let spec = whole::hashed(spec, &self.places.state)?;
         self.record.name_worker(at, spec.words())?;
         let stop = self.interrupt.clone();
         match ready.start(&|| stop.is_set()) {
             Err(_) if stop.is_set() => Ok(None),
             started => Ok(Some((spec, started?))),
         }
+    }
+
+    /// Writes down what was not written down before, because something ended the program behind the last trial.
+    fn make_up(&self, at: usize, subject: &Subject) -> Result<(), Error> {
+        let is_about = |card: &Card| {
+            subject.worker == format!("{} ({})", card.of.name, card.of.model)
+                && card.families.values().any(|mark| mark.eval >= self.record.head.id)
+        };
+        let needs_none = subject.scripts.is_some() || !subject.ablation.is_none();
+        if needs_none || card::all(&self.places.state)?.iter().any(is_about) {
+            return Ok(());
+        }
+        let (spec, _) = subject.worker_args().choose(&self.places, &self.interrupt)?;
+        self.keep_card(at, subject, &whole::hashed(spec, &self.places.state)?)
     }
 
     /// Writes down what a model may be trusted with.

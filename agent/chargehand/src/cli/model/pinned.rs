@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use chargehand_core::memory::Footprint;
+use chargehand_core::memory::beside::Beside;
+use chargehand_core::seal::Seal;
 use chargehand_engine::gguf;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -42,16 +44,30 @@ pub(in crate::cli) fn now(
     Ok(Pin { sha256: hash(&path)?, path, template, llama_cpp, seals })
 }
 
-/// Says so when what is to be loaded is pinned, by its name or its file, and is not what was pinned.
+/// Says so when what is to be loaded is pinned, by its name or its file, and is not what was pinned; of a model that
+/// guesses only the file is known.
 pub(in crate::cli) fn check(footprint: &Footprint, places: &Places) -> Result<(), Error> {
     let pins = pins::read(&places.pins)?;
-    let path = Path::new(&footprint.options.path);
-    let own = pins.iter().find(|(name, _)| **name == footprint.model);
+    let Footprint { model, options, .. } = footprint;
+    check_file(pins.get_key_value(model), &options.path, &options.seals, &pins, places)?;
+    options.beside.iter().try_for_each(|beside| match beside {
+        Beside::Projector { .. } => Ok(()),
+        Beside::Draft { path, seals } => check_file(None, path, seals, &pins, places),
+    })
+}
+
+fn check_file(
+    own: Option<(&String, &Pin)>,
+    path: &str,
+    seals: &[Seal],
+    pins: &BTreeMap<String, Pin>,
+    places: &Places,
+) -> Result<(), Error> {
+    let path = Path::new(path);
     let by_file = || pins.iter().find(|(_, pin)| real(&pin.path) == real(path));
     let Some((name, pin)) = own.or_else(by_file) else { return Ok(()) };
     // What is not touched need not be hashed. The worker loads no file that does not lie as these seals say.
-    let seals = footprint.options.seals.clone();
-    let found = Pin { seals, ..now(path, |_| Ok(BTreeMap::new()))? };
+    let found = Pin { seals: seals.to_vec(), ..now(path, |_| Ok(BTreeMap::new()))? };
     let mut is_hashed = false;
     let differs = pin.differs(&found, || {
         is_hashed = true;

@@ -55,10 +55,11 @@ impl ModelWorker {
         if let Some(alarm) = self.terms.gauge.wait(CALM, &mut || watch.stop().is_some()) {
             return Err(WorkerError::Short(alarm));
         }
-        let (machine, footprint) = (self.terms.gauge.budget(), self.plan.footprints()[0].clone());
+        let (machine, footprint) =
+            (|| self.terms.gauge.budget(), self.plan.footprints()[0].clone());
         let plan = match &self.held {
             Some(held) => held.again(footprint, &machine).map_err(WorkerError::from)?,
-            None => memory::plan(vec![footprint], &machine).map_err(WorkerError::NoRoom)?,
+            None => memory::plan(vec![footprint], &machine()).map_err(WorkerError::NoRoom)?,
         };
         let mut hear = |_: Option<&wire::Event>| flow(watch.stop().is_some());
         let (live, loaded) = climb(&plan, self.loaded.rung, &self.terms, &mut hear)?;
