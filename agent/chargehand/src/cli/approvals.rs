@@ -87,7 +87,7 @@ fn list(as_json: bool, places: &Places) -> Result<(), Error> {
 }
 
 fn forget(args: &ForgetArgs, places: &Places) -> Result<(), Error> {
-    let top = top(&args.directory)?;
+    let top = top(&args.directory, places)?;
     let approvals = Approvals::of(&places.state, &top);
     let mut gone = approvals.read().commands;
     if let Some(command) = &args.command {
@@ -111,11 +111,16 @@ fn forget(args: &ForgetArgs, places: &Places) -> Result<(), Error> {
     out::line(&format!("forgot {}", words::plural(gone.len() as u64, "command")))
 }
 
-/// Returns the top of the repository around `folder`; what is gone is taken as it is written.
-fn top(folder: &Path) -> Result<PathBuf, Error> {
-    if folder.exists() {
-        return Ok(Repo::discover(folder)?.top().to_owned());
+/// Returns the top of the repository around `folder`; what is no repository any more is taken as it is written.
+fn top(folder: &Path, places: &Places) -> Result<PathBuf, Error> {
+    let absolute = folder.canonicalize().or_else(|_| std::path::absolute(folder));
+    let written = absolute.map_err(|err| {
+        Error::new(Kind::Usage, format!("cannot find {}: {err}", folder.display()))
+    })?;
+    let is_known = || !Approvals::of(&places.state, &written).read().commands.is_empty();
+    match Repo::discover(folder) {
+        Ok(repo) => Ok(repo.top().to_owned()),
+        Err(_) if !folder.exists() || is_known() => Ok(written),
+        Err(err) => Err(err.into()),
     }
-    std::path::absolute(folder)
-        .map_err(|err| Error::new(Kind::Usage, format!("cannot find {}: {err}", folder.display())))
 }

@@ -15,7 +15,8 @@ pub(super) struct Leave {
     pub(super) network: bool,
 }
 
-/// Returns the sandbox, if there may be commands to run, and says so where it is the weaker one. What asks for the network gets it from the first tier alone, with the user's leave.
+/// Returns the sandbox, if there may be commands to run, and says so where it is the weaker one. What asks for the network
+/// gets it from the first tier alone, with the user's leave.
 pub(super) fn sandbox_for(contract: &Contract, leave: Leave) -> Result<Option<Sandbox>, Error> {
     if contract.checks.is_empty() && !leave.attended {
         return Ok(None);

@@ -48,7 +48,7 @@ pub(super) fn measure(
 ) -> Result<Taken, Error> {
     let mut workspace = Workspace::open(dir)?.keeping_secrets(contract, &config::variables());
     let mut changes = workspace.changes()?;
-    changes.shown = workspace.secrets().mask(&changes.patch).into_owned();
+    changes.shown = workspace.secrets().mask(&changes.shown).into_owned();
     let is_whole = |taken: &Taken| taken.evidence.checks.len() == contract.checks.len();
     let still = before.filter(|taken| taken.changes.tree == changes.tree && is_whole(taken));
     if let Some(Taken { evidence, .. }) = still {

@@ -5,7 +5,6 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use chargehand_core::report::{Report, SCHEMA};
-
 use serde_json::json;
 
 use super::{out, which};

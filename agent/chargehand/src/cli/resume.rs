@@ -55,10 +55,12 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let contract = record::contract(&dir)?;
     let (mut log, lines) = Log::reopen(&log_of(&dir)?)?;
     is_agreed(&dir, &contract, &lines)?;
+    args.worker.may_review(&contract)?;
     let output = args.show.output_beside(&dir.file().repo)?;
     fits::spares(&Workspace::open(&dir)?, output.as_deref())?;
     if !args.worker.is_given() && args.worker.sets_model() {
-        let message = "--ctx, --temperature, --seed and --reasoning go with a model of their own";
+        let message =
+            "--ctx, --draft, --temperature, --seed and --reasoning go with a model of their own";
         return Err(Error::new(Kind::Usage, message)
             .hint("give -m too, or leave them out: the worker goes on as it was"));
     }
@@ -79,7 +81,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     };
     let reviewer = match (&contract.review, earlier(&lines, "reviewer")) {
         (None, _) => None,
-        (Some(_), Some(spec)) if !args.worker.is_given() => {
+        (Some(_), Some(spec)) if !args.worker.names_reviewer() => {
             Some(Reviewer::beside(&ready, spec.as_it_was()?, desk)?)
         }
         (Some(_), _) => args.worker.choose_reviewer((&spec, &ready), &places, &unasked)?,
@@ -167,6 +169,6 @@ fn earlier(lines: &[Line], key: &str) -> Option<WorkerSpec> {
     lines
         .iter()
         .rev()
-        .filter_map(|line| line.fields.get("facts")?.get(key))
-        .find_map(|worker| WorkerSpec::deserialize(worker).ok())
+        .find_map(|line| line.fields.get("facts")?.get(key))
+        .and_then(|worker| WorkerSpec::deserialize(worker).ok())
 }

@@ -61,6 +61,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let repo = Repo::discover(directory)?;
     keep_apart(&places, &repo)?;
     let contract = args.contract.contract(&ProjectConfig::read(repo.top())?, repo.top())?;
+    args.worker.may_review(&contract)?;
     repo.head()?.commit.map_or(Ok(()), |commit| bound(&repo, &commit))?;
     warn_of_dirt(&repo, &contract);
     fits::has_programs(&contract)?;

@@ -38,7 +38,7 @@ impl Site for RunSite<'_> {
         let (contract, sandbox) = (self.contract, self.sandbox);
         let taken =
             measure::measure(contract, sandbox, self.dir, self.brake, (self.taken.take(), watch))?;
-        let (evidence, patch) = (taken.evidence.clone(), taken.changes.patch.clone());
+        let (evidence, patch) = (taken.evidence.clone(), taken.changes.shown.clone());
         self.taken = Some(taken);
         Ok(Measured { evidence, patch })
     }

@@ -51,7 +51,14 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let lines = unbroken(&dir, &record);
     // Only a log that bears the report out may say what the user allowed.
     let said = lines.as_deref().map(record::leave).unwrap_or_default();
-    let sandbox = leave::sandbox_again(&record.contract, said)?;
+    let sandbox = leave::sandbox_again(&record.contract, said).map_err(|err| match &lines {
+        Ok(_) => err,
+        Err(why) => refused(
+            &dir,
+            "verified",
+            &format!("{why}; and what it says was allowed does not count: {err}"),
+        ),
+    })?;
     let stop = || interrupt.is_set();
     let commands = Commands { sandbox: sandbox.as_ref(), logs: None, stop: &stop };
     let evidence =
@@ -128,13 +135,15 @@ fn log(lines: &Result<Vec<Line>, String>) -> Finding {
 ///
 /// [`Kind::Refused`], with `deed` as what cannot be done to it.
 pub(super) fn intact(dir: &RunDir, deed: &str) -> Result<Record, Error> {
-    let refused = |why: &dyn std::fmt::Display| {
-        Error::new(Kind::Refused, format!("run {} cannot be {deed}: {why}", dir.file().id))
-    };
-    let record = Record::read(dir).map_err(|err| refused(&err))?;
+    let refused = |why: &str| refused(dir, deed, why);
+    let record = Record::read(dir).map_err(|err| refused(&err.to_string()))?;
     unbroken(dir, &record).map_err(|why| refused(&why))?;
     let contract = contract(&record);
     if contract.confirmed { Ok(record) } else { Err(refused(&contract.text)) }
+}
+
+fn refused(dir: &RunDir, deed: &str, why: &str) -> Error {
+    Error::new(Kind::Refused, format!("run {} cannot be {deed}: {why}", dir.file().id))
 }
 
 /// Returns the lines of the log, or why it does not bear the report out.

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chargehand_core::contract::Contract;
 use chargehand_core::memory::beside::Beside;
 use chargehand_core::memory::{Footprint, Plan};
 use chargehand_core::ports::{Model, Watch};
@@ -33,7 +34,7 @@ pub(super) struct WorkerArgs {
     #[command(flatten)]
     model: ModelArgs,
     /// Plays tool calls from a file instead of asking a model
-    #[arg(long, value_name = "script:FILE", conflicts_with_all = ["model", "ctx", "temperature", "seed", "reasoning"])]
+    #[arg(long, value_name = "script:FILE", conflicts_with_all = ["model", "ctx", "draft", "temperature", "seed", "reasoning"])]
     worker: Option<String>,
     /// Lets another model, or a script, review what the worker did; without it the judge of `[roles]`, or the worker itself
     #[arg(long, value_name = "MODEL|script:FILE")]
@@ -77,6 +78,21 @@ impl WorkerArgs {
     /// Returns whether any of the flags was given.
     pub(super) fn is_given(&self) -> bool {
         self.worker.is_some() || self.model.model.is_some()
+    }
+
+    /// Returns whether the flag `--reviewer` was given.
+    pub(super) fn names_reviewer(&self) -> bool {
+        self.reviewer.is_some()
+    }
+
+    /// Refuses a reviewer who would have nothing to say.
+    pub(super) fn may_review(&self, contract: &Contract) -> Result<(), Error> {
+        if contract.review.is_some() || !self.names_reviewer() {
+            return Ok(());
+        }
+        let message = "--reviewer goes with criteria, and the contract has none";
+        Err(Error::new(Kind::Usage, message)
+            .hint("give --criterion, or `[review]` in the contract"))
     }
 
     /// Returns whether a flag says how a model is to be used.

@@ -21,7 +21,7 @@ pub struct Changes {
     pub list: Vec<Change>,
     /// The unified diff. What is no text stands there as git's binary patch, so that it can be applied.
     pub patch: String,
-    /// The same to be looked at and not to be applied: without the values of secrets.
+    /// The same to be looked at and not to be applied: of a text that is not UTF-8 the lines, with � where it is not.
     pub shown: String,
     /// [`Manifest::digest`] of the result.
     pub tree: String,
@@ -41,6 +41,7 @@ struct Drawn {
     /// The bytes of these lines.
     bytes: u64,
     text: String,
+    shown: String,
 }
 
 /// Draws `differences` between the base in `store` and what `after` found in `work`. The tree is the caller's to name.
@@ -74,6 +75,7 @@ pub(crate) fn draw(
             (change.added, change.removed) = (drawn_file.added, drawn_file.removed);
             change.bytes = drawn_file.bytes;
             changes.patch.push_str(&drawn_file.text);
+            changes.shown.push_str(&drawn_file.shown);
             drawn = Some(path);
         }
         changes.list.push(change);
@@ -114,6 +116,7 @@ fn draw_file(path: &[u8], old: Option<&Side>, new: Option<&Side>) -> Result<Draw
             removed: gone.removed,
             bytes: gone.bytes + come.bytes,
             text: gone.text + &come.text,
+            shown: gone.shown + &come.shown,
         });
     }
     compare(path, old, new)
@@ -128,23 +131,29 @@ fn compare(path: &[u8], old: Option<&Side>, new: Option<&Side>) -> Result<Drawn,
         Patch::from_buffers(&before, None, &after, None, Some(&mut options)).map_err(failed)?;
     let (_, added, removed) = patch.line_stats().map_err(failed)?;
     let mut text = header(path, old, new);
+    let mut shown = text.clone();
     let names =
         |side: Option<&Side>, prefix| side.map_or("/dev/null".to_owned(), |_| quote(prefix, path));
     let (a, b) = (names(old, "a/"), names(new, "b/"));
     if before != after {
         let drawn = patch.to_buf().map_err(failed)?;
-        let hunks = str::from_utf8(&drawn).ok();
-        match hunks.filter(|_| !is_binary(&before) && !is_binary(&after)) {
-            None => text.push_str(&binary(&before, &after)?),
-            Some(hunks) => {
-                let start = hunks.find("\n@@ ").map_or(0, |at| at + 1);
-                text.push_str(&format!("--- {a}\n+++ {b}\n{}", &hunks[start..]));
-            }
+        let is_text = !is_binary(&before) && !is_binary(&after);
+        if is_text {
+            let hunks = String::from_utf8_lossy(&drawn);
+            let start = hunks.find("\n@@ ").map_or(0, |at| at + 1);
+            shown.push_str(&format!("--- {a}\n+++ {b}\n{}", &hunks[start..]));
+        }
+        match is_text && str::from_utf8(&drawn).is_ok() {
+            true => text.clone_from(&shown),
+            false => text.push_str(&binary(&before, &after)?),
+        }
+        if !is_text {
+            shown.clone_from(&text);
         }
     }
     let count = |lines: usize| u32::try_from(lines).unwrap_or(u32::MAX);
     let bytes = changed_bytes(&patch).map_err(failed)?;
-    Ok(Drawn { added: count(added), removed: count(removed), bytes, text })
+    Ok(Drawn { added: count(added), removed: count(removed), bytes, text, shown })
 }
 
 /// Draws what is no text as git does, in letters that any text can hold.

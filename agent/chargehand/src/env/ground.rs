@@ -4,6 +4,8 @@
 //! would lead a line, with a name that the folder itself says, to the end of any file of the user. It looks at names and
 //! kinds alone, and reads what the two files say by which a git folder lies elsewhere.
 
+use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -15,6 +17,8 @@ use thiserror::Error;
 const MAX_BYTES: u64 = 1 << 30;
 /// The two files that lead elsewhere hold a path.
 const MAX_PATH: u64 = 64 << 10;
+/// What a loose object is called at least: all but two letters of its hash.
+const OBJECT_NAME: usize = 38;
 /// References are no deeper.
 const MAX_DEPTH: usize = 64;
 /// What a commit changes in a git folder.
@@ -62,6 +66,7 @@ impl Ground {
 
     /// Holds every file that libgit2 reads against what a file is.
     pub(crate) fn is_readable(&self) -> Result<(), Unsound> {
+        objects(self.shared.join("objects"))?;
         for folder in [&self.own, &self.shared] {
             for inner in ["", "info", "objects/info"] {
                 each(&folder.join(inner), &mut |path, _| readable(path))?;
@@ -148,16 +153,53 @@ fn path_in(file: &Path) -> Result<String, Unsound> {
     String::from_utf8(text).map_err(|_| unsound(file, "is no text"))
 }
 
-/// A link may lead to a file, as some tools make them; what it leads to must be one.
+/// A link may lead to a file, as some tools make them; what it leads to must be one, if it leads to anything.
+fn regular(path: &Path) -> Result<(), Unsound> {
+    let is_special = |found: Metadata| !found.is_dir() && !found.is_file();
+    if fs::metadata(path).is_ok_and(is_special) { Err(unsound(path, SPECIAL)) } else { Ok(()) }
+}
+
+/// As [`regular`], of what is read as a whole.
 fn readable(path: &Path) -> Result<(), Unsound> {
-    match fs::metadata(path) {
-        Ok(found) if found.is_dir() => Ok(()),
-        Ok(found) if !found.is_file() => Err(unsound(path, SPECIAL)),
-        Ok(found) if found.len() > MAX_BYTES => Err(unsound(path, LARGE)),
-        Ok(_) => Ok(()),
-        // It leads to nothing, and so nowhere.
-        Err(_) => Ok(()),
+    regular(path)?;
+    let is_large = |found: Metadata| found.is_file() && found.len() > MAX_BYTES;
+    if fs::metadata(path).is_ok_and(is_large) { Err(unsound(path, LARGE)) } else { Ok(()) }
+}
+
+/// Holds every object, wherever it is lent from, against what a file is. There may be a million: they are listed and not
+/// looked at one by one.
+fn objects(folder: PathBuf) -> Result<(), Unsound> {
+    let (mut folders, mut seen) = (vec![folder], HashSet::new());
+    while let Some(folder) = folders.pop() {
+        if !folder.canonicalize().is_ok_and(|real| seen.insert(real)) {
+            continue;
+        }
+        for inner in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            for entry in fs::read_dir(inner.path()).into_iter().flatten().flatten() {
+                let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+                if !is_file && is_opened(&inner.file_name(), &entry.file_name()) {
+                    regular(&entry.path())?;
+                }
+            }
+        }
+        let lenders = folder.join("info/alternates");
+        if lenders.is_file() {
+            let text = path_in(&lenders)?;
+            let lines = text.split(['\r', '\n']);
+            let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+            // Those that begin with a dot are meant from here, others as they stand.
+            folders.extend(lines.map(|line| match line.starts_with('.') {
+                true => folder.join(line),
+                false => PathBuf::from(line),
+            }));
+        }
     }
+    Ok(())
+}
+
+/// Returns whether anything of that name is opened; whoever lends may be any folder, such as `/dev` with its `fd`.
+fn is_opened(folder: &OsStr, name: &OsStr) -> bool {
+    folder == "pack" || folder == "info" || folder.len() == 2 && name.len() >= OBJECT_NAME
 }
 
 fn plain(path: &Path, found: &Metadata) -> Result<(), Unsound> {

@@ -183,6 +183,16 @@ fn what_is_forgotten_is_asked_again() {
 }
 
 #[test]
+fn what_was_allowed_in_a_repository_that_is_none_any_more_is_forgotten() {
+    let place = place();
+    let allowed = chargehand::env::approvals::Approvals::of(&place.home(), &place.repo());
+    allowed.remember(&["echo", "a"].map(str::to_owned)).unwrap();
+    std::fs::rename(place.repo().join(".git"), place.root().join("git")).unwrap();
+    place.run(&["approvals", "forget", "--all"]).expect(0).shows("forgot 1 command");
+    place.run(&["approvals", "forget", "--all"]).expect(3).says("is not inside a git repository");
+}
+
+#[test]
 fn a_run_that_nobody_attends_never_asks_and_never_widens() {
     let place = place();
     let allowed = chargehand::env::approvals::Approvals::of(&place.home(), &place.repo());
@@ -320,7 +330,8 @@ fn a_forged_log_lowers_no_wall() {
     let log = place.run_dir().join("events.jsonl");
     let text = fs::read_to_string(&log).unwrap();
     fs::write(&log, text.replace("\"attended\":false", "\"attended\":true")).unwrap();
-    without_bubblewrap(&place, &["verify", "last"]).expect(3).says("by the second tier alone");
+    let refused = without_bubblewrap(&place, &["verify", "last"]).expect(3);
+    refused.says("cannot be verified: ").says("by the second tier alone");
 }
 
 #[test]

@@ -91,6 +91,22 @@ fn what_is_never_narrow_is_refused_with_the_command_that_examines() {
     assert!(place.runs().is_empty());
 }
 
+/// Whatever a repository calls its files, and its families: with the command that `run` prints nobody passes it.
+#[test]
+fn a_repository_writes_no_marks_of_the_built_in_families() {
+    let place = place();
+    fs::create_dir(place.repo().join("first")).unwrap();
+    place.run(&["eval", "new", "first/t.toml"]).expect(0);
+    let ours = ["eval", "run", "first", "--family", "create", "--most", "1", "--json"];
+    let outcome = place.run(&ours).expect(0).says("yours is meant by ./first");
+    assert_eq!(outcome.lines()[0]["trial"]["task"], "create-01");
+    let cards = || place.run(&["eval", "cards", "--json"]).expect(0).lines();
+    let before = cards();
+    let theirs = ["eval", "run", "./first", "--repeat", "5"];
+    place.run(&theirs).expect(0).says("no scorecard speaks of tasks of your own");
+    assert_eq!(cards(), before);
+}
+
 #[test]
 fn an_examination_writes_the_card_that_counts() {
     let place = place();

@@ -212,6 +212,10 @@ fn what_is_no_text_can_be_applied() {
     place.job(&script, &["--delete", "*"]).expect(0);
     let patch = place.run(&["report", "last", "--diff"]).expect(0).stdout;
     assert_eq!(patch.matches("GIT binary patch").count(), 2, "{patch}");
+    // To be looked at a text is one, whatever its encoding.
+    let page = place.run(&["report", "last", "--html"]).expect(0).stdout;
+    assert_eq!(page.matches("GIT binary patch").count(), 1, "{page}");
+    assert!(page.contains("caf\u{fffd}"), "{page}");
     let path = place.root().join("patch");
     fs::write(&path, patch).unwrap();
     let path = path.to_str().unwrap();

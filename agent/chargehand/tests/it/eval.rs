@@ -43,7 +43,15 @@ fn a_model_is_examined_and_its_figures_are_kept() {
     assert_eq!(family["first"], json!({"of_these": 4, "of_all": 4}));
     // What was written down says the same, and to go on does nothing again.
     let shown = place.run(&["eval", "show", "last", "--json"]).expect(0);
-    assert_eq!(lines(&shown.stdout)[0]["subjects"], figures["subjects"]);
+    let mut kept = lines(&shown.stdout).remove(0)["subjects"].take();
+    let said = figures["subjects"][0]["families"].as_array().unwrap();
+    // A sum of fractions that went through text may differ in its last place.
+    for (family, said) in kept[0]["families"].as_array_mut().unwrap().iter_mut().zip(said) {
+        let sums = [&*family, said].map(|family| family["model_ms"].as_f64().unwrap());
+        assert!((sums[0] - sums[1]).abs() < 1e-6, "{sums:?}");
+        family["model_ms"] = said["model_ms"].clone();
+    }
+    assert_eq!(kept, figures["subjects"]);
     let again = [&run[..], &["--resume", "last"]].concat();
     assert_eq!(lines(&place.run(&again).expect(0).stdout).len(), 1);
     let id = figures["eval"]["id"].as_str().unwrap();

@@ -96,7 +96,7 @@ fn worktrees_and_submodules_are_committed_to() {
     accept("super/sub");
 }
 
-/// Nothing is waited for: neither in the git folder nor in what it names, nor where git looks into the checkout.
+/// Nothing in the git folder is waited for.
 #[test]
 fn nobody_waits_for_a_pipe() {
     let in_git =
@@ -109,12 +109,48 @@ fn nobody_waits_for_a_pipe() {
         let outcome = job(&place).expect(3);
         outcome.says("the git folder is not touched").says("is no regular file");
     }
+    let object = "o=$(git rev-parse HEAD); o=objects/${o:0:2}/${o:2}";
+    let lend = "mv .git/objects lent; mkdir -p .git/objects/info; a=.git/objects/info/alternates";
+    for script in [
+        format!("{object}; rm -f .git/$o; mkfifo .git/$o"),
+        "git repack -adq; p=$(echo .git/objects/pack/*.idx); rm -f $p; mkfifo $p".to_owned(),
+        format!(
+            "{object}; {lend}; echo $PWD/lent > $a; rm -f lent/${{o#*/}}; mkfifo lent/${{o#*/}}"
+        ),
+        format!("{lend}; echo ../../lent > $a; mkdir -p lent/info; mkfifo lent/info/alternates"),
+    ] {
+        let place = fixture();
+        shell(&place.repo(), &script, &[]);
+        job(&place).expect(3).says("the git folder is not touched").says("is no regular file");
+    }
+    let place = fixture();
+    shell(&place.repo(), &format!("{lend}; echo ../../lent > $a"), &[]);
+    job(&place).expect(0);
     let place = fixture();
     shell(&place.repo(), "truncate -s 3G .git/config", &[]);
     job(&place).expect(3).says("is larger than anything");
     let place = fixture();
     shell(&place.repo(), "mv .git ../git; truncate -s 20G .git", &[]);
     job(&place).expect(3).says("is larger than anything");
+}
+
+/// What its settings name is waited for as long as a large repository takes, and what stands in the checkout too.
+#[test]
+fn nobody_waits_long_for_what_is_named() {
+    let settings = "mkfifo p; git config include.path ../p";
+    let ignored = "rm .gitignore; mkfifo .gitignore";
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let place = fixture();
+            shell(&place.repo(), settings, &[]);
+            job(&place).expect(3).says("a file that its settings name does not come to its end");
+        });
+        scope.spawn(|| {
+            let place = fixture();
+            shell(&place.repo(), ignored, &[]);
+            job(&place).expect(0);
+        });
+    });
 }
 
 /// A tree that names itself ten times, twelve times over, has a million million files in thirteen objects.

@@ -158,6 +158,42 @@ fn somebody_else_reviews() {
     assert_eq!(place.report()["review"]["outcome"], "approved");
 }
 
+/// Who reviews is asked for by `--reviewer`, or is who reviewed before; another worker is nobody to review himself.
+#[test]
+fn a_resumed_run_has_the_reviewer_that_was_asked_for() {
+    let begun = || {
+        let place = place();
+        let script = place.script("s", &work("one", "two"));
+        let silent = place.script("silent", &[]);
+        place.script("other", &review("yes"));
+        let args = [&["--write", "a.txt", "--reviewer", &silent], &CRITERIA[..]].concat();
+        place.job(&script, &args).expect(4);
+        place
+    };
+    let worker = |place: &Place| place.report()["worker"].as_str().unwrap().to_owned();
+    let place = begun();
+    let other = format!("script:{}", place.root().join("other").display());
+    place.run(&["resume", "last", "--reviewer", &other]).expect(0);
+    assert!(worker(&place).ends_with("/other"), "{}", worker(&place));
+    let place = begun();
+    let other = format!("script:{}", place.root().join("other").display());
+    place.run(&["resume", "last", "--worker", &other]).expect(4);
+    assert!(worker(&place).contains("/other, reviewed by script "), "{}", worker(&place));
+    assert!(worker(&place).ends_with("/silent"), "{}", worker(&place));
+}
+
+#[test]
+fn a_reviewer_without_criteria_is_refused() {
+    let place = place();
+    let script = place.script("s", &work("one", "two"));
+    let said = "--reviewer goes with criteria, and the contract has none";
+    let write = ["--write", "a.txt"];
+    place.job(&script, &[&write[..], &["--reviewer", "nobody"]].concat()).expect(2).says(said);
+    assert!(place.runs().is_empty());
+    place.job(&script, &[&write[..], &["--turns", "1"]].concat()).expect(4);
+    place.run(&["resume", "last", "--reviewer", "nobody"]).expect(2).says(said);
+}
+
 #[test]
 fn a_review_that_does_not_end_approves_of_nothing() {
     for cut in [0, 1, 2] {

@@ -120,11 +120,53 @@ fn a_damaged_run_is_shown_and_not_passed_over() {
 }
 
 #[test]
+fn a_run_of_another_version_is_not_damaged() {
+    let place = Place::with(&[("a", "1\n")]);
+    place.job(&script(&place), &["--create", "new"]).expect(0);
+    let newer = place.home().join("runs/29990101-000000-0ef0");
+    fs::create_dir(&newer).unwrap();
+    let said = "run 29990101-000000-0ef0 has schema 2, this program reads 1";
+    for text in [r#"{ "schema": 2 }"#, r#"{ "schema": 2, "id": 5, "new": [] }"#] {
+        fs::write(newer.join("run.json"), text).unwrap();
+        let listed = place.run(&["report"]).expect(0).stdout;
+        assert!(!listed.contains("damaged"), "{listed}");
+        place.run(&["accept", "last"]).expect(3).says(said);
+        assert_ne!(place.run(&["reject", "2999"]).code, 0);
+        assert!(newer.join("run.json").exists());
+    }
+}
+
+/// Of which repository it is nobody knows, but that this one has no run.
+#[test]
+fn a_damaged_run_is_no_run_of_a_repository_without_any() {
+    let place = Place::with(&[("a", "1\n")]);
+    let damaged = place.home().join("runs/20200101-000000-0ef0");
+    fs::create_dir_all(&damaged).unwrap();
+    fs::write(damaged.join("run.json"), "{").unwrap();
+    place.run(&["accept", "last"]).expect(2).says("there is no run of");
+}
+
+#[test]
 fn a_run_that_is_just_being_made_is_not_the_last() {
     let place = Place::with(&[("a", "1\n")]);
     place.job(&script(&place), &["--create", "new"]).expect(0);
     fs::create_dir(place.home().join("runs/29990101-000000-0ef0")).unwrap();
+    let listed = place.run(&["report"]).expect(0).stdout;
+    assert!(!listed.contains("damaged"), "{listed}");
     place.run(&["accept", "last"]).expect(0);
+}
+
+#[test]
+fn what_guesses_for_a_model_goes_with_a_model() {
+    let place = Place::with(&[("a", "1\n")]);
+    let script = script(&place);
+    let flags = ["--create", "new", "--turns", "1"];
+    place
+        .job(&script, &[&flags[..], &["--draft", "m"]].concat())
+        .expect(2)
+        .says("'--draft <MODEL>'");
+    place.job(&script, &flags).expect(4);
+    place.run(&["resume", "last", "--draft", "m"]).expect(2).says("--ctx, --draft, --temperature");
 }
 
 /// A file may not be larger than this; git's packs and llama.cpp's models are read only.

@@ -4,6 +4,8 @@ use crate::contract::{Contract, Deed};
 
 /// More places than these to change make a job wide.
 const NARROW_PLACES: usize = 3;
+/// What makes a pattern of a path.
+const GLOB: [char; 4] = ['*', '?', '[', '{'];
 
 /// A family and the jobs that need it.
 #[derive(Debug)]
@@ -40,7 +42,8 @@ const WRITES: &str = "the contract lets files change";
 const SEVERAL: &str = "more than one file may change";
 const CHECKS: &str = "the contract has checks";
 const ALL: &str = "every job";
-const WIDE: &str = "wide jobs: more than three places, or a glob over folders, such as `src/**`";
+const WIDE: &str =
+    "wide jobs: more than three places, or a glob over folders, such as `src/**` or `*/x`";
 
 /// Returns the families that a job under `contract` needs, of a model that was examined in `examined`.
 #[must_use]
@@ -55,7 +58,12 @@ pub fn needed<'c>(contract: &Contract, examined: impl Iterator<Item = &'c str>) 
 pub fn is_wide(contract: &Contract) -> bool {
     let places = [Deed::Write, Deed::Create, Deed::Delete];
     let mut places = places.into_iter().flat_map(|deed| contract.scope.patterns(deed));
-    places.clone().count() > NARROW_PLACES || places.any(|place| place.contains("**"))
+    places.clone().count() > NARROW_PLACES || places.any(|place| is_over_folders(place))
+}
+
+fn is_over_folders(place: &str) -> bool {
+    place.contains("**")
+        || place.rsplit_once('/').is_some_and(|(folders, _)| folders.contains(GLOB))
 }
 
 fn creates(contract: &Contract) -> bool {
@@ -68,7 +76,7 @@ fn writes(contract: &Contract) -> bool {
 
 fn writes_several(contract: &Contract) -> bool {
     let places = contract.scope.patterns(Deed::Write);
-    places.len() > 1 || places.iter().any(|place| place.contains(['*', '?', '[', '{']))
+    places.len() > 1 || places.iter().any(|place| place.contains(GLOB))
 }
 
 fn has_checks(contract: &Contract) -> bool {

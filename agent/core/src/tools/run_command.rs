@@ -8,6 +8,8 @@ use crate::state::State;
 /// The characters of a command as it is shown. With the question around it, it fits 24 lines of 80: nobody says yes to
 /// what has scrolled away.
 const MAX_COMMAND: usize = 1200;
+/// What a word has besides its own: two quotes and a space. An empty one has nothing else.
+const AROUND: usize = 3;
 
 pub(super) const TOOL: Tool = Tool {
     name: "run_command",
@@ -41,10 +43,10 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
     if desk.env.secrets().mask(&said) != said {
         return refuse("the command has the value of a secret of this machine in it");
     }
-    let length = said.escape_default().count();
+    let length: usize = command.iter().map(|word| word.escape_default().count() + AROUND).sum();
     if length > MAX_COMMAND {
         return refuse(&format!(
-            "a command has {MAX_COMMAND} characters at most, this has {length}"
+            "a command has {MAX_COMMAND} characters at most as it is shown, this has {length}"
         ));
     }
     let approval = desk.watch.approve(&command);

@@ -69,9 +69,10 @@ fn a_command_is_asked_about_only_where_all_of_it_is_shown() {
     let script = [
         call("echo hun'ter2-hunter2'"),
         call("echo two' 'words"),
-        call(&format!("a {}", "x".repeat(1199))),
+        call(&format!("a {}", "x".repeat(1194))),
+        call(&format!("a{}", " ''".repeat(399))),
         call(&format!("a {}", "\u{1}".repeat(240))),
-        call(&format!("a {}", "x".repeat(1198))),
+        call(&format!("a {}", "x".repeat(1193))),
     ]
     .join("\n");
     let secrets = [("TOKEN", "hunter2-hunter2"), ("PHRASE", "two words")];
@@ -83,7 +84,7 @@ fn a_command_is_asked_about_only_where_all_of_it_is_shown() {
     agent::run(&contract("[scope]\nwrite = ['a']"), &mut model, &mut world, &mut owner, start)
         .unwrap();
     let asked = report::approvals(&owner.0.events);
-    assert_eq!((asked.len(), asked[0].command[1].len()), (1, 1198), "{asked:?}");
+    assert_eq!((asked.len(), asked[0].command[1].len()), (1, 1193), "{asked:?}");
 }
 
 #[test]

@@ -89,7 +89,9 @@ fn what_a_job_needs_follows_from_its_contract() {
     needs("write = ['src/*']", "", &[&several[..], &["mine"]].concat());
     let wide = ["several", "function", "convention", "keep_out", "mine"];
     needs("write = ['a', 'b', 'c', 'd']", "", &[&several[..], &wide].concat());
-    needs("write = ['src/**']", "", &[&several[..], &wide].concat());
+    for place in ["src/**", "*/*", "src/{a,b}/x"] {
+        needs(&format!("write = ['{place}']"), "", &[&several[..], &wide].concat());
+    }
     let check = "check = [{ name = 'c', run = ['true'] }]\n";
     needs("delete = ['a']", check, &["fix", "recover", "refuse", "ask", "mine"]);
 }

@@ -203,9 +203,21 @@ impl Exam {
         let mut gates = Gates::default();
         subject.switch(&mut gates)?;
         let Some(of) = card::fingerprint(spec, &gates)? else { return Ok(()) };
+        let counted = suite::that_count(&self.suite)?;
+        let mut trials = self.record.trials.clone();
+        trials.retain(|trial| counted.contains(&trial.task));
+        if counted.len() < self.suite.tasks.len() {
+            self.progress.end();
+            out::note(
+                "note: no scorecard speaks of tasks of your own in families of the built-in suites",
+            );
+        }
+        if trials.is_empty() {
+            return Ok(());
+        }
         let state = &self.places.state;
         let mut card = card::find(state, &of)?.unwrap_or_else(|| Card::new(of));
-        card.take(&score(&self.record.trials, at), &self.record.head.id);
+        card.take(&score(&trials, at), &self.record.head.id);
         let path = card::keep(state, &card)?;
         self.progress.end();
         out::note(&format!("scorecard of {}: {}", subject.label, path.display()));

@@ -1,10 +1,12 @@
 //! Where the tasks come from: the built-in suite, a file, or a folder of files.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use chargehand_core::eval::{Suite, SuiteError};
+use chargehand_core::eval::{NEEDS, Suite, SuiteError, Task};
 
+use crate::cli::out;
 use crate::error::{Error, Kind};
 
 /// The suites that come with the program. The first is the one without a name.
@@ -53,10 +55,27 @@ pub(super) fn read(
     Ok(suite)
 }
 
-/// Returns the built-in suite of that name, unless there is a file or a folder called so.
+/// Returns the built-in suite of that name. A file of the current folder that is called so is not meant: the folder may
+/// be a repository of strangers, and the message of `run` has these names in it.
 fn built_in(place: &Path) -> Option<(&'static str, &'static str)> {
     let named = BUILT_IN.into_iter().find(|(name, _)| place.as_os_str() == *name);
-    named.filter(|_| !place.exists())
+    named.inspect(|(name, _)| {
+        if place.exists() {
+            out::note(&format!("note: {name} is the built-in suite; yours is meant by ./{name}"));
+        }
+    })
+}
+
+/// Returns the tasks of `suite` that a scorecard may speak of: a family of the built-in suites stands for their tasks
+/// alone, or five easy tasks of any file would let a model work alone everywhere.
+pub(super) fn that_count(suite: &Suite) -> Result<BTreeSet<String>, Error> {
+    let mut ours = Vec::new();
+    for (name, text) in BUILT_IN {
+        ours.extend(parse(name, text)?.tasks);
+    }
+    let is_taken = |task: &Task| NEEDS.iter().any(|need| need.family == task.family);
+    let counts = |task: &&Task| !is_taken(task) || ours.contains(task);
+    Ok(suite.tasks.iter().filter(counts).map(|task| task.id.clone()).collect())
 }
 
 /// Returns the suite files of a place: itself, or the `.toml` files of a folder in order.

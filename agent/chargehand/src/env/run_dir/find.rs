@@ -4,7 +4,9 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{RUN_FILE, RunDir, RunDirError, RunFile, read, runs};
+use serde::Deserialize;
+
+use super::{RUN_FILE, RunDir, RunDirError, RunFile, SCHEMA, read, runs};
 use crate::env::dir::{Dir, DiskError, Tried};
 
 impl RunDir {
@@ -12,16 +14,16 @@ impl RunDir {
     ///
     /// # Errors
     ///
-    /// [`RunDirError::NotFound`], [`RunDirError::NoneHere`], [`RunDirError::Damaged`], [`RunDirError::Disk`].
+    /// [`RunDirError::NotFound`], [`RunDirError::NoneHere`], [`RunDirError::Damaged`], [`RunDirError::Schema`],
+    /// [`RunDirError::Disk`].
     pub fn last(state: &Path, repo: Option<&Path>) -> Result<String, RunDirError> {
         let mut listed = Self::list(state)?.into_iter();
         let last =
             listed.find(|file| repo.is_none_or(|repo| file.repo == repo)).map(|file| file.id);
-        // An id begins with its moment. Without a `run.json` a run has never begun, or is just being made.
-        let has_file = |id: &String| runs(state).join(id).join(RUN_FILE).exists();
-        let damaged = Self::damaged(state)?.into_iter().find(has_file);
-        if let Some(damaged) = damaged.filter(|damaged| Some(damaged) > last.as_ref()) {
-            return Err(RunDirError::Damaged(damaged));
+        // An id begins with its moment.
+        let is_newer = |id: &String| last.as_ref().is_some_and(|last| id > last);
+        if let Some((_, flaw)) = flawed(state)?.into_iter().find(|(id, _)| is_newer(id)) {
+            return Err(flaw);
         }
         last.ok_or_else(|| match repo {
             Some(repo) => RunDirError::NoneHere { repo: repo.to_owned() },
@@ -29,19 +31,19 @@ impl RunDir {
         })
     }
 
-    /// Returns the names of folders whose `run.json` cannot be read and that no process works on, the newest first.
+    /// Returns the names of folders whose `run.json` nobody can make sense of and that no process works on, the newest
+    /// first.
     ///
     /// # Errors
     ///
     /// As [`RunDir::list`].
     pub fn damaged(state: &Path) -> Result<Vec<String>, RunDirError> {
-        let mut ids = ids(state)?;
-        ids.retain(|id| read(&runs(state).join(id)).is_err() && !Self::is_busy(state, id));
-        ids.sort_by(|a, b| b.cmp(a));
-        Ok(ids)
+        let mut flawed = flawed(state)?;
+        flawed.retain(|(_, flaw)| matches!(flaw, RunDirError::Damaged(_)));
+        Ok(flawed.into_iter().map(|(id, _)| id).collect())
     }
 
-    /// Removes the folder of the run `wanted` and returns its name, if its `run.json` cannot be read.
+    /// Removes the folder of the run `wanted` and returns its name, if nobody can make sense of its `run.json`.
     ///
     /// # Errors
     ///
@@ -68,6 +70,38 @@ impl RunDir {
             (b.started, b.started_millis, &b.id).cmp(&(a.started, a.started_millis, &a.id))
         });
         Ok(found)
+    }
+}
+
+/// Returns the runs that have begun, that no process works on and whose `run.json` is of no use, with the reason, the
+/// newest first.
+fn flawed(state: &Path) -> Result<Vec<(String, RunDirError)>, RunDirError> {
+    let is_busy = |id: &String| RunDir::is_busy(state, id);
+    let flawed = ids(state)?.into_iter().filter_map(|id| Some((flaw(state, &id)?, id)));
+    let mut flawed: Vec<_> =
+        flawed.filter(|(_, id)| !is_busy(id)).map(|(flaw, id)| (id, flaw)).collect();
+    flawed.sort_by(|(a, _), (b, _)| b.cmp(a));
+    Ok(flawed)
+}
+
+/// What every version of `run.json` has.
+#[derive(Deserialize)]
+struct Head {
+    schema: u32,
+}
+
+/// Another version may have written it, which can read it; and what the disk withholds now it may give later.
+fn flaw(state: &Path, id: &str) -> Option<RunDirError> {
+    let path = runs(state).join(id);
+    let err = read(&path).err()?;
+    match fs::read(path.join(RUN_FILE)).map(|text| serde_json::from_slice(&text)) {
+        Ok(Ok(Head { schema: found })) if found != SCHEMA => {
+            Some(RunDirError::Schema { id: id.to_owned(), found })
+        }
+        Ok(_) => Some(RunDirError::Damaged(id.to_owned())),
+        // It has never begun, or is just being made.
+        Err(err) if err.kind() == io::ErrorKind::NotFound => None,
+        Err(_) => Some(err),
     }
 }
 

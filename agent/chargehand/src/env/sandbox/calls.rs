@@ -103,6 +103,11 @@ pub(crate) const REFUSED_COUNT: usize = {
 /// (`AF_ALG`, `AF_PACKET`).
 const FAMILIES: &[i32] = &[libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
+/// Kinds of sockets of which one of a pair can send to any abstract name too; those of a stream stay with each other.
+const UNBOUND: [i32; 2] = [libc::SOCK_DGRAM, libc::SOCK_RAW];
+/// The kind of a socket as the kernel reads it; the other bits are flags.
+const SOCK_TYPE_MASK: u64 = 0xf;
+
 /// Without a network namespace there is no harmless socket; a pair is connected to nothing but itself.
 const NETWORK: &[i64] = &[
     libc::SYS_socket,
@@ -195,6 +200,13 @@ fn rules(spec: &Spec) -> Result<Rules, seccompiler::BackendError> {
         let socket = if spec.network { others(FAMILIES)? } else { others(&local)? };
         rules.insert(libc::SYS_socket, vec![socket]);
         rules.insert(libc::SYS_socketpair, vec![others(&local)?]);
+        if spec.network {
+            for kind in UNBOUND {
+                let is_it =
+                    word(1, SeccompCmpOp::MaskedEq(SOCK_TYPE_MASK), kind.unsigned_abs().into())?;
+                add(&mut rules, libc::SYS_socketpair, one(is_it)?);
+            }
+        }
     }
     for flag in CLONE_NEW.iter().map(|flag| u64::from(flag.unsigned_abs())) {
         add(&mut rules, libc::SYS_clone, has(0, flag)?);
@@ -307,7 +319,8 @@ mod tests {
         let limits = Limits { tasks: 1, memory: 1, disk_left: 1 };
         let spec = Spec {
             tier,
-            network: false,
+            // The longer one.
+            network: true,
             max_tasks: 1,
             limits,
             protect,
