@@ -61,11 +61,10 @@ pub(crate) fn quoted_char_but(c: char) -> Expr {
     let control = ('\0'..=' ').filter(|c| *c != ' ').chain(['\u{7F}']);
     let escaped = control.chain(['"', '\\']);
     let others = escaped.clone().filter(|other| *other != c).map(String::from);
-    let others: Vec<String> = others.map(|other| quote(&other)).collect();
-    let inner = others.iter().map(|other| &other[1..other.len() - 1]);
+    let others: Vec<String> = others.map(|other| spelt(&other)).collect();
     let plain = escaped.chain([c]).map(|c| (c, c));
     let plain = CharSet::except(plain).map(Expr::Chars);
-    Expr::Any(plain.into_iter().chain([Expr::one_of(inner)]).collect())
+    Expr::Any(plain.into_iter().chain([Expr::one_of(others.iter().map(String::as_str))]).collect())
 }
 
 /// Adds the rule [`NATURAL`], and returns a reference to it.
@@ -80,21 +79,24 @@ pub fn natural(grammar: &mut Grammar) -> Expr {
 /// Returns `text` as a JSON string in its shortest form, quotes included.
 #[must_use]
 pub fn quote(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
+    format!("\"{}\"", spelt(text))
+}
+
+/// Returns `text` as it stands inside such a string.
+pub(crate) fn spelt(text: &str) -> String {
+    let mut spelt = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            '\u{8}' => quoted.push_str("\\b"),
-            '\u{c}' => quoted.push_str("\\f"),
-            c if c.is_ascii_control() => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => quoted.push(c),
+            '"' => spelt.push_str("\\\""),
+            '\\' => spelt.push_str("\\\\"),
+            '\n' => spelt.push_str("\\n"),
+            '\r' => spelt.push_str("\\r"),
+            '\t' => spelt.push_str("\\t"),
+            '\u{8}' => spelt.push_str("\\b"),
+            '\u{c}' => spelt.push_str("\\f"),
+            c if c.is_ascii_control() => spelt.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => spelt.push(c),
         }
     }
-    quoted.push('"');
-    quoted
+    spelt
 }

@@ -11,7 +11,7 @@ pub mod json;
 pub mod lark;
 pub mod limits;
 pub mod matcher;
-pub mod piece;
+mod piece;
 pub mod raw;
 pub mod sample;
 pub mod schema;

@@ -8,21 +8,8 @@ use std::collections::BTreeMap;
 use crate::gbnf::{Expr, Grammar};
 use crate::json;
 
-/// Texts with more characters than this get no automaton: it has up to two rules a character, and llama.cpp's
-/// sampler reads all of them anew each turn.
-pub const MAX_CHARS: usize = 8 * 1024;
-
 /// Adds rules for a JSON string that holds a piece of `text` which occurs exactly once in it, and returns a
-/// reference to them. Their names begin with `name`. A text that is too long gives nothing.
-#[must_use]
-pub fn unique(grammar: &mut Grammar, name: &str, text: &str) -> Option<Expr> {
-    if text.chars().count() > MAX_CHARS {
-        return None;
-    }
-    rules(grammar, name, text)
-}
-
-/// The same for a text of any length; an empty one gives nothing.
+/// reference to them. Their names begin with `name`. An empty text gives nothing.
 pub(crate) fn rules(grammar: &mut Grammar, name: &str, text: &str) -> Option<Expr> {
     if text.is_empty() {
         return None;
@@ -35,17 +22,14 @@ pub(crate) fn rules(grammar: &mut Grammar, name: &str, text: &str) -> Option<Exp
         let may_end = state != 0 && counts[state] == 1;
         let end = may_end.then(|| Expr::literal("\""));
         let steps = node.next.iter().map(|(character, target)| {
-            Expr::Seq(vec![Expr::literal(escaped(*character)), Expr::rule(rule(*target))])
+            Expr::Seq(vec![
+                Expr::literal(json::spelt(character.encode_utf8(&mut [0; 4]))),
+                Expr::rule(rule(*target)),
+            ])
         });
         grammar.add(&rule(state), Expr::Any(end.into_iter().chain(steps).collect()));
     }
     Some(Expr::Seq(vec![Expr::literal("\""), Expr::rule(rule(0))]))
-}
-
-/// Returns how `character` stands in a JSON string.
-fn escaped(character: char) -> String {
-    let quoted = json::quote(character.encode_utf8(&mut [0; 4]));
-    quoted[1..quoted.len() - 1].to_owned()
 }
 
 /// The suffix automaton of a text, character by character.

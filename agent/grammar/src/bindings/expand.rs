@@ -89,8 +89,7 @@ fn other_than(grammar: &mut Grammar, text: &str) -> Expr {
     grammar.add("rest", Expr::Seq(vec![rest, Expr::literal("\"")]));
     let length = text.chars().count();
     for (at, c) in text.chars().enumerate() {
-        let quoted = json::quote(c.encode_utf8(&mut [0; 4]));
-        let same = Expr::literal(&quoted[1..quoted.len() - 1]);
+        let same = Expr::literal(json::spelt(c.encode_utf8(&mut [0; 4])));
         let next = Expr::rule(format!("after-{}", at + 1));
         let other = Expr::Seq(vec![json::quoted_char_but(c), Expr::rule("rest")]);
         let body = vec![Expr::literal("\""), other, Expr::Seq(vec![same, next])];

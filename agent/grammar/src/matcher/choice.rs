@@ -10,7 +10,7 @@ use crate::gbnf::Expr;
 
 /// Beginnings that are nested deeper than this, those of the groups around included, are not shared any more:
 /// this calls itself for each.
-const MAX_DEPTH: usize = 200;
+const MAX_DEPTH: usize = 100;
 
 /// An alternative: the text it begins with, and what follows.
 #[derive(Clone, Copy)]

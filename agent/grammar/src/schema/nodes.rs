@@ -34,6 +34,7 @@ pub(super) struct Nodes<'a> {
     known: HashMap<Vec<Term>, NodeId>,
     values: Vec<&'a Value>,
     eithers: Vec<Vec<Term>>,
+    known_eithers: HashMap<Vec<Term>, usize>,
     /// The number of each value, by where it stands in memory.
     numbers: HashMap<*const Value, usize>,
 }
@@ -74,11 +75,12 @@ impl<'a> Nodes<'a> {
         if let [only] = terms.as_slice() {
             return *only;
         }
-        let known = self.eithers.iter().position(|known| *known == terms);
-        Term::Either(known.unwrap_or_else(|| {
+        let fresh = self.eithers.len();
+        let list = *self.known_eithers.entry(terms.clone()).or_insert(fresh);
+        if list == fresh {
             self.eithers.push(terms);
-            self.eithers.len() - 1
-        }))
+        }
+        Term::Either(list)
     }
 
     /// Returns the demands of a list of which one holds.

@@ -187,8 +187,7 @@ fn single(ranges: &[(u32, u32)]) -> Option<char> {
 /// the others stand for themselves, except that all characters together have every spelling there is.
 fn escaped(ranges: &[(u32, u32)]) -> Expr {
     if let Some(c) = single(ranges) {
-        let quoted = json::quote(c.encode_utf8(&mut [0; 4]));
-        return Expr::literal(&quoted[1..quoted.len() - 1]);
+        return Expr::literal(json::spelt(c.encode_utf8(&mut [0; 4])));
     }
     let missing = |c: u32| !ranges.iter().any(|(lo, hi)| (*lo..=*hi).contains(&c));
     if ranges.first().is_some_and(|(lo, _)| *lo == 0)

@@ -97,7 +97,7 @@ fn limits_change_nothing_but_end_things() {
 
 /// Calls `act` with ever new seeds, for `CHARGEHAND_FUZZ_SECONDS` or a few seconds, and returns how often.
 /// `CHARGEHAND_FUZZ_SEED` asks for a single one.
-fn for_a_while(mut act: impl FnMut(u64)) -> u64 {
+pub(crate) fn for_a_while(mut act: impl FnMut(u64)) -> u64 {
     let number = |name| env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     if let Some(seed) = number("CHARGEHAND_FUZZ_SEED") {
         act(seed);

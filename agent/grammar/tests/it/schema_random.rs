@@ -8,7 +8,7 @@ use crate::schema_match::matches;
 use crate::schema_valid::valid;
 
 /// Returns every order of the members of `value`, of the objects inside too.
-fn orders(value: &Value) -> Vec<Value> {
+pub(crate) fn orders(value: &Value) -> Vec<Value> {
     match value {
         Value::Array(items) => items.iter().fold(vec![json!([])], |heads, item| {
             let tails = orders(item);

@@ -1,9 +1,12 @@
 //! A slow and obvious validator of JSON Schema 2020-12, to check what the converter writes. It knows only the keywords
-//! below, and patterns that are a text with `^` before or `$` after it.
+//! below.
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
+
+use crate::schema_format;
+use crate::schema_pattern::found;
 
 /// Returns whether `value` satisfies `schema`.
 pub(crate) fn valid(root: &Value, schema: &Value, value: &Value) -> bool {
@@ -16,10 +19,13 @@ fn holds(root: &Value, schema: &Value, key: &str, wanted: &Value, value: &Value)
     let list = |list: &Value| list.as_array().cloned().unwrap_or_default();
     match key {
         "$defs" | "then" | "else" => true,
-        "$ref" => inner(&root["$defs"]["x"]),
-        "type" => is_kind(wanted.as_str().unwrap_or_default(), value),
-        "const" => value == wanted,
-        "enum" => list(wanted).contains(value),
+        "$ref" => inner(referred(root, wanted)),
+        "type" => match wanted {
+            Value::Array(kinds) => kinds.iter().any(|kind| is_kind(kind, value)),
+            kind => is_kind(kind, value),
+        },
+        "const" => same(value, wanted),
+        "enum" => list(wanted).iter().any(|wanted| same(value, wanted)),
         "allOf" => list(wanted).iter().all(inner),
         "anyOf" => list(wanted).iter().any(inner),
         "oneOf" => list(wanted).iter().filter(|schema| inner(schema)).count() == 1,
@@ -29,7 +35,7 @@ fn holds(root: &Value, schema: &Value, key: &str, wanted: &Value, value: &Value)
             schema.get(branch).is_none_or(inner)
         }
         key => match value {
-            Value::Number(number) => number_holds(key, wanted, number.as_f64().unwrap_or_default()),
+            Value::Number(number) => number_holds(key, wanted, number),
             Value::String(text) => string_holds(key, wanted, text),
             Value::Array(items) => array_holds(root, schema, key, wanted, items),
             Value::Object(members) => object_holds(root, schema, key, wanted, members),
@@ -38,25 +44,68 @@ fn holds(root: &Value, schema: &Value, key: &str, wanted: &Value, value: &Value)
     }
 }
 
-fn is_kind(kind: &str, value: &Value) -> bool {
-    match kind {
+fn referred<'s>(root: &'s Value, reference: &Value) -> &'s Value {
+    let place = reference.as_str().and_then(|text| text.strip_prefix('#'));
+    place.and_then(|place| root.pointer(place)).unwrap_or_else(|| panic!("no {reference}"))
+}
+
+fn is_kind(kind: &Value, value: &Value) -> bool {
+    match kind.as_str().unwrap_or_default() {
         "null" => value.is_null(),
         "boolean" => value.is_boolean(),
         "number" => value.is_number(),
-        "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
+        "integer" => value.as_number().is_some_and(|number| billionths(number) % ONE == 0),
         "string" => value.is_string(),
         "array" => value.is_array(),
         _ => value.is_object(),
     }
 }
 
-fn number_holds(key: &str, wanted: &Value, number: f64) -> bool {
-    let wanted = wanted.as_f64().unwrap_or_default();
+/// Returns whether two values are the same to JSON Schema, to which 1.0 is 1.
+fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => billionths(one) == billionths(other),
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            let is_there = |(name, value): (&String, &Value)| {
+                other.get(name).is_some_and(|other| same(value, other))
+            };
+            one.len() == other.len() && one.iter().all(is_there)
+        }
+        (one, other) => one == other,
+    }
+}
+
+/// A number of billionths.
+const ONE: i128 = 1_000_000_000;
+
+/// Returns a number in billionths, which those here are multiples of.
+fn billionths(number: &Number) -> i128 {
+    let text = number.to_string();
+    let (digits, exponent) = text.split_once(['e', 'E']).unwrap_or((&text, "0"));
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    let exponent: i32 = exponent.parse().unwrap();
+    let places = 9 + exponent - i32::try_from(part.trim_end_matches('0').len()).unwrap();
+    let digits: i128 = format!("{whole}{}", part.trim_end_matches('0')).parse().unwrap();
+    digits * 10_i128.pow(u32::try_from(places).unwrap())
+}
+
+fn number_holds(key: &str, wanted: &Value, number: &Number) -> bool {
+    let number = billionths(number);
+    let bound = || billionths(wanted.as_number().unwrap());
     match key {
-        "minimum" => number >= wanted,
-        "maximum" => number <= wanted,
-        "exclusiveMinimum" => number > wanted,
-        "multipleOf" => (number / wanted).fract() == 0.0,
+        "minimum" => number >= bound(),
+        "maximum" => number <= bound(),
+        "exclusiveMinimum" => number > bound(),
+        "exclusiveMaximum" => number < bound(),
+        "multipleOf" => number % bound() == 0,
+        "format" => match wanted.as_str() {
+            Some("int8") => (-128 * ONE..=127 * ONE).contains(&number),
+            Some("uint16") => (0..=65_535 * ONE).contains(&number),
+            Some(_) | None => true,
+        },
         _ => true,
     }
 }
@@ -67,16 +116,11 @@ fn string_holds(key: &str, wanted: &Value, text: &str) -> bool {
         "minLength" => Some(count) >= wanted.as_u64(),
         "maxLength" => Some(count) <= wanted.as_u64(),
         "pattern" => found(wanted.as_str().unwrap_or_default(), text),
+        "format" => {
+            let name = wanted.as_str().unwrap_or_default();
+            !schema_format::NAMES.contains(&name) || schema_format::is_in(name, text)
+        }
         _ => true,
-    }
-}
-
-/// The patterns are a text with `^` before or `$` after it.
-fn found(pattern: &str, text: &str) -> bool {
-    match (pattern.strip_prefix('^'), pattern.strip_suffix('$')) {
-        (Some(start), _) => text.starts_with(start),
-        (None, Some(end)) => text.ends_with(end),
-        (None, None) => text.contains(pattern),
     }
 }
 
@@ -94,7 +138,8 @@ fn array_holds(root: &Value, schema: &Value, key: &str, wanted: &Value, items: &
                 && bound("maxContains").is_none_or(|max| count <= max)
         }
         "uniqueItems" => {
-            wanted == false || (1..items.len()).all(|at| !items[..at].contains(&items[at]))
+            let is_new = |at: usize| !items[..at].iter().any(|item| same(item, &items[at]));
+            wanted == false || (1..items.len()).all(is_new)
         }
         "unevaluatedItems" => {
             let seen = seen_items(root, schema, items, key);
@@ -168,7 +213,7 @@ fn applied(root: &Value, schema: &Value, value: &Value) -> Vec<Value> {
         let present = parts.iter().filter(|(name, _)| members.contains_key(*name));
         all.extend(present.map(|(_, part)| part.clone()));
     }
-    all.extend(schema.get("$ref").map(|_| root["$defs"]["x"].clone()));
+    all.extend(schema.get("$ref").map(|reference| referred(root, reference).clone()));
     all.retain(|schema| valid(root, schema, value));
     all
 }
