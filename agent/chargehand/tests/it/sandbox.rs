@@ -338,6 +338,19 @@ fn what_cannot_start_is_named() {
     }
 }
 
+/// As with execvp(3), which shells and `make` use.
+#[test]
+fn a_script_that_does_not_say_whose_it_is_is_the_shells() {
+    let place = Place::new("work");
+    let script = place.path("work/plain");
+    fs::write(&script, "exit $1\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    for sandbox in place.sandboxes() {
+        let got = run(&sandbox, &place.path("work"), &["./plain", "7"]);
+        assert_eq!(got.end, CheckEnd::Exit(7), "{got:?}");
+    }
+}
+
 #[test]
 fn arguments_are_passed_as_they_are() {
     let place = Place::new("work");

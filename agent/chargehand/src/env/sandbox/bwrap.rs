@@ -66,7 +66,8 @@ pub(crate) fn command(
     args.add(["--symlink", "/tmp", "/var/tmp"]);
     args.mount("--bind", &folders.home, &view.home);
     args.mount("--ro-bind", &folders.etc, Path::new(ETC));
-    for path in view.read.iter().filter(|path| path.is_dir() || !path.starts_with(ETC)) {
+    let elsewhere = view.read.iter().filter(|path| !path.starts_with(ETC));
+    for path in folders.etc_mounts.iter().chain(elsewhere) {
         args.mount("--ro-bind", path, path);
     }
     for path in &view.cargo {

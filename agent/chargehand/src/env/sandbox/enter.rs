@@ -5,21 +5,27 @@
 //! landlock(7), seccomp(2)), so the other threads of the supervisor keep their rights. A program of ours in between
 //! would cost as much as all the namespaces.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
+use nix::libc;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Pid, getpid, getppid};
+use rustix::fs::{Access, access};
 
 use super::spec::{Spec, for_command};
 use super::supervise::tasks;
 use super::{calls, files, rights};
 use crate::config;
+
+const SHELL: &str = "/bin/sh";
 
 /// A command that has begun.
 pub(crate) struct Begun {
@@ -60,18 +66,29 @@ fn give_up(mut spec: Spec) -> Result<i32, String> {
 
 fn begin(command: &[OsString], output: OwnedFd) -> Result<Pid, String> {
     let (program, args) = command.split_first().ok_or("no command")?;
-    let started = output.try_clone().and_then(|second| {
+    let env = for_command(config::variables());
+    let found = found(program, env.get(OsStr::new("PATH")).map(OsString::as_os_str));
+    let spawn = |program: &Path, name: &OsStr, before: Option<&Path>| {
         Command::new(program)
+            .arg0(name)
+            .args(before)
             .args(args)
             .env_clear()
-            .envs(for_command(config::variables()))
+            .envs(&env)
             .stdin(Stdio::null())
-            .stdout(output)
-            .stderr(second)
+            .stdout(output.try_clone()?)
+            .stderr(output.try_clone()?)
             // What it says to its own group does not reach the supervisor.
             .process_group(0)
             .spawn()
-    });
+    };
+    let started = match spawn(&found, program, None) {
+        // A script that does not say whose: the shell's, as for execvp(3).
+        Err(err) if err.raw_os_error() == Some(libc::ENOEXEC) => {
+            spawn(Path::new(SHELL), OsStr::new(SHELL), Some(&found))
+        }
+        started => started,
+    };
     let program = program.to_string_lossy();
     match started {
         Ok(child) => Ok(Pid::from_raw(child.id().cast_signed())),
@@ -83,4 +100,17 @@ fn begin(command: &[OsString], output: OwnedFd) -> Result<Pid, String> {
         }
         Err(err) => Err(format!("`{program}`: {err}")),
     }
+}
+
+/// Returns where `program` lies: the first in `path` that may be executed, else the first that is there. With a place
+/// the new process needs no copy of this one's memory.
+fn found(program: &OsStr, path: Option<&OsStr>) -> PathBuf {
+    let folders = || path.into_iter().flat_map(std::env::split_paths);
+    let is_name = !program.as_bytes().contains(&b'/') && !program.is_empty();
+    let places = || folders().filter(|_| is_name).map(|folder| folder.join(program));
+    let may = |place: &PathBuf| access(place, Access::EXEC_OK).is_ok() && place.is_file();
+    places().find(may).or_else(|| places().find(|place| place.is_file())).unwrap_or_else(|| {
+        // Not by the name alone, which would be looked for once more.
+        if is_name { Path::new("/nowhere").join(program) } else { PathBuf::from(program) }
+    })
 }
