@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::base::Base;
-use super::dir::{Dir, DiskError, Tried, random_hex, write_file};
+use super::dir::{Dir, DiskError, Tried, write_file};
 use super::path_text::{escape, unescape};
 use super::repo::{Repo, RepoError};
 use super::shelf::size;
@@ -27,6 +27,8 @@ use super::shelf::size;
 const SCHEMA: u32 = 1;
 /// The file that says how far a run is.
 pub(crate) const RUN_FILE: &str = "run.json";
+/// A 65,536th of a second, rounded up.
+const PART: Duration = Duration::from_nanos(15_259);
 /// So often a lock is tried for, and so long apart: whoever only looks whether it is free holds it for a moment.
 const LOCK_TRIES: u32 = 10;
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
@@ -36,7 +38,8 @@ const LOCK_PAUSE: Duration = Duration::from_millis(5);
 pub struct RunFile {
     /// The version of this form.
     pub schema: u32,
-    /// `YYYYMMDD-hhmmss-xxxx`, in UTC, with four random digits.
+    /// `YYYYMMDD-hhmmss-xxxx`, in UTC: the last four digits are hexadecimal, the part of the second in 65,536ths, so
+    /// that names are in the order of their moments.
     pub id: String,
     /// The top of the repository; in the file it is escaped where it is no text.
     #[serde(with = "path_form")]
@@ -337,12 +340,14 @@ pub(crate) fn make_folder(parent: &Path, now: Duration) -> Result<(String, PathB
         builder
     };
     private(true).create(parent).tried(|| format!("cannot make {}", parent.display()))?;
+    let mut now = now;
     loop {
-        let random = random_hex::<2>().tried(|| "cannot get random bytes".to_owned())?;
-        let id = format!("{}-{random}", utc(now.as_secs()));
+        let part = (u64::from(now.subsec_nanos()) << 16) / 1_000_000_000;
+        let id = format!("{}-{part:04x}", utc(now.as_secs()));
         let path = parent.join(&id);
         match private(false).create(&path) {
-            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
+            // Somebody else began in the same part.
+            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => now += PART,
             made => {
                 made.tried(|| format!("cannot make {}", path.display()))?;
                 return Ok((id, path));
