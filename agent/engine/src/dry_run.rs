@@ -19,7 +19,6 @@ use crate::engine::{Backend, EngineError, context_params, kv_type, n_ctx, thread
 use crate::ffi::{self, ModelSettings, ShimError, SimulatedContext};
 use crate::gguf::{self, GgufError, Weights};
 use crate::guess::guess_bytes;
-use crate::vocab::Vocab;
 
 /// Why a footprint is not known.
 #[derive(Debug, Error)]
@@ -51,7 +50,7 @@ struct Buffer {
 }
 
 /// What llama.cpp keeps of a token that may be chosen: its number, its logit, its probability.
-const CANDIDATE: usize = 12;
+const CANDIDATE: u64 = 12;
 
 /// ggml's number of a discrete GPU.
 const DEVICE_GPU: i64 = 1;
@@ -113,10 +112,10 @@ struct Simulated {
     settings: ModelSettings,
     model: LlamaModel,
     file: Option<FileId>,
-    tokens: usize,
-    /// What the trees of its tokens take.
-    trees: usize,
-    /// What its vocabulary and metadata take, as far as that was seen.
+    tokens: u64,
+    /// What the trees of its tokens take while they are made.
+    trees: Bytes,
+    /// What its metadata take, as far as that was seen, and its vocabulary, which is counted.
     overhead: Bytes,
     /// What a context takes besides its buffers, as far as that was seen.
     context: Bytes,
@@ -133,20 +132,23 @@ impl Simulated {
         let settings = ModelSettings::of(options);
         backend.complaints.clear();
         let before = private_bytes();
-        let model = ffi::simulate_model(&backend.llama, path, &settings)
+        let (architecture, tokens) = (&header.architecture, header.tokens.count);
+        let model = ffi::simulate_model(&backend.llama, path, &settings, architecture, tokens)
             .ok_or_else(|| EngineError::Load { path: path.to_owned(), reason: backend.reason() })?;
         let overhead = match (before, private_bytes()) {
-            (Some(before), Some(after)) => after.saturating_sub(before).max(at_least),
+            (Some(before), Some(after)) => {
+                let seen = after.saturating_sub(before) + estimate::tables(&header);
+                seen.max(at_least)
+            }
             // Where the system does not say what a process takes.
             (None, _) | (_, None) => estimate::overhead(&header),
         };
-        let vocab = Vocab::of(&model).map_err(EngineError::from)?;
         Ok(Self {
             path: options.path.clone(),
             settings,
             file: header.file,
-            tokens: vocab.len(),
-            trees: vocab.vocabulary.memory_bytes(),
+            tokens: u64::try_from(model.n_vocab()).unwrap_or(0),
+            trees: estimate::trees(&header),
             model,
             overhead,
             context: Bytes(0),
@@ -169,7 +171,7 @@ impl Simulated {
         let mut rows = buffers(&context, options, self.file)?;
         rows.extend(device_overheads(&rows));
         rows.push(Row::host("scratch of the CPU", scratch(&mut context, options, n_ctx)?));
-        let logits = (self.tokens as u64).saturating_mul(4 * u64::from(options.outputs()));
+        let logits = self.tokens.saturating_mul(4 * u64::from(options.outputs()));
         rows.push(Row::host("logits", Bytes(logits)));
         rows.push(Row::host("vocabulary and metadata", self.overhead + self.context));
         rows.extend(self.grammar(n_ctx));
@@ -178,13 +180,15 @@ impl Simulated {
 
     /// Returns what grammars, the choice of tokens and guesses take besides llama.cpp, at most.
     fn grammar(&self, n_ctx: u32) -> [Row; 3] {
-        // While the trees of the tokens are made, what they are made of is there too.
-        let trees = 2 * self.trees;
         // Lists grow by doubling; the candidates of a token are one.
-        let matcher = 2 * (constraint::MEMORY + self.tokens * CANDIDATE);
-        let guesses = guess_bytes(usize::try_from(n_ctx).unwrap_or(usize::MAX));
-        let row = |what, bytes: usize| Row::host(what, Bytes(bytes as u64));
-        [row("tokens of grammars", trees), row("matcher", matcher), row("guesses", guesses)]
+        let candidates = self.tokens.saturating_mul(CANDIDATE);
+        let matcher = candidates.saturating_add(constraint::MEMORY as u64).saturating_mul(2);
+        let guesses = guess_bytes(usize::try_from(n_ctx).unwrap_or(usize::MAX)) as u64;
+        [
+            Row::host("tokens of grammars", self.trees),
+            Row::host("matcher", Bytes(matcher)),
+            Row::host("guesses", Bytes(guesses)),
+        ]
     }
 }
 
@@ -275,4 +279,27 @@ fn private_bytes() -> Option<Bytes> {
     let line = text.lines().find_map(|line| line.strip_prefix("Anonymous:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024).map(Bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::backend;
+    use crate::vocab::Vocab;
+
+    /// What is counted of a vocabulary that is not loaded, held against real ones.
+    #[test]
+    fn trees_take_what_is_counted_for_them() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/test-models");
+        for name in ["llama3", "mistral-list", "qwen"] {
+            let path = Path::new(folder).join(format!("{name}.gguf"));
+            if !path.exists() && std::env::var_os("CI").is_none_or(|ci| ci.is_empty()) {
+                continue;
+            }
+            let counted = estimate::trees(&gguf::model(&path, Weights::Here).unwrap()).0;
+            let model = ffi::load_vocabulary(&backend().llama, &path).unwrap();
+            let taken = 2 * Vocab::of(&model).unwrap().vocabulary.memory_bytes() as u64;
+            assert!((taken..taken * 13 / 10).contains(&counted), "{name}: {counted} for {taken}");
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //! into a `Result` and nothing more is read into them.
 #![expect(unsafe_code, reason = "calling llama.cpp; every other file of the workspace is safe")]
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_char};
 use std::marker::PhantomData;
 use std::mem;
 use std::path::Path;
@@ -17,7 +17,8 @@ use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
 use llama_sys::llama::{
-    llama_context, llama_context_params, llama_model, llama_model_params,
+    llama_context, llama_context_params, llama_model, llama_model_kv_override,
+    llama_model_kv_override__bindgen_ty_1 as Value, llama_model_params,
     llama_model_tensor_buft_override,
 };
 use llama_sys::{
@@ -145,17 +146,56 @@ pub(crate) fn load_model(
     open_model(backend, path, settings.params(), settings.experts_on_cpu)
 }
 
-/// Loads a model without its weights: what it would take is counted and not taken.
+/// Loads a model without its weights: what it would take is counted and not taken. Instead of a vocabulary it has
+/// `tokens` empty tokens, since the tables of a vocabulary take most of the time and change no buffer.
 pub(crate) fn simulate_model(
     backend: &LlamaBackend,
     path: &Path,
     settings: &ModelSettings,
+    architecture: &str,
+    tokens: u64,
 ) -> Option<LlamaModel> {
     let mut params = settings.params();
     params.no_alloc = true;
     // Nothing may be mapped where nothing is read.
     params.load_mode = llama_sys::llama::LLAMA_LOAD_MODE_NONE;
+    let size = format!("{architecture}.vocab_size");
+    let overrides = [
+        said("tokenizer.ggml.model", Said::Text("none"))?,
+        said(&size, Said::Number(i64::try_from(tokens).ok()?))?,
+        said("", Said::Number(0))?,
+    ];
+    // A file without a list of tokens has another way to say how many there are, or is refused.
+    if tokens > 0 {
+        params.kv_overrides = overrides.as_ptr();
+    }
     open_model(backend, path, params, settings.experts_on_cpu)
+}
+
+/// What a key of the metadata is said to be, whatever the file says.
+#[derive(Clone, Copy)]
+enum Said {
+    Number(i64),
+    Text(&'static str),
+}
+
+/// Returns `None` where the key or the text is too long for llama.cpp; a list of them ends with an empty key.
+fn said(key: &str, value: Said) -> Option<llama_model_kv_override> {
+    use llama_sys::llama::{LLAMA_KV_OVERRIDE_TYPE_INT, LLAMA_KV_OVERRIDE_TYPE_STR};
+    let (tag, value) = match value {
+        Said::Number(number) => (LLAMA_KV_OVERRIDE_TYPE_INT, Value { val_i64: number }),
+        Said::Text(text) => (LLAMA_KV_OVERRIDE_TYPE_STR, Value { val_str: field(text)? }),
+    };
+    Some(llama_model_kv_override { tag, key: field(key)?, __bindgen_anon_1: value })
+}
+
+/// Returns `text` with nulls behind it, of which there must be one.
+fn field(text: &str) -> Option<[c_char; 128]> {
+    let mut field = [0; 128];
+    for (to, from) in field[..127].iter_mut().zip(text.bytes()) {
+        *to = c_char::from_ne_bytes([from]);
+    }
+    (text.len() < field.len()).then_some(field)
 }
 
 /// Loads the vocabulary and the metadata of a model, and none of its tensors.
@@ -187,8 +227,8 @@ fn open_model(
         params.tensor_buft_overrides = overrides.as_ptr();
     }
     // SAFETY: The backend is initialised, as its reference proves; the path is a living C string;
-    // the parameters are llama.cpp's defaults with plain values changed, no callback, and at most a
-    // list of overrides with a null at its end, which lives until the function returns.
+    // the parameters are llama.cpp's defaults with plain values changed, no callback, and at most two
+    // lists of overrides with a null or an empty key at their ends, which live until the function returns.
     let raw = unsafe { llama_sys::llama::llama_model_load_from_file(path.as_ptr(), params) };
     let raw = NonNull::new(raw)?;
     // SAFETY: `LlamaModel` is `repr(transparent)` over a private type that is `repr(transparent)`

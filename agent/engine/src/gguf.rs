@@ -15,7 +15,7 @@ use std::io::{self, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use chargehand_core::bytes::Bytes;
-use chargehand_core::memory::header::Tensor;
+use chargehand_core::memory::header::{Tensor, Texts};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -158,7 +158,8 @@ struct Contents {
     header: Header,
     numbers: BTreeMap<String, Vec<u64>>,
     tensors: Vec<Tensor>,
-    merges: u64,
+    tokens: Texts,
+    merges: Texts,
     /// Its number among the files of a split model, from 0.
     no: u64,
     /// Bytes before the weights.
@@ -184,17 +185,25 @@ pub fn parse(source: impl Read + Seek, size: u64) -> Result<Header, Fault> {
     contents(source, size, Weights::Here)?.whole()
 }
 
-fn open(path: &Path, weights: Weights) -> Result<Contents, GgufError> {
-    let unreadable = |source: io::Error| match source.kind() {
+fn unreadable(path: &Path) -> impl Fn(io::Error) -> GgufError {
+    move |source| match source.kind() {
         io::ErrorKind::NotFound => GgufError::Missing(path.to_owned()),
         _ => GgufError::Unreadable { path: path.to_owned(), source },
-    };
-    // A named pipe would block on opening, so the kind is asked for first.
-    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(GgufError::NotAFile(path.to_owned()));
     }
-    let file = File::open(path).map_err(unreadable)?;
-    let size = file.metadata().map_err(unreadable)?.len();
+}
+
+fn is_file(path: &Path) -> Result<(), GgufError> {
+    match std::fs::metadata(path).map_err(unreadable(path))?.is_file() {
+        true => Ok(()),
+        false => Err(GgufError::NotAFile(path.to_owned())),
+    }
+}
+
+fn open(path: &Path, weights: Weights) -> Result<Contents, GgufError> {
+    // A named pipe would block on opening, so the kind is asked for first.
+    is_file(path)?;
+    let file = File::open(path).map_err(unreadable(path))?;
+    let size = file.metadata().map_err(unreadable(path))?.len();
     let bad = |fault| GgufError::Bad { path: path.to_owned(), fault };
     contents(BufReader::with_capacity(1 << 16, file), size, weights).map_err(bad)
 }
@@ -254,7 +263,7 @@ fn read_keys<R: Read + Seek>(
     contents: &mut Contents,
 ) -> Result<u64, Fault> {
     let mut alignment = 32;
-    let Contents { header, numbers, merges, no, .. } = contents;
+    let Contents { header, numbers, tokens, merges, no, .. } = contents;
     header.files = 1;
     for _ in 0..keys {
         let key = reader.string("a key")?;
@@ -269,12 +278,15 @@ fn read_keys<R: Read + Seek>(
             ("split.count", Value::Number(number)) => header.files = number.max(1),
             ("split.no", Value::Number(number)) => *no = number,
             ("tokenizer.ggml.model", Value::Text(text)) => header.tokenizer = Some(text),
-            ("tokenizer.ggml.tokens", Value::Array(length)) => header.vocabulary = Some(length),
-            ("tokenizer.ggml.merges", Value::Array(length)) => *merges = length,
+            ("tokenizer.ggml.tokens", Value::Texts(texts)) => {
+                header.vocabulary = Some(texts.count);
+                *tokens = texts;
+            }
+            ("tokenizer.ggml.merges", Value::Texts(texts)) => *merges = texts,
             ("tokenizer.chat_template", Value::Text(text)) => header.chat_template = Some(text),
             (_, Value::Number(number)) => drop(numbers.insert(key.clone(), vec![number])),
             (_, Value::Numbers(several)) => drop(numbers.insert(key.clone(), several)),
-            (_, Value::Text(_) | Value::Array(_) | Value::Other) => {}
+            (_, Value::Text(_) | Value::Texts(_) | Value::Array | Value::Other) => {}
         }
     }
     // The architecture may stand behind what it names.

@@ -193,9 +193,9 @@ mod tests {
     use std::path::Path;
 
     use chargehand_grammar::vocabulary::TokenId;
-    use llama_cpp_2::llama_backend::LlamaBackend;
 
     use super::Vocab;
+    use crate::engine::backend;
     use crate::ffi;
 
     /// Writes a vocabulary as SentencePiece has it: a space is `\u{2581}`, and one is put before every text.
@@ -240,13 +240,12 @@ mod tests {
 
     #[test]
     fn a_text_in_the_middle_gets_no_space_before_it() {
-        let backend = LlamaBackend::init().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pieces.gguf");
         let letters = "\u{2581} { } \" : < > a b c d e h n m t P".split(' ');
         let longer = ["\u{2581}a", "na", "nam", "name", "\":", "\u{2581}\u{2581}", "Pa", "Pat"];
         write(&path, &letters.chain(longer).collect::<Vec<_>>());
-        let model = ffi::load_vocabulary(&backend, &path).unwrap();
+        let model = ffi::load_vocabulary(&backend().llama, &path).unwrap();
         let vocab = Vocab::of(&model).unwrap();
         let anchor = vocab.anchor.clone().unwrap();
         assert_eq!(anchor.text, "\n", "nothing before it is not enough here");

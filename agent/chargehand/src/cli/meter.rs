@@ -73,7 +73,7 @@ impl Meter {
     ) -> Result<(Vec<Row>, Vec<String>), Error> {
         let path = Path::new(&options.path);
         let header = gguf::model(path, Weights::Here)?;
-        let [own, other] = [header.tokens, choice.header.tokens];
+        let [own, other] = [header.tokens.count, choice.header.tokens.count];
         if own.abs_diff(other) > MOST_PADDING {
             let (path, name) = (path.display(), &choice.name);
             let message = format!("{path} has {own} tokens, and {name} has {other}");

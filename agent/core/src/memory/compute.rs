@@ -29,7 +29,7 @@ pub(super) fn graph(
     let tokens = batch(options);
     let layer = product(&[VALUE, tokens, feed_forward.max(recurrent(header, family))]);
     let outputs = u64::from(options.outputs()).min(tokens);
-    let logits = product(&[VALUE, outputs, header.tokens.saturating_add(width)]);
+    let logits = product(&[VALUE, outputs, header.tokens.count.saturating_add(width)]);
     Ok(layer.max(logits).saturating_add(masks(family, options)))
 }
 

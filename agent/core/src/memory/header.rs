@@ -29,11 +29,36 @@ pub struct ModelHeader {
     /// Its tensors.
     pub tensors: Vec<Tensor>,
     /// Tokens of its vocabulary.
-    pub tokens: u64,
+    pub tokens: Texts,
     /// Merges of its vocabulary.
-    pub merges: u64,
+    pub merges: Texts,
     /// Its first file, where it has one on this machine.
     pub file: Option<FileId>,
+}
+
+/// The texts of a list.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Texts {
+    /// How many there are.
+    pub count: u64,
+    /// What they are long together, in bytes.
+    pub bytes: u64,
+    /// What one copy of them takes besides the objects of C++ that hold them.
+    pub outside: u64,
+}
+
+impl Texts {
+    /// Counts one more text of `bytes` bytes.
+    ///
+    /// What is longer than 15 bytes lies outside its `std::string`, with a null behind it and 8 bytes before, in steps
+    /// of 16 (libstdc++ and glibc).
+    pub fn add(&mut self, bytes: u64) {
+        self.count += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+        let taken =
+            if bytes > 15 { bytes.saturating_add(9).div_ceil(16).saturating_mul(16) } else { 0 };
+        self.outside = self.outside.saturating_add(taken);
+    }
 }
 
 /// A tensor.

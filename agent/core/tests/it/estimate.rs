@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 
 use chargehand_core::bytes::Bytes;
 use chargehand_core::memory::estimate::{EstimateError, estimate};
-use chargehand_core::memory::header::{FileId, ModelHeader, Tensor};
+use chargehand_core::memory::header::{FileId, ModelHeader, Tensor, Texts};
 use chargehand_core::memory::{Backing, Footprint, HOST, LoadOptions, Pool, larger};
 use proptest::prelude::*;
 
 use crate::memory::options;
+
+/// Texts of six bytes.
+fn texts(count: u64) -> Texts {
+    Texts { count, bytes: 6 * count, outside: 0 }
+}
 
 fn header(architecture: &str, numbers: &[(&str, u64)], tensors: &[(&str, u64)]) -> ModelHeader {
     let numbers: BTreeMap<String, Vec<u64>> =
@@ -22,8 +27,8 @@ fn header(architecture: &str, numbers: &[(&str, u64)], tensors: &[(&str, u64)]) 
         architecture: architecture.to_owned(),
         numbers,
         tensors: tensors.iter().map(tensor).collect(),
-        tokens: 1000,
-        merges: 900,
+        tokens: texts(1000),
+        merges: texts(900),
         file: None,
     }
 }

@@ -2,10 +2,16 @@
 
 use std::io::{Read, Seek};
 
+use chargehand_core::memory::header::Texts;
+
 use super::Fault;
 
 /// Keys and texts longer than this are refused: chat templates have some ten thousand bytes.
 const MAX_TEXT: u64 = 4 << 20;
+/// What the keys of vocabularies begin with.
+const VOCABULARY: &str = "tokenizer.ggml.";
+/// Tokens and merges have some hundred bytes at most; llama.cpp follows some of them byte by byte on its stack.
+const MAX_LISTED: u64 = 4096;
 /// A vocabulary of a million tokens takes some 50 MB. What is longer would keep us reading.
 const MAX_HEADER: u64 = 256 << 20;
 /// An array of numbers that is no longer may have one a layer, and is kept.
@@ -20,8 +26,10 @@ pub(super) enum Value {
     Number(u64),
     /// An array of some whole numbers, none negative.
     Numbers(Vec<u64>),
-    /// Any other array, with that many items.
-    Array(u64),
+    /// An array of texts.
+    Texts(Texts),
+    /// Any other array.
+    Array,
     /// A fraction, a truth value or a negative number.
     Other,
 }
@@ -146,16 +154,23 @@ impl<R: Read + Seek> Reader<R> {
         let length = self.u64(key)?;
         if kind == 8 {
             self.check_count(key, length, 8)?;
+            let mut texts = Texts::default();
             for _ in 0..length {
                 let bytes = self.u64(key)?;
+                if bytes > MAX_LISTED && key.starts_with(VOCABULARY) {
+                    let text =
+                        format!("`{key}` has a text of {bytes} bytes, more than {MAX_LISTED}");
+                    return Err(Fault::Malformed(text));
+                }
                 self.skip(key, bytes)?;
+                texts.add(bytes);
             }
-            return Ok(Value::Array(length));
+            return Ok(Value::Texts(texts));
         }
         let bytes = length.saturating_mul(width(kind, key)?);
         if length > MAX_KEPT {
             self.skip(key, bytes)?;
-            return Ok(Value::Array(length));
+            return Ok(Value::Array);
         }
         self.claim(key, bytes)?;
         let mut numbers = Vec::new();
@@ -166,7 +181,7 @@ impl<R: Read + Seek> Reader<R> {
                 None => is_whole = false,
             }
         }
-        Ok(if is_whole { Value::Numbers(numbers) } else { Value::Array(length) })
+        Ok(if is_whole { Value::Numbers(numbers) } else { Value::Array })
     }
 }
 

@@ -49,7 +49,7 @@ impl<'n> SplitName<'n> {
 ///
 /// [`GgufError`], which names the file and what is wrong with it.
 pub fn model(path: &Path, weights: Weights) -> Result<ModelHeader, GgufError> {
-    let Contents { header, numbers, tensors, merges, no, .. } = super::open(path, weights)?;
+    let Contents { header, numbers, tensors, tokens, merges, no, .. } = super::open(path, weights)?;
     let bad = |fault| GgufError::Bad { path: path.to_owned(), fault };
     let files = header.files;
     let first = Contents { header: header.clone(), no, ..Contents::default() };
@@ -59,7 +59,7 @@ pub fn model(path: &Path, weights: Weights) -> Result<ModelHeader, GgufError> {
         architecture: header.architecture,
         numbers,
         tensors,
-        tokens: header.vocabulary.unwrap_or(0),
+        tokens,
         merges,
         file: file.map(|facts| FileId { device: facts.dev(), inode: facts.ino() }),
     };
@@ -91,17 +91,22 @@ pub fn digest(path: &Path) -> Result<[u8; 32], GgufError> {
 ///
 /// # Errors
 ///
-/// [`GgufError`], when the first one is no model or one is missing.
+/// As for [`paths`], and when one of them is missing.
 pub fn seals(path: &Path) -> Result<Vec<Seal>, GgufError> {
     paths(path)?.iter().map(|path| seal(path)).collect()
 }
 
-/// Returns the paths of all files of the model whose first one is at `path`.
+/// Returns the paths of all files of the model whose first one is at `path`. Only a file that is named as one of
+/// several is read for it: [`model`] finds the others out.
 ///
 /// # Errors
 ///
-/// [`GgufError`], when that one is no model, or is not named as the first of several.
+/// [`GgufError`], when there is no such file, or that one is no model, or is not the first of so many.
 pub fn paths(path: &Path) -> Result<Vec<PathBuf>, GgufError> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    if name.and_then(SplitName::of).is_none() {
+        return super::is_file(path).map(|()| vec![path.to_owned()]);
+    }
     let files = super::open(path, Weights::Elsewhere)?.header.files;
     beside(path, files)
 }

@@ -244,6 +244,8 @@ fn what_is_longer_than_any_header_is_refused() {
     let long = |name: usize| File::new(1, 0).text(&"a".repeat(name)).data(64);
     check_fault(&long(64), "the name of a tensor has 64 bytes, more than 63");
     check_fault(&long(63), "architecture is missing");
+    let tokens = File::new(0, 1).text("tokenizer.ggml.tokens").u32(9).u32(8).u64(1);
+    check_fault(&tokens.text(&"a".repeat(4097)), "has a text of 4097 bytes, more than 4096");
     let text = File::new(0, 1).text("a").u32(8).u64((4 << 20) + 1).data((4 << 20) + 64);
     check_fault(&text, "a has 4194305 bytes, more than 4194304");
     // A file with holes is as long as it says and takes no room.
