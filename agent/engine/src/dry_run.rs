@@ -280,26 +280,3 @@ fn private_bytes() -> Option<Bytes> {
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024).map(Bytes)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::backend;
-    use crate::vocab::Vocab;
-
-    /// What is counted of a vocabulary that is not loaded, held against real ones.
-    #[test]
-    fn trees_take_what_is_counted_for_them() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/test-models");
-        for name in ["llama3", "mistral-list", "qwen"] {
-            let path = Path::new(folder).join(format!("{name}.gguf"));
-            if !path.exists() && std::env::var_os("CI").is_none_or(|ci| ci.is_empty()) {
-                continue;
-            }
-            let counted = estimate::trees(&gguf::model(&path, Weights::Here).unwrap()).0;
-            let model = ffi::load_vocabulary(&backend().llama, &path).unwrap();
-            let taken = 2 * Vocab::of(&model).unwrap().vocabulary.memory_bytes() as u64;
-            assert!((taken..taken * 13 / 10).contains(&counted), "{name}: {counted} for {taken}");
-        }
-    }
-}

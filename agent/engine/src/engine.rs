@@ -272,10 +272,3 @@ pub(crate) fn kv_type(name: &str) -> Result<KvCacheType, EngineError> {
         _ => Err(EngineError::KvType(name.to_owned())),
     }
 }
-
-/// There is one a process.
-#[cfg(test)]
-pub(crate) fn backend() -> &'static Backend {
-    static BACKEND: std::sync::OnceLock<Backend> = std::sync::OnceLock::new();
-    BACKEND.get_or_init(|| Backend::start().unwrap())
-}

@@ -191,12 +191,36 @@ impl Heads {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::OnceLock;
 
+    use chargehand_core::memory::estimate;
     use chargehand_grammar::vocabulary::TokenId;
+    use llama_cpp_2::llama_backend::LlamaBackend;
 
     use super::Vocab;
-    use crate::engine::backend;
     use crate::ffi;
+    use crate::gguf::{self, Weights};
+
+    /// There is one a process.
+    fn backend() -> &'static LlamaBackend {
+        static BACKEND: OnceLock<LlamaBackend> = OnceLock::new();
+        BACKEND.get_or_init(|| LlamaBackend::init().unwrap())
+    }
+
+    /// What a dry run counts of a vocabulary that it does not load, held against real ones, where
+    /// `bench-scripts/models/generate` made them.
+    #[test]
+    fn trees_take_what_is_counted_for_them() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/test-models");
+        for name in ["llama3", "mistral-list", "qwen"] {
+            let path = Path::new(folder).join(format!("{name}.gguf"));
+            let Ok(header) = gguf::model(&path, Weights::Here) else { continue };
+            let model = ffi::load_vocabulary(backend(), &path).unwrap();
+            let taken = 2 * Vocab::of(&model).unwrap().vocabulary.memory_bytes() as u64;
+            let counted = estimate::trees(&header).0;
+            assert!((taken..taken * 13 / 10).contains(&counted), "{name}: {counted} for {taken}");
+        }
+    }
 
     /// Writes a vocabulary as SentencePiece has it: a space is `\u{2581}`, and one is put before every text.
     fn write(path: &Path, pieces: &[&str]) {
@@ -245,7 +269,7 @@ mod tests {
         let letters = "\u{2581} { } \" : < > a b c d e h n m t P".split(' ');
         let longer = ["\u{2581}a", "na", "nam", "name", "\":", "\u{2581}\u{2581}", "Pa", "Pat"];
         write(&path, &letters.chain(longer).collect::<Vec<_>>());
-        let model = ffi::load_vocabulary(&backend().llama, &path).unwrap();
+        let model = ffi::load_vocabulary(backend(), &path).unwrap();
         let vocab = Vocab::of(&model).unwrap();
         let anchor = vocab.anchor.clone().unwrap();
         assert_eq!(anchor.text, "\n", "nothing before it is not enough here");
