@@ -108,7 +108,7 @@ pub enum Event {
         /// Why it died.
         reason: String,
     },
-    /// Memory is short, or a model took another amount of it than was planned.
+    /// Memory is short, or a model took another amount of it than was planned, or one that guesses could not go on.
     MemoryWarned {
         /// In words.
         reason: String,

@@ -127,6 +127,8 @@ pub enum Backing {
     Pinned,
     /// Pages of a file, which all who map it share.
     Mapped(FileId),
+    /// Nothing yet: whoever has its turn next takes it.
+    Awaited,
 }
 
 impl Row {
@@ -279,7 +281,7 @@ impl Footprint {
         let mut sums: BTreeMap<&str, Bytes> = BTreeMap::new();
         for row in &self.rows {
             let bytes = match row.backing {
-                Backing::Anonymous | Backing::Pinned => row.bytes,
+                Backing::Anonymous | Backing::Pinned | Backing::Awaited => row.bytes,
                 Backing::Mapped(file) => {
                     let there = mapped.entry((row.pool.clone(), file)).or_default();
                     let more = row.bytes.saturating_sub(*there);

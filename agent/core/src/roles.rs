@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::bytes::Bytes;
-use crate::memory::{self, Budget, Footprint, Row};
+use crate::memory::{self, Backing, Budget, Footprint, Row};
 
 /// What a model can be used for.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
@@ -106,7 +106,8 @@ fn seconds(carried: &Carried) -> String {
     format!("{}.{} s", carried.millis / 1000, carried.millis % 1000 / 100)
 }
 
-/// Returns what is held for `one` while `others` wait for their turns: of each pool as much as any of them needs.
+/// Returns what is held for `one` while `others` wait for their turns: of each pool as much as any of them needs. What
+/// `one` does not take of it is awaited.
 #[must_use]
 pub fn covering(one: &Footprint, others: &[Footprint]) -> Footprint {
     let mut held = one.clone();
@@ -114,7 +115,8 @@ pub fn covering(one: &Footprint, others: &[Footprint]) -> Footprint {
         let there = held.by_pool();
         let more = |(pool, bytes): (&str, Bytes)| {
             let more = bytes.saturating_sub(there.get(pool).copied().unwrap_or_default());
-            (more > Bytes(0)).then(|| Row::of(pool, "whoever has its turn next", more))
+            let row = || Row::of(pool, "whoever has its turn next", more);
+            (more > Bytes(0)).then(|| Row { backing: Backing::Awaited, ..row() })
         };
         let more: Vec<Row> = other.by_pool().into_iter().filter_map(more).collect();
         held.rows.extend(more);

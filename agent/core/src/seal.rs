@@ -2,6 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Nanoseconds of a second.
+pub const NANOS: i64 = 1_000_000_000;
+
+/// Returns whether nothing about any of the files of `now` changed since `before`.
+#[must_use]
+pub fn are_untouched(now: &[Seal], before: &[Seal]) -> bool {
+    let untouched = |(now, before): (&Seal, &Seal)| now.is_untouched_since(before);
+    now.len() == before.len() && now.iter().zip(before).all(untouched)
+}
+
 /// A file at a moment. Two that are equal are the same file, unless somebody went to the length of setting clocks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
 pub struct Seal {
@@ -18,6 +28,12 @@ pub struct Seal {
 }
 
 impl Seal {
+    /// Returns a moment as a seal has it, out of seconds and the nanoseconds of the last one.
+    #[must_use]
+    pub fn moment(seconds: i64, nanos: i64) -> i64 {
+        seconds.saturating_mul(NANOS).saturating_add(nanos)
+    }
+
     /// Returns whether it is the same file with the same content as `before`, whatever it is called by now.
     #[must_use]
     pub fn has_content_of(&self, before: &Self) -> bool {

@@ -60,6 +60,7 @@ pub fn reply(
                 );
                 let mut outcome = session.generate(&prompt, wish, observer)?;
                 outcome.timings = thought.timings.and(outcome.timings);
+                outcome.warning = thought.warning.or(outcome.warning);
                 return Ok(Reply { reasoning: Some(text.to_owned()), outcome });
             }
             // The budget is too small for anything but an answer.

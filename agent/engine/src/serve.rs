@@ -16,7 +16,7 @@ use crate::engine::{Backend, Engine, EngineError};
 use crate::probe::{self, Rung, Stage};
 use crate::reply::{self, Reply, ReplyError};
 use crate::sampler::to_llama;
-use crate::session::{Observer, Parked, Progress, Session, SessionError, Wish};
+use crate::session::{Observer, Outcome, Parked, Progress, Session, SessionError, Wish};
 use crate::template::{Segment, TemplateError};
 use crate::wire::{
     Answer, Ask, Chat, Event, Failure, Loaded, Rendered, Request, WireError, read_message,
@@ -252,7 +252,8 @@ fn answer(
         ReplyError::Template(error) => Failure::Template { reason: error.to_string() },
         ReplyError::Session(error) => session_failure(error),
     })?;
-    Ok(Answer { reasoning, text: outcome.text, ending: outcome.ending, timings: outcome.timings })
+    let Outcome { text, ending, timings, warning } = outcome;
+    Ok(Answer { reasoning, text, ending, timings, warning })
 }
 
 /// Counts a prompt. What two conversations have in common that differ in their first word is the fixed part.

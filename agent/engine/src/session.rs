@@ -63,6 +63,8 @@ pub struct Outcome {
     pub ending: Ending,
     /// What it cost.
     pub timings: Timings,
+    /// What people are to be told: that a model which guesses could not go on.
+    pub warning: Option<String>,
 }
 
 /// What happens while a session works.
@@ -231,9 +233,10 @@ impl<'e> Session<'e> {
         if let Err(SessionError::Logits(_)) = ending {
             self.forget();
         }
+        let warning = self.second.as_mut().and_then(Second::end);
         let ending = ending?;
         self.prompts.remember(prompt, &text, &said);
-        Ok(Outcome { text, ending, timings })
+        Ok(Outcome { text, ending, timings, warning })
     }
 
     /// Empties the cache, so that the next prompt is evaluated as a whole.

@@ -198,6 +198,9 @@ pub struct Answer {
     pub ending: Ending,
     /// What it cost.
     pub timings: Timings,
+    /// What people are to be told.
+    #[serde(default)]
+    pub warning: Option<String>,
 }
 
 /// Why a request failed.

@@ -88,14 +88,19 @@ pub(super) fn command(of: &Fingerprint, model: &Path, is_wide: bool) -> String {
 /// Returns the card of such a worker; of a family that was examined here, the marks from here.
 pub(super) fn find(state: &Path, of: &Fingerprint) -> Result<Option<Card>, Error> {
     let is_same = |card: &Card| of.changes_since(&card.of).is_empty();
-    let own = read(&path(state, of))?.filter(is_same);
-    Ok(match (Some(built_in()).filter(is_same), own) {
+    Ok(match (Some(built_in()).filter(is_same), own(state, of)?) {
         (Some(mut card), Some(own)) => {
             card.families.extend(own.families);
             Some(card)
         }
         (card, own) => own.or(card),
     })
+}
+
+/// Returns the card of such a worker with nothing but what was examined here.
+pub(super) fn own(state: &Path, of: &Fingerprint) -> Result<Option<Card>, Error> {
+    let is_same = |card: &Card| of.changes_since(&card.of).is_empty();
+    Ok(read(&path(state, of))?.filter(is_same))
 }
 
 /// Returns why the cards of models of that name, or of that file, are about others, where there are such cards: the

@@ -13,7 +13,7 @@ use chargehand_core::runner::Crew;
 use super::held::Desk;
 use super::out;
 use super::worker::{Ready, Started, WorkerSpec};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 
 /// Somebody who reviews and does not work.
 pub(super) struct Reviewer {
@@ -42,11 +42,13 @@ enum Judge {
     Waiting(Box<Ready>),
     /// It is there, or parked.
     Begun(Box<Started>),
+    /// It could not be started.
+    Missing,
 }
 
 /// How two models share a place.
 struct Turns {
-    /// Whose it is.
+    /// Whose it was last.
     at_work: Role,
     /// Why.
     reason: String,
@@ -65,7 +67,8 @@ impl Reviewer {
 
 /// Gives a worker and its reviewer places in the folder of their run to leave what they remember, if they take turns.
 pub(super) fn with_places(
-    (worker, reviewer): (Ready, Option<Reviewer>),
+    worker: Ready,
+    reviewer: Option<Reviewer>,
     run: &Path,
 ) -> Result<(Ready, Option<Reviewer>), Error> {
     Ok(match reviewer {
@@ -95,8 +98,8 @@ impl<'a> Pair<'a> {
 
     /// Gives `to` its turn, if it is another one's.
     fn hand_over(&mut self, to: Role, watch: &mut dyn Watch) -> Result<(), Error> {
-        let Some(Turns { at_work, reason }) = &mut self.turns else { return Ok(()) };
-        let (from, reason) = (mem::replace(at_work, to), reason.clone());
+        let Some(Turns { at_work: from, reason }) = &self.turns else { return Ok(()) };
+        let (from, reason) = (*from, reason.clone());
         if from == to {
             return Ok(());
         }
@@ -105,7 +108,7 @@ impl<'a> Pair<'a> {
                 (self.coder.park(watch), judge.wake(watch)?)
             }
             Judge::Begun(judge) => (judge.park(watch), self.coder.wake(watch)?),
-            Judge::Waiting(_) | Judge::Nobody => {
+            Judge::Waiting(_) | Judge::Missing | Judge::Nobody => {
                 let parked = self.coder.park(watch);
                 let begun = Instant::now();
                 self.begin()?;
@@ -113,15 +116,21 @@ impl<'a> Pair<'a> {
                 (parked, Carried { millis, ..Carried::default() })
             }
         };
+        if let Some(turns) = &mut self.turns {
+            turns.at_work = to;
+        }
         watch.see(&Event::ModelChanged(Handover { from, to, reason, parked, restored }));
         Ok(())
     }
 
     /// Starts the reviewer, if it was not asked before.
     fn begin(&mut self) -> Result<(), Error> {
-        self.judge = match mem::replace(&mut self.judge, Judge::Nobody) {
+        self.judge = match mem::replace(&mut self.judge, Judge::Missing) {
             Judge::Waiting(ready) => Judge::Begun(Box::new(ready.start(self.stop)?)),
             judge @ (Judge::Begun(_) | Judge::Nobody) => judge,
+            Judge::Missing => {
+                return Err(Error::new(Kind::Failed, "the reviewer could not be started"));
+            }
         };
         Ok(())
     }
@@ -137,7 +146,9 @@ impl Crew for Pair<'_> {
         }
         Ok(match &mut self.judge {
             Judge::Begun(judge) if is_review => judge.model(),
-            Judge::Begun(_) | Judge::Waiting(_) | Judge::Nobody => self.coder.model(),
+            Judge::Begun(_) | Judge::Waiting(_) | Judge::Missing | Judge::Nobody => {
+                self.coder.model()
+            }
         })
     }
 }

@@ -205,7 +205,7 @@ impl Job<'_> {
             entry,
             under_way,
         };
-        let worked = held.work((self.hands, reviewer), &mut watch)?;
+        let worked = held.work(self.hands, reviewer, &mut watch)?;
         let (phase, fixes) = (JobPhase::Verify, Vec::new());
         watch.see(&Event::PhaseStarted { phase, round: 0, fixes });
         let before = (worked.taken, &mut watch as &mut dyn Watch);
@@ -263,19 +263,20 @@ impl Held<'_> {
     /// Lets the worker work until it ends or is ended. One who was hired is gone afterwards.
     fn work(
         &self,
-        (hands, reviewer): (Hands<'_>, Option<Reviewer>),
+        hands: Hands<'_>,
+        reviewer: Option<Reviewer>,
         watch: &mut RunWatch<'_>,
     ) -> Result<Worked, Error> {
         let ready = match hands {
-            Hands::Kept(worker) => return self.lead((worker, reviewer), watch),
+            Hands::Kept(worker) => return self.lead(worker, reviewer, watch),
             Hands::Hired(ready) => ready,
         };
         // Of no use to anybody: whoever wrote it was killed.
         self.dir.remove(&[parking::FOLDER])?;
-        let (ready, reviewer) = crew::with_places((ready, reviewer), self.dir.path())?;
+        let (ready, reviewer) = crew::with_places(ready, reviewer, self.dir.path())?;
         watch.view().phase(Phase::Loading);
         match ready.start(&|| self.brake.reason().is_some()) {
-            Ok(mut worker) => self.lead((&mut worker, reviewer), watch),
+            Ok(mut worker) => self.lead(&mut worker, reviewer, watch),
             Err(err) => {
                 let stop = match self.brake.reason() {
                     Some(stop) => stop,
@@ -291,7 +292,8 @@ impl Held<'_> {
 
     fn lead(
         &self,
-        (worker, reviewer): (&mut Started, Option<Reviewer>),
+        worker: &mut Started,
+        reviewer: Option<Reviewer>,
         watch: &mut RunWatch<'_>,
     ) -> Result<Worked, Error> {
         let workspace = self.workspace()?;
@@ -346,9 +348,13 @@ fn conclude(
     log.sync()?;
     if report.stop != Stop::Interrupted {
         dir.set_status(Status::Done)?;
-        // The verdict stands, whatever it takes of the disk.
-        drop(dir.weigh());
     }
     watch.view().finished(report, dir.path());
+    if dir.file().status == Status::Done
+        && let Err(err) = dir.weigh()
+    {
+        // The verdict stands.
+        out::note(&format!("warning: what the run takes of the disk is not known: {err}"));
+    }
     Ok(())
 }

@@ -61,7 +61,10 @@ impl Held {
             Err(LedgerError::Refused(refusal)) => refusal,
             Err(err) => return Err(err.into()),
         };
-        let plan = self.reservation.share(footprint, &|| model::machine(desk.config))?;
+        let shared = self.reservation.share(footprint, &|| model::machine(desk.config));
+        let plan = shared.map_err(|err| {
+            Error::from(err).hint("`chargehand plan` shows what each of them takes")
+        })?;
         let reservation = Arc::clone(&self.reservation);
         let (kept, devices) = (Kept::below(&desk.places.state), self.devices.clone());
         let other = Self { plan, reservation, gauge, kept, devices, parking: None };

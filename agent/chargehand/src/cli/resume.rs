@@ -11,11 +11,10 @@ use serde_json::json;
 
 use super::ask::Owner;
 use super::autonomy;
-use super::crew::Reviewer;
 use super::drive::{self, Hands, Job, ShowArgs};
 use super::held::Desk;
 use super::leave::{self, Leave};
-use super::worker::{WorkerArgs, WorkerSpec};
+use super::worker::{Hired, WorkerArgs, WorkerSpec};
 use super::{fits, record, which};
 use crate::audit::{Line, Log};
 use crate::config::Places;
@@ -68,24 +67,22 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     // Nothing has begun, so Ctrl-C ends the program at once.
     let unasked = Interrupt::default();
     let desk = Desk { config: &config, places: &places, interrupt: &unasked };
-    let (spec, ready) = if args.worker.is_given() {
-        args.worker.choose(&places, &unasked)?
+    let worker = if args.worker.is_given() {
+        args.worker.choose(desk)?
     } else {
         let spec = earlier(&lines, "worker").ok_or_else(|| {
             Error::new(Kind::Failed, "the log of the run does not say who worked")
                 .hint("give -m or --worker")
         })?;
-        let spec = spec.as_it_was()?;
+        let spec = spec.as_it_was().map_err(|err| err.hint("give the model with -m"))?;
         let ready = spec.ready(desk)?;
-        (spec, ready)
+        Hired { spec, ready }
     };
-    let reviewer = match (&contract.review, earlier(&lines, "reviewer")) {
-        (None, _) => None,
-        (Some(_), Some(spec)) if !args.worker.names_reviewer() => {
-            Some(Reviewer::beside(&ready, spec.as_it_was()?, desk)?)
-        }
-        (Some(_), _) => args.worker.choose_reviewer((&spec, &ready), &places, &unasked)?,
+    let reviewer = match &contract.review {
+        None => None,
+        Some(_) => args.worker.choose_reviewer(&worker, earlier(&lines, "reviewer"), desk)?,
     };
+    let Hired { spec, ready } = worker;
     let approvals = Approvals::of(&places.state, &dir.file().repo);
     let owner = Owner::at_the_terminal(args.attended, approvals);
     let attended = owner.is_some();

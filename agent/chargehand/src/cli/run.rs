@@ -11,10 +11,11 @@ use super::autonomy;
 use super::contract::ContractArgs;
 use super::drive::{self, Hands, Job, ShowArgs};
 use super::fits;
+use super::held::Desk;
 use super::leave::{self, Leave};
 use super::out;
 use super::record;
-use super::worker::WorkerArgs;
+use super::worker::{Hired, WorkerArgs};
 use crate::audit::Log;
 use crate::config::{Places, ProjectConfig};
 use crate::env::approvals::Approvals;
@@ -69,11 +70,14 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let owner = Owner::at_the_terminal(args.attended, Approvals::of(&places.state, repo.top()));
     let attended = owner.is_some();
     // The last that is looked at before it takes time: a model is hashed, counted and waited for.
-    let (spec, ready) = args.worker.choose(&places, &Interrupt::default())?;
+    let (config, unasked) = (args.worker.config(&places)?, Interrupt::default());
+    let desk = Desk { config: &config, places: &places, interrupt: &unasked };
+    let worker = args.worker.choose(desk)?;
     let reviewer = match &contract.review {
-        Some(_) => args.worker.choose_reviewer((&spec, &ready), &places, &Interrupt::default())?,
+        Some(_) => args.worker.choose_reviewer(&worker, None, desk)?,
         None => None,
     };
+    let Hired { spec, ready } = worker;
     let (contract, footing) = autonomy::settle(contract, &spec, &places.state, attended)?;
     let text = toml::to_string(&contract.source).map_err(|err| {
         Error::new(Kind::Bug, format!("the contract cannot be written as TOML: {err}"))

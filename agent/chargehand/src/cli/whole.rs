@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use chargehand_core::memory::Footprint;
-use chargehand_core::seal::Seal;
+use chargehand_core::seal::{self, Seal};
 use chargehand_engine::gguf;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -60,10 +60,7 @@ fn hash(footprint: &Footprint, head: &str, state: &Path) -> Result<String, Error
     if !seals.iter().any(|seal| digest::is_large(seal.bytes)) {
         return Ok(head.to_owned());
     }
-    let lies_so = |hashed: &Hashed| {
-        let untouched = |(now, then): (&Seal, &Seal)| now.is_untouched_since(then);
-        hashed.seals.len() == seals.len() && seals.iter().zip(&hashed.seals).all(untouched)
-    };
+    let lies_so = |hashed: &Hashed| seal::are_untouched(&seals, &hashed.seals);
     if let Some(hashed) = remembered(head, state).filter(lies_so) {
         return Ok(hashed.identity);
     }

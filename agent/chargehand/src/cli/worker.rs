@@ -10,6 +10,7 @@ use chargehand_core::memory::{Footprint, Plan};
 use chargehand_core::ports::{Model, Watch};
 use chargehand_core::roles::{Carried, Role};
 use chargehand_core::script::Script;
+use chargehand_core::seal;
 use chargehand_engine::gguf;
 use chargehand_engine::sampler::Sampling;
 use serde::{Deserialize, Serialize};
@@ -17,13 +18,12 @@ use serde::{Deserialize, Serialize};
 use super::bounds;
 use super::crew::Reviewer;
 use super::held::{Desk, Held};
-use super::model::{self, ModelArgs};
+use super::model::{self, Choice, ModelArgs};
 use crate::config::{Places, UserConfig};
 use crate::env::digest;
 use crate::env::parking::Parking;
 use crate::env::worker::{ModelWorker, PATIENCE, WorkerError};
 use crate::error::{Error, Kind};
-use crate::signal::Interrupt;
 
 /// What stands before the file of a script.
 const SCRIPT: &str = "script:";
@@ -69,6 +69,14 @@ pub(super) enum Ready {
     Model(Box<Held>, Sampling, Duration),
 }
 
+/// Who works, as the log has it and in person.
+pub(super) struct Hired {
+    /// Who.
+    pub(super) spec: WorkerSpec,
+    /// The same in person.
+    pub(super) ready: Ready,
+}
+
 impl WorkerArgs {
     /// Returns the flags `-m` and `--config`.
     pub(super) fn of_model(model: Option<PathBuf>, config: Vec<String>) -> Self {
@@ -80,14 +88,9 @@ impl WorkerArgs {
         self.worker.is_some() || self.model.model.is_some()
     }
 
-    /// Returns whether the flag `--reviewer` was given.
-    pub(super) fn names_reviewer(&self) -> bool {
-        self.reviewer.is_some()
-    }
-
     /// Refuses a reviewer who would have nothing to say.
     pub(super) fn may_review(&self, contract: &Contract) -> Result<(), Error> {
-        if contract.review.is_some() || !self.names_reviewer() {
+        if contract.review.is_some() || self.reviewer.is_none() {
             return Ok(());
         }
         let message = "--reviewer goes with criteria, and the contract has none";
@@ -113,65 +116,67 @@ impl WorkerArgs {
         Ok(PathBuf::from(choice.options.path))
     }
 
-    /// Returns the worker that is asked for, and what starts it. While memory is short, `interrupt` is looked at.
-    pub(super) fn choose(
-        &self,
-        places: &Places,
-        interrupt: &Interrupt,
-    ) -> Result<(WorkerSpec, Ready), Error> {
-        // Read also for a script, so that a wrong key is told at once.
-        let config = self.config(places)?;
+    /// Returns the worker that is asked for, and what starts it.
+    pub(super) fn choose(&self, desk: Desk<'_>) -> Result<Hired, Error> {
         if let Some(worker) = &self.worker {
             let path = script_path(worker)?;
             let script = read_script(&path)?;
-            return Ok((WorkerSpec::Script { path }, Ready::Script(script)));
+            return Ok(Hired { spec: WorkerSpec::Script { path }, ready: Ready::Script(script) });
         }
-        let spec = asked_for(&self.model, &config, places)?;
-        let ready = spec.ready(Desk { config: &config, places, interrupt })?;
-        Ok((spec, ready))
+        let choice = self.model.choose(desk.config, desk.places)?;
+        let spec = asked_for(&self.model, &choice, desk)?;
+        let ready = spec.ready(desk)?;
+        Ok(Hired { spec, ready })
     }
 
-    /// Returns who reviews in place of `worker`: who was named, or the judge of the configuration where that is another
-    /// model.
+    /// Returns who reviews in place of `worker`: who was named, or reviewed `earlier`, or the judge of the configuration;
+    /// nobody where that is the same model.
     pub(super) fn choose_reviewer(
         &self,
-        (worker, ready): (&WorkerSpec, &Ready),
-        places: &Places,
-        interrupt: &Interrupt,
+        worker: &Hired,
+        earlier: Option<WorkerSpec>,
+        desk: Desk<'_>,
     ) -> Result<Option<Reviewer>, Error> {
-        let config = self.config(places)?;
-        let desk = Desk { config: &config, places, interrupt };
+        let Hired { spec: worker, ready } = worker;
         if let Some(path) = self.reviewer.as_deref().and_then(|text| text.strip_prefix(SCRIPT)) {
             let spec = WorkerSpec::Script { path: from_here(path)? };
             return Reviewer::beside(ready, spec, desk).map(Some);
         }
         let judge = match worker {
             WorkerSpec::Script { .. } => None,
-            WorkerSpec::Model { .. } => config.roles.get(&Role::Judge),
+            WorkerSpec::Model { .. } => desk.config.roles.get(&Role::Judge),
         };
-        let Some(named) = self.reviewer.as_ref().or(judge) else { return Ok(None) };
-        let model = ModelArgs::of(Some(named.into()), self.model.config.clone());
-        let file = model.choose(&config, places)?.options.path;
-        if let WorkerSpec::Model { footprint, .. } = worker
-            && footprint.options.path == file
-        {
-            return Ok(None);
-        }
-        let spec = asked_for(&model, &config, places)?;
+        let earlier = earlier.filter(|_| self.reviewer.is_none());
+        let spec = match (earlier, self.reviewer.as_ref().or(judge)) {
+            (None, None) => return Ok(None),
+            (Some(earlier), _) if worker.is_model(earlier.path()) => return Ok(None),
+            (Some(earlier), _) => {
+                let hint = "let another one review with --reviewer";
+                earlier.as_it_was().map_err(|err| err.hint(hint))?
+            }
+            (None, Some(named)) => {
+                let model = ModelArgs::of(Some(named.into()), self.model.config.clone());
+                let choice = model.choose(desk.config, desk.places)?;
+                if worker.is_model(Path::new(&choice.options.path)) {
+                    return Ok(None);
+                }
+                asked_for(&model, &choice, desk)?
+            }
+        };
         Reviewer::beside(ready, spec, desk).map(Some)
     }
 }
 
 /// Returns a worker that nothing is reserved for yet.
-fn asked_for(args: &ModelArgs, config: &UserConfig, places: &Places) -> Result<WorkerSpec, Error> {
-    let choice = args.choose(config, places)?;
-    let footprint = Box::new(model::known(&choice, config, places)?);
+fn asked_for(args: &ModelArgs, choice: &Choice, desk: Desk<'_>) -> Result<WorkerSpec, Error> {
+    let footprint = Box::new(model::known(choice, desk.config, desk.places)?);
     let identity = identify(Path::new(&choice.options.path))?;
-    Ok(WorkerSpec::Model { footprint, identity, sampling: args.sampling(config) })
+    Ok(WorkerSpec::Model { footprint, identity, sampling: args.sampling(desk.config) })
 }
 
 impl WorkerSpec {
-    /// Returns whoever worked before, with its files as they lie now, if they are what they were.
+    /// Returns whoever worked before, with its files as they lie now, if they are what they were. Of one that guesses
+    /// nothing is known but how it lay.
     pub(super) fn as_it_was(&self) -> Result<Self, Error> {
         let mut spec = self.clone();
         let Self::Model { footprint, identity, .. } = &mut spec else { return Ok(spec) };
@@ -181,13 +186,20 @@ impl WorkerSpec {
         let found = identify(path)?;
         if found != *identity {
             let message = format!("{} is not the file it was: its {found}", path.display());
-            return Err(Error::new(Kind::Refused, message).hint("give the model with -m"));
+            return Err(Error::new(Kind::Refused, message));
         }
         footprint.options.seals = seals;
         for beside in &mut footprint.options.beside {
             match beside {
                 Beside::Projector { .. } => {}
-                Beside::Draft { path, seals } => *seals = gguf::seals(Path::new(path))?,
+                Beside::Draft { path, seals } => {
+                    let found = gguf::seals(Path::new(path))?;
+                    if !seal::are_untouched(&found, seals) {
+                        let message = format!("{path} was changed after it was planned");
+                        return Err(Error::new(Kind::Refused, message));
+                    }
+                    *seals = found;
+                }
             }
         }
         Ok(spec)
@@ -217,6 +229,14 @@ impl WorkerSpec {
                 Ok((Ready::Model(Box::new(held), *sampling, patience(desk.config)), turns))
             }
             (Self::Script { .. }, _) | (_, Ready::Script(_)) => Ok((self.ready(desk)?, None)),
+        }
+    }
+
+    /// Returns whether it is the model in `file`.
+    fn is_model(&self, file: &Path) -> bool {
+        match self {
+            Self::Script { .. } => false,
+            Self::Model { .. } => self.path() == file,
         }
     }
 

@@ -13,6 +13,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use nix::unistd::Pid;
+
+use super::sandbox::kill_descendants;
+
 /// The beginning of an output that is kept: the first error of a compiler stands there.
 const HEAD: usize = 64 << 10;
 /// The end of an output that is kept: the summary of a test run stands there.
@@ -128,9 +132,15 @@ fn end(child: &mut Child, control: Option<ChildStdin>, news: &Receiver<News>) ->
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
+    kill(child);
+    String::new()
+}
+
+/// Kills a supervisor that does not answer. What descends from it goes first: without it nobody would find that.
+fn kill(child: &mut Child) {
+    kill_descendants(Pid::from_raw(child.id().cast_signed()));
     // Only fails when it is gone already.
     child.kill().unwrap_or_default();
-    String::new()
 }
 
 /// Collects the child; one that outlives its grace is killed.
@@ -145,7 +155,7 @@ fn reap(child: &mut Child) -> Option<ExitStatus> {
             }
         }
         if !is_last {
-            child.kill().unwrap_or_default();
+            kill(child);
         }
     }
     None

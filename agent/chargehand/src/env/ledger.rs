@@ -70,7 +70,7 @@ pub struct Reservation {
 }
 
 /// What is held.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     holding: Holding,
     /// Models that take turns with it.
@@ -204,7 +204,17 @@ impl Reservation {
     /// [`LedgerError`].
     pub fn resident(&self, footprint: Footprint) -> Result<(), LedgerError> {
         let _gate = self.ledger.gate()?;
-        self.set(footprint, Stage::Resident)
+        self.set(|entry| entry.hold(footprint, Stage::Resident))
+    }
+
+    /// Says that the memory is about to be given back and will be taken again: nobody else is given it meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError`].
+    pub fn keep_place(&self) -> Result<(), LedgerError> {
+        let _gate = self.ledger.gate()?;
+        self.set(|entry| entry.holding.stage = Stage::Reserved)
     }
 
     /// Plans to load `footprint` in place of what was held, which nobody has in memory any more, and holds it instead.
@@ -220,7 +230,7 @@ impl Reservation {
     ) -> Result<Plan, LedgerError> {
         let _gate = self.ledger.gate()?;
         let plan = self.plan(footprint.clone(), machine)?;
-        self.set(footprint, Stage::Reserved)?;
+        self.set(|entry| entry.hold(footprint, Stage::Reserved))?;
         Ok(plan)
     }
 
@@ -237,10 +247,10 @@ impl Reservation {
     ) -> Result<Plan, LedgerError> {
         let _gate = self.ledger.gate()?;
         let plan = self.plan(footprint.clone(), machine)?;
-        let mut entry = self.entry();
-        let first = entry.holding.footprint.clone();
-        entry.waiting.extend([first, footprint]);
-        entry.write(&self.file).map_err(|source| self.ledger.io(source))?;
+        self.set(|entry| {
+            let first = entry.holding.footprint.clone();
+            entry.waiting.extend([first, footprint]);
+        })?;
         Ok(plan)
     }
 
@@ -254,10 +264,14 @@ impl Reservation {
         Ok(memory::plan(vec![footprint], &budget)?)
     }
 
-    fn set(&self, footprint: Footprint, stage: Stage) -> Result<(), LedgerError> {
+    /// Holds something else. What cannot be written down is not held: others do not know of it.
+    fn set(&self, change: impl FnOnce(&mut Entry)) -> Result<(), LedgerError> {
         let mut entry = self.entry();
-        (entry.holding.footprint, entry.holding.stage) = (footprint, stage);
-        entry.write(&self.file).map_err(|source| self.ledger.io(source))
+        let mut changed = entry.clone();
+        change(&mut changed);
+        changed.write(&self.file).map_err(|source| self.ledger.io(source))?;
+        *entry = changed;
+        Ok(())
     }
 
     fn entry(&self) -> MutexGuard<'_, Entry> {
@@ -266,6 +280,10 @@ impl Reservation {
 }
 
 impl Entry {
+    fn hold(&mut self, footprint: Footprint, stage: Stage) {
+        (self.holding.footprint, self.holding.stage) = (footprint, stage);
+    }
+
     fn write(&self, mut file: &File) -> io::Result<()> {
         let footprint = covering(&self.holding.footprint, &self.waiting);
         let text = serde_json::to_vec(&Holding { footprint, ..self.holding.clone() });

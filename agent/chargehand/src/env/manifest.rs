@@ -85,12 +85,8 @@ pub struct Difference {
 pub(crate) type Known<'a> = dyn Fn(&[u8], &Dir, &[u8], FileType) -> Option<Entry> + 'a;
 
 impl Manifest {
-    /// Returns what is under `dir`. Directories at `submodules` are places of submodules.
-    pub(crate) fn of(dir: &Dir, submodules: &BTreeSet<Vec<u8>>) -> Result<Self, DiskError> {
-        Self::with(dir, submodules, &|_, _, _, _| None)
-    }
-
-    /// As [`Manifest::of`], but what is `known` is not read.
+    /// Returns what is under `dir`; of that, what is `known` is not read. Directories at `submodules` are places of
+    /// submodules.
     pub(crate) fn with(
         dir: &Dir,
         submodules: &BTreeSet<Vec<u8>>,

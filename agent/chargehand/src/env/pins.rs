@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use chargehand_core::seal::Seal;
+use chargehand_core::seal::{self, Seal};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -87,13 +87,7 @@ impl Pin {
         if self.template != found.template {
             return Ok(Some(Differs::Template));
         }
-        let is_untouched = self.seals.len() == found.seals.len()
-            && self
-                .seals
-                .iter()
-                .zip(&found.seals)
-                .all(|(pinned, now)| now.is_untouched_since(pinned));
-        if is_untouched {
+        if seal::are_untouched(&found.seals, &self.seals) {
             return Ok(None);
         }
         let hashes = hash()?;

@@ -99,14 +99,15 @@ impl Repo {
         let dir = canonical(dir)?;
         let holds_git = |path: &&Path| path.join(".git").symlink_metadata().is_ok();
         let Some(top) = dir.ancestors().find(holds_git) else {
-            let bare = dir.ancestors().find(|path| open(path).is_ok_and(|git| git.is_bare()));
+            let bare =
+                dir.ancestors().find(|path| open(path, PATIENCE).is_ok_and(|git| git.is_bare()));
             return Err(match bare {
                 Some(path) => RepoError::Bare(path.to_owned()),
                 None => RepoError::NotFound(dir),
             });
         };
         Ground::of(top)?.is_readable()?;
-        let git = open(top).map_err(|source| match source.code() {
+        let git = open(top, PATIENCE).map_err(|source| match source.code() {
             ErrorCode::Owner => RepoError::Owner(top.to_owned()),
             _ => RepoError::Git { top: top.to_owned(), source },
         })?;
@@ -148,8 +149,12 @@ impl Repo {
     /// is the user's, and the files that say what is ignored in it may be pipes.
     #[must_use]
     pub fn dirty_soon(&self) -> Option<Vec<String>> {
+        self.dirty_within(PATIENCE)
+    }
+
+    fn dirty_within(&self, patience: Duration) -> Option<Vec<String>> {
         let top = self.top.clone();
-        in_time(move || Self::discover(&top)?.dirty(&|_| true))?.ok()
+        in_time(patience, move || Self::discover(&top)?.dirty(&|_| true))?.ok()
     }
 
     /// Returns the paths with changes that are not committed, untracked ones among them, for which `wanted` holds.
@@ -180,7 +185,7 @@ impl Repo {
     pub(crate) fn durable(&self, settings: &Path) -> Result<Self, RepoError> {
         Ground::of(&self.top)?.is_writable()?;
         let failed = |source| self.failed(source);
-        let git = open(&self.top).map_err(failed)?;
+        let git = open(&self.top, PATIENCE).map_err(failed)?;
         let mut config = git.config().map_err(failed)?;
         config.add_file(settings, ConfigLevel::App, false).map_err(failed)?;
         Ok(Self { top: self.top.clone(), git })
@@ -210,19 +215,67 @@ impl std::fmt::Debug for Repo {
 
 /// Opens exactly this folder: no search upwards, no environment variable, no owner but ourselves. Its settings can name
 /// a pipe, on which libgit2 would wait for ever.
-fn open(top: &Path) -> Result<Repository, git2::Error> {
+fn open(top: &Path, patience: Duration) -> Result<Repository, git2::Error> {
     let path = top.to_owned();
     let open = move || {
         let nothing: [&Path; 0] = [];
         Repository::open_ext(path, RepositoryOpenFlags::NO_SEARCH, nothing)
     };
     let late = || git2::Error::from_str("a file that its settings name does not come to its end");
-    in_time(open).ok_or_else(late)?
+    in_time(patience, open).ok_or_else(late)?
 }
 
-/// Returns what `work` returns, unless that takes too long; then it is left alone.
-fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+/// Returns what `work` returns, unless that takes longer than `patience`; then it is left alone.
+fn in_time<T: Send + 'static>(
+    patience: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
     let (sender, done) = channel();
     thread::spawn(move || drop(sender.send(work())));
-    done.recv_timeout(PATIENCE).ok()
+    done.recv_timeout(patience).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+
+    use super::*;
+
+    /// Whether anything comes shows by then.
+    const SHORT: Duration = Duration::from_millis(50);
+
+    /// Looks into a repository in which `path` is a pipe; `settings` name it, or nothing does.
+    fn check(path: &str, settings: &str, look: impl FnOnce(&Path)) {
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path().canonicalize().unwrap();
+        Repository::init(&top).unwrap();
+        let config = top.join(".git/config");
+        let before = fs::read_to_string(&config).unwrap();
+        fs::write(&config, before + settings).unwrap();
+        let pipe = top.join(path);
+        mkfifo(&pipe, Mode::S_IRWXU).unwrap();
+        look(&top);
+        // Whoever waits for it goes on, and ends.
+        drop(File::options().read(true).write(true).open(&pipe).unwrap());
+    }
+
+    #[test]
+    fn nobody_waits_long_for_what_is_named() {
+        check("p", "[include]\n\tpath = ../p\n", |top| {
+            let err = open(top, SHORT).err().unwrap();
+            assert!(err.message().contains("its settings name does not come to its end"), "{err}");
+        });
+        check(".gitignore", "", |top| {
+            let repo = Repo::discover(top).unwrap();
+            assert_eq!(repo.dirty_within(SHORT), None);
+        });
+        check("p", "", |top| {
+            let repo = Repo::discover(top).unwrap();
+            fs::write(top.join("new"), "").unwrap();
+            assert_eq!(repo.dirty_soon(), Some(vec!["new".to_owned()]));
+        });
+    }
 }

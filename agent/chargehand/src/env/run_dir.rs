@@ -3,12 +3,12 @@
 //! A run is worked on by one process at a time (a file lock); any number of runs may go on beside each other.
 
 mod find;
+mod naming;
 
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -16,6 +16,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+pub(crate) use self::naming::make_folder;
 
 use super::base::Base;
 use super::dir::{Dir, DiskError, Tried, write_file};
@@ -27,8 +29,6 @@ use super::shelf::size;
 const SCHEMA: u32 = 1;
 /// The file that says how far a run is.
 pub(crate) const RUN_FILE: &str = "run.json";
-/// A 65,536th of a second, rounded up.
-const PART: Duration = Duration::from_nanos(15_259);
 /// So often a lock is tried for, and so long apart: whoever only looks whether it is free holds it for a moment.
 const LOCK_TRIES: u32 = 10;
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
@@ -330,46 +330,6 @@ fn read(path: &Path) -> Result<RunFile, RunDirError> {
         return Err(RunDirError::Schema { id: file.id, found: file.schema });
     }
     Ok(file)
-}
-
-/// Makes a folder below `parent` that is named after the moment, and returns the name too.
-pub(crate) fn make_folder(parent: &Path, now: Duration) -> Result<(String, PathBuf), DiskError> {
-    let private = |recursive| {
-        let mut builder = DirBuilder::new();
-        builder.mode(0o700).recursive(recursive);
-        builder
-    };
-    private(true).create(parent).tried(|| format!("cannot make {}", parent.display()))?;
-    let mut now = now;
-    loop {
-        let part = (u64::from(now.subsec_nanos()) << 16) / 1_000_000_000;
-        let id = format!("{}-{part:04x}", utc(now.as_secs()));
-        let path = parent.join(&id);
-        match private(false).create(&path) {
-            // Somebody else began in the same part.
-            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => now += PART,
-            made => {
-                made.tried(|| format!("cannot make {}", path.display()))?;
-                return Ok((id, path));
-            }
-        }
-    }
-}
-
-/// Returns `YYYYMMDD-hhmmss` in UTC.
-fn utc(seconds: u64) -> String {
-    let (days, time) = (seconds / 86_400, seconds % 86_400);
-    // Days since 1 March 0000, in eras of 400 years; the leap day ends such a year.
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = era * 400 + year + u64::from(month <= 2);
-    let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
-    format!("{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}")
 }
 
 mod path_form {

@@ -267,6 +267,9 @@ impl ModelWorker {
         self.warning = live.alarm().map(|alarm| alarm.to_string());
         match answer {
             Ok((fixed, answer)) => {
+                if let Some(reason) = answer.warning.clone() {
+                    watch.see(&Event::MemoryWarned { reason });
+                }
                 self.live = Some(live);
                 self.prompt_tokens = self.prompt_tokens.or(fixed);
                 Ok(answer)

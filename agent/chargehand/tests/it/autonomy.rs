@@ -1,6 +1,7 @@
 //! Who may work alone: a passing scorecard, or little.
 
 use std::fs;
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
@@ -126,16 +127,67 @@ fn an_examination_writes_the_card_that_counts() {
     assert!(!outcome.stderr.contains("scorecard of"), "{}", outcome.stderr);
 }
 
+/// Returns the files of all cards, in any order.
+fn cards(place: &Place) -> Vec<PathBuf> {
+    let entries = fs::read_dir(place.home().join("cards")).unwrap();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+/// Of each subject, whatever memory there is by then.
 #[test]
 fn a_card_that_was_not_written_is_made_up_for() {
     let place = place();
-    let exam = ["--config", "sampling.top_k=3"];
+    let exam = ["--vary", "sampling.top_k=3,4"];
     let again = [&exam[..], &["--resume", "last"]].concat();
     examine(&place, &exam).expect(0).says("scorecard of");
+    fs::write(place.home().join("config.toml"), "memory.host_headroom = '1000000GiB'\n").unwrap();
     let whole = examine(&place, &again).expect(0);
     assert!(!whole.stderr.contains("scorecard of"), "{}", whole.stderr);
+    let cards = cards(&place);
+    assert_eq!(cards.len(), 2);
+    for card in cards {
+        let text = fs::read(&card).unwrap();
+        fs::remove_file(&card).unwrap();
+        examine(&place, &again).expect(0).says("scorecard of apprentice sampling.top_k=");
+        assert_eq!(fs::read(&card).unwrap(), text);
+    }
+}
+
+#[test]
+fn a_card_is_about_whoever_did_the_trials() {
+    let place = place();
+    let length = MODEL.len() as u64 + 1;
+    let model = other(&place, length);
+    let exam = ["-m", &model];
+    let again = [&exam[..], &["--resume", "last"]].concat();
+    examine(&place, &exam).expect(0).says("scorecard of");
     fs::remove_dir_all(place.home().join("cards")).unwrap();
-    examine(&place, &again).expect(0).says("scorecard of apprentice: ");
+    other(&place, length + 1);
+    examine(&place, &again).expect(0).says("scorecard of other: ");
+    alone(&place, &model).says("its scorecard is stale: the model file is another one");
+    // Nor does anybody else go on in its place.
+    let evals = fs::read_dir(place.home().join("evals")).unwrap();
+    let trials = evals.last().unwrap().unwrap().path().join("trials.jsonl");
+    fs::write(&trials, "").unwrap();
+    let replaced = "subject `1` is not what it was: the model file is another one";
+    examine(&place, &again).expect(3).says(replaced);
+    other(&place, length);
+    let config = place.home().join("config.toml");
+    fs::write(&config, "sampling.top_k = 3\n").unwrap();
+    let set = "subject `1` is not what it was: sampling.top_k is 3, it was 0";
+    examine(&place, &again).expect(3).says(set);
+    fs::remove_file(config).unwrap();
+    examine(&place, &again).expect(0);
+}
+
+/// The marks that came with the program stay with it: those of a later one would not be seen.
+#[test]
+fn an_own_card_has_own_marks() {
+    let place = place();
+    examine(&place, &[]).expect(0).says("scorecard of apprentice: ");
+    let card: Value = serde_json::from_slice(&fs::read(&cards(&place)[0]).unwrap()).unwrap();
+    let families: Vec<_> = card["families"].as_object().unwrap().keys().collect();
+    assert_eq!(families, ["mine"]);
 }
 
 /// A model is who it is, whatever it is called: the command that the hint has examines it.
@@ -164,6 +216,9 @@ fn a_card_is_about_all_of_a_large_file() {
     let model = other(&place, length);
     let unhashed = alone(&place, &model).says("it was never examined");
     assert!(!unhashed.stderr.contains("hashing all of"), "{}", unhashed.stderr);
+    // Of whoever is hampered there is no card.
+    let hampered = examine(&place, &["-m", &model, "--vary", "grammar=json"]).expect(0);
+    assert!(!hampered.stderr.contains("hashing all of"), "{}", hampered.stderr);
     examine(&place, &["-m", &model]).expect(0).says("hashing all of");
     let known = alone(&place, &model).says("`create` was not examined");
     assert!(!known.stderr.contains("hashing all of"), "{}", known.stderr);

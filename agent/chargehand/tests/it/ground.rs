@@ -134,25 +134,6 @@ fn nobody_waits_for_a_pipe() {
     job(&place).expect(3).says("is larger than anything");
 }
 
-/// What its settings name is waited for as long as a large repository takes, and what stands in the checkout too.
-#[test]
-fn nobody_waits_long_for_what_is_named() {
-    let settings = "mkfifo p; git config include.path ../p";
-    let ignored = "rm .gitignore; mkfifo .gitignore";
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let place = fixture();
-            shell(&place.repo(), settings, &[]);
-            job(&place).expect(3).says("a file that its settings name does not come to its end");
-        });
-        scope.spawn(|| {
-            let place = fixture();
-            shell(&place.repo(), ignored, &[]);
-            job(&place).expect(0);
-        });
-    });
-}
-
 /// A tree that names itself ten times, twelve times over, has a million million files in thirteen objects.
 #[test]
 fn a_tree_of_a_billion_files_is_refused_at_once() {

@@ -44,6 +44,13 @@ fn hundred() -> Budget {
     Budget { pools: vec![pool] }
 }
 
+/// The same while other programs and models that are there leave so much.
+fn beside_others(free: u64) -> Budget {
+    let mut budget = hundred();
+    budget.pools[0].available = Bytes::mib(free);
+    budget
+}
+
 fn reserve(ledger: &Ledger, mib: u64) -> Result<Reservation, LedgerError> {
     ledger.reserve(footprint(mib), &hundred).map(|(_, reservation)| reservation)
 }
@@ -107,20 +114,39 @@ fn who_takes_turns_holds_what_any_of_them_needs() {
     }
 }
 
+/// Other programs have 15 of 100: of the other 85, the 20 that one of two needs more are not free while it waits.
+#[test]
+fn who_waits_loses_nothing_to_others_beside_other_programs() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = Ledger::at(directory.path());
+    let ask = |mib, free| ledger.reserve(footprint(mib), &|| beside_others(free));
+    let (_, held) = ask(60, 85).unwrap();
+    held.share(footprint(80), &|| beside_others(85)).unwrap();
+    for (turn, other) in [(60, 80), (80, 60), (60, 80)] {
+        assert!(ask(5, 85).is_ok() && ask(6, 85).is_err());
+        held.resident(footprint(turn)).unwrap();
+        let free = 85 - turn;
+        assert!(ask(5, free).is_ok() && ask(6, free).is_err(), "beside {turn}");
+        held.keep_place().unwrap();
+        let (_, another) = ask(5, 85).unwrap();
+        assert!(held.again(footprint(other), &|| beside_others(85)).is_ok());
+        drop(another);
+    }
+}
+
 /// Other programs have 30 of 100, and 60 are loaded again: until they are there, they are not free.
 #[test]
 fn what_is_loaded_again_is_not_free_meanwhile() {
     let directory = tempfile::tempdir().unwrap();
     let ledger = Ledger::at(directory.path());
-    let beside_others = |free: u64| {
-        let mut budget = hundred();
-        budget.pools[0].available = Bytes::mib(free);
-        budget
-    };
     let ask = |mib, free| ledger.reserve(footprint(mib), &|| beside_others(free));
     let (_, first) = ask(60, 70).unwrap();
     first.resident(footprint(60)).unwrap();
     assert!(ask(10, 10).is_ok() && ask(11, 10).is_err());
+    // It makes room for another one of its run, and from now on the system calls that free.
+    first.keep_place().unwrap();
+    assert!(ask(1, 10).is_err());
+    assert!(ask(10, 70).is_ok() && ask(11, 70).is_err());
     let plan = first.again(footprint(60), &|| {
         // Nobody else decides meanwhile.
         assert!(File::open(directory.path().join("gate.lock")).unwrap().try_lock().is_err());

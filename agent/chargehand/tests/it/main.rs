@@ -51,6 +51,7 @@ mod sample;
 mod sandbox;
 mod schema;
 mod second_suite;
+mod started;
 mod temp_repo;
 #[cfg(target_arch = "x86_64")]
 mod tracer;

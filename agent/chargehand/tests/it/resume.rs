@@ -214,3 +214,58 @@ fn an_early_ctrl_c_is_told_and_leaves_nothing() {
 fn is_empty(folder: &Path) -> bool {
     fs::read_dir(folder).unwrap().next().is_none()
 }
+
+/// The built-in model in a file of its own.
+fn model(place: &Place, name: &str) -> String {
+    let path = place.root().join(name);
+    fs::write(&path, include_bytes!("../../models/apprentice.gguf")).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// Makes the file of a model longer, which changes nothing but its hash.
+fn touch(model: &str) {
+    let file = fs::OpenOptions::new().write(true).open(model).unwrap();
+    file.set_len(file.metadata().unwrap().len() + 1).unwrap();
+}
+
+#[test]
+fn a_reviewer_that_changed_is_replaced_as_the_hint_says() {
+    let place = Place::with(&[("a", "1\n")]);
+    let reviewer = model(&place, "r.gguf");
+    let (script, yes) = (script(&place), place.script("yes", &[]));
+    let flags = ["--create", "new", "--criterion", "it is new", "--turns", "1"];
+    place.job(&script, &[&flags[..], &["--reviewer", &reviewer]].concat()).expect(4);
+    touch(&reviewer);
+    let outcome = place.run(&["resume", "last"]).expect(3).says("r.gguf is not the file it was");
+    outcome.says("hint: let another one review with --reviewer\n");
+    fs::remove_file(&reviewer).unwrap();
+    place.run(&["resume", "last"]).says("hint: let another one review with --reviewer\n");
+    let words = |place: &Place| place.report()["worker"].as_str().unwrap().to_owned();
+    place.run(&["resume", "last", "--reviewer", &yes]);
+    assert!(words(&place).ends_with("/yes"), "{}", words(&place));
+}
+
+#[test]
+fn whoever_takes_over_from_its_reviewer_has_no_other_one() {
+    let place = Place::with(&[("a", "1\n")]);
+    let reviewer = model(&place, "r.gguf");
+    let flags = ["--create", "new", "--criterion", "it is new", "--turns", "1"];
+    let args = [&flags[..], &["--reviewer", &reviewer]].concat();
+    place.job(&script(&place), &args).expect(4);
+    let words = |place: &Place| place.report()["worker"].as_str().unwrap().to_owned();
+    assert!(words(&place).contains(", reviewed by r "), "{}", words(&place));
+    place.run(&["resume", "last", "-m", &reviewer]);
+    assert!(!words(&place).contains("reviewed by"), "{}", words(&place));
+}
+
+#[test]
+fn what_guesses_is_what_it_was() {
+    let place = Place::with(&[("a", "1\n")]);
+    let draft = model(&place, "d.gguf");
+    place.run(&["run", "x", "--create", "new", "--turns", "1", "--draft", &draft]).expect(4);
+    touch(&draft);
+    let changed = "d.gguf was changed after it was planned";
+    place.run(&["resume", "last"]).expect(3).says(changed).says("hint: give the model with -m");
+    place.run(&["resume", "last", "-m", "apprentice"]);
+    assert_eq!(place.report()["stop"]["kind"], "finished");
+}

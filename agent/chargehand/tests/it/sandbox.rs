@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use chargehand::env::sandbox::{Machine, Sandbox};
 use chargehand_core::contract::Check;
 use chargehand_core::evidence::{CheckEnd, CheckRun};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 /// A user with a home that holds a secret, and a workspace.
@@ -306,66 +307,40 @@ fn what_a_command_leaves_behind_is_ended() {
     }
 }
 
+/// In the second tier nothing but the supervisor knows what a command has left in sessions of its own.
+#[test]
+fn a_supervisor_that_does_not_answer_takes_its_command_along() {
+    let place = Place::new("work");
+    let [_, sandbox] = place.sandboxes();
+    let folder = place.path("work").canonicalize().unwrap();
+    let is_supervisor =
+        |line: &str| line.contains("\0supervise\0") && line.contains(folder.to_str().unwrap());
+    let stop = || {
+        let has_begun = sleepers("61.75") == 2;
+        for pid in processes(is_supervisor).into_iter().filter(|_| has_begun) {
+            kill(Pid::from_raw(pid), Signal::SIGSTOP).unwrap();
+        }
+        has_begun
+    };
+    let script = "setsid sleep 61.75 & (setsid sleep 61.75 &); sleep 100";
+    let got = sandbox.run(&command(&["sh", "-c", script], LONG), &folder, None, &stop);
+    assert_eq!(got.end, CheckEnd::Signal(9), "{got:?}");
+    assert_eq!((sleepers("61.75"), processes(is_supervisor).len()), (0, 0));
+}
+
 /// Counts the processes of this machine that sleep for `seconds`.
 fn sleepers(seconds: &str) -> usize {
     let line = format!("sleep\0{seconds}\0");
+    processes(|text| text == line).len()
+}
+
+/// Returns the processes of this machine whose arguments are meant.
+fn processes(is_meant: impl Fn(&str) -> bool) -> Vec<i32> {
     let processes = fs::read_dir("/proc").unwrap().flatten();
-    processes
-        .filter(|entry| {
-            fs::read_to_string(entry.path().join("cmdline")).is_ok_and(|text| text == line)
-        })
-        .count()
-}
-
-#[test]
-fn what_cannot_start_is_named() {
-    let place = Place::new("work");
-    fs::write(place.path("work/plain"), "no program").unwrap();
-    for sandbox in place.sandboxes() {
-        let why = |words: &[&str]| match run(&sandbox, &place.path("work"), words).end {
-            CheckEnd::NotStarted(why) => why,
-            end => panic!("{words:?}: {end:?}"),
-        };
-        assert_eq!(
-            why(&["no-such-program"]),
-            "there is no program `no-such-program` that the sandbox can see"
-        );
-        assert_eq!(why(&["./plain"]), "`./plain` may not be executed");
-        assert_eq!(why(&[]), "no command");
-        let gone = command(&["true"], LONG);
-        let got = sandbox.run(&gone, &place.path("gone"), None, &|| false);
-        assert!(matches!(got.end, CheckEnd::NotStarted(_)), "{got:?}");
-    }
-}
-
-/// As with execvp(3), which shells and `make` use.
-#[test]
-fn a_script_that_does_not_say_whose_it_is_is_the_shells() {
-    let place = Place::new("work");
-    let script = place.path("work/plain");
-    fs::write(&script, "exit $1\n").unwrap();
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-    for sandbox in place.sandboxes() {
-        let got = run(&sandbox, &place.path("work"), &["./plain", "7"]);
-        assert_eq!(got.end, CheckEnd::Exit(7), "{got:?}");
-    }
-}
-
-#[test]
-fn arguments_are_passed_as_they_are() {
-    let place = Place::new("work");
-    let script = place.path("work/a script");
-    fs::write(&script, "#!/bin/sh\nfor word; do echo \"<$word>\"; done\n").unwrap();
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-    for sandbox in place.sandboxes() {
-        let got = run(
-            &sandbox,
-            &place.path("work"),
-            &["./a script", "--", "a b", "", "$HOME", "ä\n*", "-x"],
-        );
-        assert_eq!(got.end, CheckEnd::Exit(0), "{got:?}");
-        assert_eq!(got.output, "<-->\n<a b>\n<>\n<$HOME>\n<ä\n*>\n<-x>\n");
-    }
+    let meant = processes.filter(|entry| {
+        fs::read_to_string(entry.path().join("cmdline")).is_ok_and(|text| is_meant(&text))
+    });
+    meant.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! A run whose reviewer is another model than its coder: both are loaded side by side, or, where there is no room for
 //! that, one is parked while the other has its turn, and goes on where it was.
 
-use std::fs;
-use std::io::{BufRead, BufReader};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Lines};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -12,12 +12,12 @@ use chargehand::env::ledger::{Ledger, Reservation};
 use chargehand::env::probe;
 use chargehand_core::bytes::Bytes;
 use chargehand_core::memory::{Budget, Footprint, Pool, Row};
-use nix::sys::signal::Signal;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::unistd::pipe2;
 use serde_json::Value;
 
 use crate::families::generated;
 use crate::place::Place;
-use crate::run::signal;
 
 /// The built-in model does it; weights that mean nothing review as the grammar has it, and are never content.
 const JOB: [&str; 9] = [
@@ -153,22 +153,36 @@ fn who_does_not_fit_even_alone_is_refused() {
     assert!(place.runs().is_empty());
 }
 
-/// Starts a job in which two models take turns, and returns it stopped, in its first review.
-fn in_review(place: &Place) -> (Child, PathBuf) {
-    let mut command = place.command(JOB.iter().chain(&["--json"]));
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().contains("\"model_change\"")));
-    signal(&child, Signal::SIGSTOP);
-    (child, place.run_dir().join("parked/coder"))
+/// A job that goes on as its lines are read: its pipe has room for one.
+struct Held {
+    child: Child,
+    lines: Lines<BufReader<File>>,
 }
 
-/// Lets it go on to its end.
-fn end(mut child: Child) -> Option<i32> {
-    signal(&child, Signal::SIGCONT);
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(lines.all(|line| line.is_ok()));
-    child.wait().unwrap().code()
+/// Starts a job in which two models take turns, and returns it held in its first review: that has some lines to tell
+/// before the coder comes back.
+fn in_review(place: &Place) -> (Held, PathBuf) {
+    // Each line takes the place of a page, and there is one page.
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_DIRECT).unwrap();
+    fcntl(&writer, FcntlArg::F_SETPIPE_SZ(1)).unwrap();
+    let mut command = place.command(JOB.iter().chain(&["--json"]));
+    let child = command.stdout(writer).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(File::from(reader)).lines();
+    assert!(lines.any(|line| line.unwrap().contains("\"model_change\"")));
+    (Held { child, lines }, place.run_dir().join("parked/coder"))
+}
+
+impl Held {
+    /// Lets it go on to its end.
+    fn end(mut self) -> Option<i32> {
+        assert!(self.lines.all(|line| line.is_ok()));
+        self.child.wait().unwrap().code()
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
 }
 
 #[test]
@@ -180,7 +194,7 @@ fn what_is_damaged_or_gone_is_evaluated_again() {
     ] {
         let Some((place, footprints)) = place() else { return };
         let _others = leave_one(&place, &footprints);
-        let (child, parked) = in_review(&place);
+        let (held, parked) = in_review(&place);
         let mode = fs::metadata(&parked).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let mut bytes = fs::read(&parked).unwrap();
@@ -191,7 +205,7 @@ fn what_is_damaged_or_gone_is_evaluated_again() {
             "cut" => fs::write(&parked, &bytes[..middle]).unwrap(),
             _ => fs::remove_file(&parked).unwrap(),
         }
-        assert_eq!(end(child), Some(4));
+        assert_eq!(held.end(), Some(4));
         let lost = lost(&place);
         assert!(lost.len() == 1 && lost[0].contains(expect), "{lost:?}");
         let changes = changes(&place);
@@ -208,9 +222,8 @@ fn what_is_damaged_or_gone_is_evaluated_again() {
 fn a_run_that_is_killed_while_a_model_is_parked_is_gone_on_with() {
     let Some((place, footprints)) = place() else { return };
     let others = leave_one(&place, &footprints);
-    let (mut child, parked) = in_review(&place);
-    signal(&child, Signal::SIGKILL);
-    child.wait().unwrap();
+    let (held, parked) = in_review(&place);
+    held.kill();
     assert!(fs::metadata(&parked).unwrap().len() > 0);
     place.run(&["resume", "last"]).expect(4).says("worker and reviewer take turns: ");
     assert_eq!(events(&place, "reviewed").len(), 2);
@@ -227,9 +240,8 @@ fn a_run_that_is_killed_while_a_model_is_parked_is_gone_on_with() {
 fn what_was_parked_by_a_killed_run_goes_when_it_is_rejected() {
     let Some((place, footprints)) = place() else { return };
     let _others = leave_one(&place, &footprints);
-    let (mut child, parked) = in_review(&place);
-    signal(&child, Signal::SIGKILL);
-    child.wait().unwrap();
+    let (held, parked) = in_review(&place);
+    held.kill();
     place.run(&["reject", "last"]).expect(0);
     assert!(!parked.exists());
     is_clean(&place);

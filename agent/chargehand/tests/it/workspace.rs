@@ -248,12 +248,3 @@ fn a_full_disk_is_an_error_and_nothing_stays() {
         _ => eprintln!("not run: no mount namespace of one's own is to be had here"),
     }
 }
-
-#[test]
-fn names_of_runs_are_in_the_order_of_their_moments() {
-    let repo = sample();
-    let runs: Vec<RunDir> =
-        (0..40).map(|_| RunDir::create(&repo.state(), &repo.repo(), "").unwrap()).collect();
-    let ids: Vec<&String> = runs.iter().map(|run| &run.file().id).collect();
-    assert!(ids.is_sorted(), "{ids:?}");
-}

@@ -110,9 +110,13 @@ impl Card {
         Self { schema: Self::SCHEMA, of, families: BTreeMap::new() }
     }
 
-    /// Takes the figures of examination `eval` over; a family that was examined before has its new ones.
+    /// Takes the figures of examination `eval` over; of a family that was examined before, unless that one began later:
+    /// names of examinations are in the order of their moments.
     pub fn take(&mut self, scores: &[FamilyScore], eval: &str) {
         for score in scores.iter().filter(|score| score.family != "all") {
+            if self.families.get(&score.family).is_some_and(|mark| *mark.eval > *eval) {
+                continue;
+            }
             let (right, out_of_scope, eval) = (score.tasks, score.broken, eval.to_owned());
             self.families.insert(score.family.clone(), Mark { right, out_of_scope, eval });
         }

@@ -66,9 +66,15 @@ impl Budget {
             }
             if holding.stage == Stage::Resident {
                 for row in &holding.footprint.rows {
-                    if let (Backing::Mapped(file), HOST) = (row.backing, row.pool.as_str()) {
-                        let mapped = resident.entry(file).or_default();
-                        *mapped = (*mapped).max(row.bytes);
+                    match (row.backing, row.pool.as_str()) {
+                        (Backing::Mapped(file), HOST) => {
+                            let mapped = resident.entry(file).or_default();
+                            *mapped = (*mapped).max(row.bytes);
+                        }
+                        (Backing::Awaited, pool) => {
+                            add(&mut coming, self.pool_and_around(pool), row.bytes);
+                        }
+                        (Backing::Mapped(_) | Backing::Anonymous | Backing::Pinned, _) => {}
                     }
                 }
             }

@@ -57,6 +57,13 @@ fn a_later_examination_counts() {
     card.take(&[FamilyScore { family: "a".to_owned(), tasks, ..FamilyScore::default() }], "f");
     assert!(card.shortfalls(&["a", "b"]).is_empty());
     assert_eq!((card.families["a"].eval.as_str(), card.families["b"].eval.as_str()), ("f", "e"));
+    // One that began before is gone on with: what it says of others counts.
+    let before = card.clone();
+    let late = |family: &str| FamilyScore { family: family.to_owned(), ..FamilyScore::default() };
+    card.take(&[late("a"), late("b")], "d");
+    assert_eq!(card, before);
+    card.take(&[late("c")], "d");
+    assert_eq!(card.families["c"].eval, "d");
 }
 
 #[test]

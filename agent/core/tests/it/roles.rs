@@ -1,7 +1,7 @@
 //! How models take turns that cannot be loaded together.
 
 use chargehand_core::bytes::Bytes;
-use chargehand_core::memory::{Budget, Footprint, Pool, Row, plan};
+use chargehand_core::memory::{Backing, Budget, Footprint, Pool, Row, plan};
 use chargehand_core::roles::{Carried, Handover, Role, Step, covering, schedule};
 use proptest::prelude::*;
 
@@ -75,7 +75,9 @@ fn what_is_held_is_enough_for_each() {
     let held = |one: &Footprint, other: &Footprint| {
         let held = covering(one, &[one.clone(), other.clone()]);
         let sums = held.by_pool().into_iter().map(|(pool, bytes)| format!("{pool} {bytes}"));
-        (sums.collect::<Vec<_>>().join(", "), held.rows.len() - one.rows.len())
+        let awaited = held.rows.iter().filter(|row| row.backing == Backing::Awaited).count();
+        assert_eq!(held.rows.len() - one.rows.len(), awaited);
+        (sums.collect::<Vec<_>>().join(", "), awaited)
     };
     let (small, large) = (model("s", 11, 1), model("l", 20, 2));
     assert_eq!(held(&on_gpu, &small), ("gpu0 7 MiB, host 12 MiB".to_owned(), 0));

@@ -1,6 +1,6 @@
 //! When a file is the same as before.
 
-use chargehand_core::seal::Seal;
+use chargehand_core::seal::{Seal, are_untouched};
 
 const SEAL: Seal = Seal { device: 1, inode: 2, bytes: 3, modified: 4, changed: 5 };
 
@@ -21,4 +21,12 @@ fn each_trace_of_a_change_counts() {
     check(Seal { modified: 9, ..SEAL }, false, false);
     // A link or a mode is no content.
     check(Seal { changed: 9, ..SEAL }, true, false);
+}
+
+#[test]
+fn all_files_count() {
+    let other = Seal { changed: 9, ..SEAL };
+    assert!(are_untouched(&[SEAL, SEAL], &[SEAL, SEAL]));
+    assert!(!are_untouched(&[SEAL, other], &[SEAL, SEAL]));
+    assert!(!are_untouched(&[SEAL], &[SEAL, SEAL]));
 }

@@ -125,14 +125,12 @@ fn beside(first: &Path, files: u64) -> Result<Vec<PathBuf>, GgufError> {
 fn seal(path: &Path) -> Result<Seal, GgufError> {
     let unreadable = |source| GgufError::Unreadable { path: path.to_owned(), source };
     let facts = std::fs::metadata(path).map_err(unreadable)?;
-    let nanoseconds =
-        |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
     Ok(Seal {
         device: facts.dev(),
         inode: facts.ino(),
         bytes: facts.len(),
-        modified: nanoseconds(facts.mtime(), facts.mtime_nsec()),
-        changed: nanoseconds(facts.ctime(), facts.ctime_nsec()),
+        modified: Seal::moment(facts.mtime(), facts.mtime_nsec()),
+        changed: Seal::moment(facts.ctime(), facts.ctime_nsec()),
     })
 }
 

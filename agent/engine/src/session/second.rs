@@ -21,17 +21,26 @@ pub(super) struct Second<'e> {
     /// The tokens that its cache holds.
     cached: Vec<LlamaToken>,
     sampler: Sampler,
+    /// Why it guesses nothing more in this generation.
+    failed: Option<String>,
 }
 
 impl<'e> Second<'e> {
     pub(super) fn new(context: LlamaContext<'e>) -> Self {
         let room = usize::try_from(context.n_batch()).unwrap_or(1).max(1);
         let (batch, cached) = (LlamaBatch::new(room, 1), Vec::new());
-        Self { context, batch, room, cached, sampler: Sampler::new(&Sampling::default()) }
+        let sampler = Sampler::new(&Sampling::default());
+        Self { context, batch, room, cached, sampler, failed: None }
     }
 
-    /// Returns up to `most` tokens that may follow `before`; `mask` says what may be said behind some of them. What it
-    /// cannot evaluate, or `stop` breaks off, it does not guess.
+    /// Ends a generation, and returns why it guessed nothing more in it, if so.
+    pub(super) fn end(&mut self) -> Option<String> {
+        self.failed.take()
+    }
+
+    /// Returns up to `most` tokens that may follow `before`; `mask` says what may be said behind some of them. What `stop`
+    /// breaks off, it does not guess. Once something could not be evaluated, nothing more: all would be evaluated anew for
+    /// each token.
     pub(super) fn guess(
         &mut self,
         before: &[LlamaToken],
@@ -40,7 +49,7 @@ impl<'e> Second<'e> {
         mut mask: impl FnMut(&[TokenId]) -> Result<Option<Mask>, SessionError>,
     ) -> Result<Vec<TokenId>, SessionError> {
         let mut guessed = Vec::new();
-        if !self.follow(before, stop) {
+        if self.failed.is_some() || !self.follow(before, stop) {
             return Ok(guessed);
         }
         while guessed.len() < most {
@@ -83,7 +92,12 @@ impl<'e> Second<'e> {
             let is_last = index + 1 == tokens.len();
             self.batch.add(*token, position, &[0], is_last).expect("a part fits into the batch");
         }
-        if self.context.decode(&mut self.batch).is_err() {
+        if let Err(error) = self.context.decode(&mut self.batch) {
+            let count = tokens.len();
+            self.failed = Some(format!(
+                "the model that guesses could not evaluate {count} tokens at position {at}, and guesses no more in this \
+                 answer: {error}"
+            ));
             self.forget();
             return false;
         }
@@ -94,5 +108,52 @@ impl<'e> Second<'e> {
     fn forget(&mut self) {
         self.context.clear_kv_cache();
         self.cached.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chargehand_core::memory::LoadOptions;
+
+    use super::*;
+    use crate::engine::{Backend, Engine};
+
+    fn options() -> LoadOptions {
+        LoadOptions {
+            path: concat!(env!("CARGO_MANIFEST_DIR"), "/../chargehand/models/apprentice.gguf")
+                .into(),
+            n_ctx: 256,
+            n_seq: 1,
+            kv_on_host: false,
+            experts_on_cpu: false,
+            beside: Vec::new(),
+            n_batch: 64,
+            n_gpu_layers: 0,
+            kv_type: "f16".to_owned(),
+            use_mmap: true,
+            extra_buffers: true,
+            threads: 1,
+            seals: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_evaluated_ends_the_guesses_of_a_generation() {
+        let backend = Backend::start().unwrap();
+        let engine = Engine::load(&backend, options()).unwrap();
+        let mut second = Second::new(engine.context().unwrap());
+        let guess = |second: &mut Second<'_>, tokens: &[i32]| {
+            let tokens: Vec<_> = tokens.iter().map(|id| LlamaToken(*id)).collect();
+            let mask = |_: &[TokenId]| Ok(Some(Mask::Allow(Box::new([5]))));
+            second.guess(&tokens, 2, &|| false, mask).unwrap()
+        };
+        assert_eq!(guess(&mut second, &[1, 2]), [5, 5]);
+        // No vocabulary has such a token.
+        assert!(guess(&mut second, &[1, 2, i32::MAX]).is_empty());
+        assert!(guess(&mut second, &[1, 2]).is_empty());
+        let why = second.end().unwrap();
+        assert!(why.contains("could not evaluate 1 tokens at position 2"), "{why}");
+        assert_eq!(second.end(), None);
+        assert_eq!(guess(&mut second, &[1, 2]), [5, 5]);
     }
 }

@@ -197,10 +197,12 @@ fn guesses_are_no_shorter_where_no_logits_are_left_out() {
         let prompt = prompt(&engine, "List the names and kinds of all files.");
         let sampling = Sampling { forced: false, ..Sampling::default() };
         let outcome = ask(&mut session, &prompt, &Wish { sampling, ..greedy(Some(LIST), 300) });
-        assert_eq!(outcome.timings.narrow_n > 0, n_gpu_layers == 0);
-        outcome.timings.draft_n
+        (outcome.timings.narrow_n, outcome.timings.draft_n)
     });
-    assert!(guessed[1] > guessed[0], "{guessed:?} tokens are guessed");
+    let [(narrow, fewer), (none, more)] = guessed;
+    assert_eq!(none, 0);
+    // With weights in f16, f32 or bf16 no logits are left out on a processor either.
+    assert!(narrow == 0 || more > fewer, "{guessed:?} tokens are chosen among few, and guessed");
 }
 
 #[test]

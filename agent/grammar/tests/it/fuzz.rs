@@ -16,9 +16,12 @@ use chargehand_grammar::{Constraint, Grammar, Limits, State};
 use crate::dice::{self, Dice};
 use crate::matcher::slow::{may_rest, verdict};
 
+/// So many seeds are tried where nobody asks for more.
+const ROUNDS: u64 = 2_000;
+
 #[test]
 fn any_text_is_read_or_refused() {
-    let rounds = for_a_while(|seed| {
+    let rounds = for_a_while(ROUNDS, |seed| {
         let dice = &mut Dice::new(seed);
         let text = dice::gbnf(dice);
         let grammar = match Grammar::parse(&text) {
@@ -43,7 +46,7 @@ fn any_text_is_read_or_refused() {
 
 #[test]
 fn any_grammar_means_what_it_says() {
-    let rounds = for_a_while(|seed| {
+    let rounds = for_a_while(ROUNDS, |seed| {
         let mut dice = Dice::new(seed);
         if dice.one_in(2) {
             dice = Dice::without_recursion(seed);
@@ -60,7 +63,7 @@ fn any_grammar_means_what_it_says() {
 
 #[test]
 fn limits_change_nothing_but_end_things() {
-    let rounds = for_a_while(|seed| {
+    let rounds = for_a_while(ROUNDS, |seed| {
         let dice = &mut Dice::new(seed);
         let grammar = dice::grammar(dice, 40);
         let vocabulary = vocabulary(dice);
@@ -95,18 +98,19 @@ fn limits_change_nothing_but_end_things() {
     println!("{rounds} grammars");
 }
 
-/// Calls `act` with ever new seeds, for `CHARGEHAND_FUZZ_SECONDS` or a few seconds, and returns how often.
-/// `CHARGEHAND_FUZZ_SEED` asks for a single one.
-pub(crate) fn for_a_while(mut act: impl FnMut(u64)) -> u64 {
+/// Calls `act` with the first `usual` seeds, so that no change fails by chance; where `CHARGEHAND_FUZZ_SECONDS` is set,
+/// with ever new ones for so long. `CHARGEHAND_FUZZ_SEED` asks for a single one. Returns how often it was called.
+pub(crate) fn for_a_while(usual: u64, mut act: impl FnMut(u64)) -> u64 {
     let number = |name| env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     if let Some(seed) = number("CHARGEHAND_FUZZ_SEED") {
         act(seed);
         return 1;
     }
-    let time = Duration::from_secs(number("CHARGEHAND_FUZZ_SECONDS").unwrap_or(3));
-    let (start, first) = (Instant::now(), RandomState::new().hash_one(0) >> 1);
+    let (start, time) =
+        (Instant::now(), number("CHARGEHAND_FUZZ_SECONDS").map(Duration::from_secs));
+    let first = time.map_or(0, |_| RandomState::new().hash_one(0) >> 1);
     let mut rounds = 0;
-    while start.elapsed() < time {
+    while time.map_or(rounds < usual, |time| start.elapsed() < time) {
         let seed = first + rounds;
         let told = Told(seed);
         act(told.0);

@@ -140,7 +140,9 @@ fn items(dice: &mut Dice, depth: usize) -> Value {
         ("minItems", json!(least)),
         ("maxItems", json!(least + dice.roll(3))),
         ("contains", wanted[0].clone()),
+        ("minContains", json!(dice.roll(3))),
         ("maxContains", json!(1 + dice.roll(2))),
+        ("unevaluatedItems", json!(false)),
     ];
     let mut found = some(dice, of);
     if dice.one_in(12) {
@@ -172,6 +174,8 @@ fn members(dice: &mut Dice, depth: usize) -> Value {
         ("maxProperties", json!(least + dice.roll(3))),
         ("propertyNames", json!({"maxLength": 1 + dice.roll(3)})),
         ("dependentRequired", json!({"a": ["b"]})),
+        ("dependentSchemas", json!({"b": part(dice, depth, false)})),
+        ("unevaluatedProperties", json!(false)),
     ];
     let mut found = some(dice, of);
     found["properties"] = json!(properties);
@@ -183,11 +187,13 @@ fn combined(dice: &mut Dice, depth: usize, is_inside: bool) -> Map<String, Value
         |count: usize| (0..count).map(|_| part(dice, depth, is_inside)).collect::<Vec<_>>();
     let (two, three) = (parts(2), parts(3));
     let [condition, then, other] = three.as_slice() else { unreachable!() };
-    let found = match dice.roll(6) {
+    let found = match dice.roll(8) {
         0 => json!({"allOf": two}),
         1 | 2 => json!({"anyOf": three}),
         3 => json!({"oneOf": three}),
         4 => json!({"not": condition}),
+        5 => json!({"if": condition, "then": then}),
+        6 => json!({"if": condition, "else": other}),
         _ => json!({"if": condition, "then": then, "else": other}),
     };
     found.as_object().cloned().unwrap_or_default()

@@ -20,8 +20,9 @@ use super::subject::{Subject, SubjectArgs};
 use super::{show, suite};
 use crate::audit::{self, Log};
 use crate::cli::drive::{self, Hands, Job};
+use crate::cli::held::Desk;
 use crate::cli::leave;
-use crate::cli::worker::{Started, WorkerSpec, read_script};
+use crate::cli::worker::{Hired, Started, WorkerSpec, read_script};
 use crate::cli::{card, out, whole};
 use crate::config::Places;
 use crate::env::dir::hex;
@@ -109,15 +110,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
 fn begin(state: &Path, resume: Option<&str>, head: Head) -> Result<Record, Error> {
     let Some(id) = resume else { return Record::create(state, head) };
     let record = Record::open(state, id)?;
-    let (old, same) = (&record.head, |old: &Subject, new: &Subject| {
-        let bare = |of: &Subject| {
-            let (label, worker) = (String::new(), String::new());
-            Subject { label, worker, ..of.clone() }
-        };
-        bare(old) == bare(new)
-    });
-    let subjects = old.subjects.len() == head.subjects.len()
-        && old.subjects.iter().zip(&head.subjects).all(|(old, new)| same(old, new));
+    let old = &record.head;
+    let asked = |head: &Head| head.subjects.iter().map(Subject::asked).collect::<Vec<_>>();
+    let subjects = asked(old) == asked(&head);
     let others =
         (&old.tasks_sha256, old.repeats, old.seed) == (&head.tasks_sha256, head.repeats, head.seed);
     if !subjects || !others {
@@ -147,17 +142,16 @@ impl Exam {
     fn conduct(&mut self) -> Result<(), Error> {
         for at in 0..self.record.head.subjects.len() {
             let subject = self.record.head.subjects[at].clone();
-            if self.is_over(at) {
-                self.make_up(at, &subject)?;
-                continue;
+            if !self.is_over(at) {
+                let Some((spec, mut worker)) = self.hire(at, &subject)? else { return Ok(()) };
+                let contract = self.suite.tasks[0].contract();
+                let contract = contract.map_err(|err| Error::new(Kind::Usage, err))?;
+                subject.ablation.apply(&mut worker, &contract)?;
+                self.examine(at, &subject, &spec, &mut worker)?;
             }
-            let Some((spec, mut worker)) = self.hire(at, &subject)? else { return Ok(()) };
-            let contract = self.suite.tasks[0].contract();
-            let contract = contract.map_err(|err| Error::new(Kind::Usage, err))?;
-            subject.ablation.apply(&mut worker, &contract)?;
-            self.examine(at, &subject, &spec, &mut worker)?;
-            if self.is_over(at) && subject.ablation.is_none() {
-                self.keep_card(at, &subject, &spec)?;
+            // Also where something ended the program behind the last trial, so that no card was written.
+            if self.is_over(at) {
+                self.keep_card(at)?;
             }
         }
         Ok(())
@@ -171,12 +165,20 @@ impl Exam {
     ) -> Result<Option<(WorkerSpec, Started)>, Error> {
         if let Some(path) = &subject.scripts {
             let spec = WorkerSpec::Script { path: path.clone() };
-            self.record.name_worker(at, spec.words())?;
+            self.record.name_worker(at, spec.words(), None)?;
             return Ok(Some((spec, Started::Script(Script::of(Vec::new())))));
         }
-        let (spec, ready) = subject.worker_args().choose(&self.places, &self.interrupt)?;
-        let spec = whole::hashed(spec, &self.places.state)?;
-        self.record.name_worker(at, spec.words())?;
+        let args = subject.worker_args();
+        let config = args.config(&self.places)?;
+        let (places, interrupt) = (&self.places, &self.interrupt);
+        let Hired { mut spec, ready } = args.choose(Desk { config: &config, places, interrupt })?;
+        // Whoever is hampered gets no card.
+        if subject.ablation.is_none() {
+            spec = whole::hashed(spec, &self.places.state)?;
+        }
+        let mut gates = Gates::default();
+        subject.switch(&mut gates)?;
+        self.record.name_worker(at, spec.words(), card::fingerprint(&spec, &gates)?)?;
         let stop = self.interrupt.clone();
         match ready.start(&|| stop.is_set()) {
             Err(_) if stop.is_set() => Ok(None),
@@ -184,25 +186,13 @@ impl Exam {
         }
     }
 
-    /// Writes down what was not written down before, because something ended the program behind the last trial.
-    fn make_up(&self, at: usize, subject: &Subject) -> Result<(), Error> {
-        let is_about = |card: &Card| {
-            subject.worker == format!("{} ({})", card.of.name, card.of.model)
-                && card.families.values().any(|mark| mark.eval >= self.record.head.id)
-        };
-        let needs_none = subject.scripts.is_some() || !subject.ablation.is_none();
-        if needs_none || card::all(&self.places.state)?.iter().any(is_about) {
+    /// Writes down what a model may be trusted with, where that was not done: on the card of whoever did the trials. What
+    /// an examination that began later says of a family stays.
+    fn keep_card(&self, at: usize) -> Result<(), Error> {
+        let subject = &self.record.head.subjects[at];
+        let Some(of) = subject.of.clone().filter(|_| subject.ablation.is_none()) else {
             return Ok(());
-        }
-        let (spec, _) = subject.worker_args().choose(&self.places, &self.interrupt)?;
-        self.keep_card(at, subject, &whole::hashed(spec, &self.places.state)?)
-    }
-
-    /// Writes down what a model may be trusted with.
-    fn keep_card(&self, at: usize, subject: &Subject, spec: &WorkerSpec) -> Result<(), Error> {
-        let mut gates = Gates::default();
-        subject.switch(&mut gates)?;
-        let Some(of) = card::fingerprint(spec, &gates)? else { return Ok(()) };
+        };
         let counted = suite::that_count(&self.suite)?;
         let mut trials = self.record.trials.clone();
         trials.retain(|trial| counted.contains(&trial.task));
@@ -212,12 +202,13 @@ impl Exam {
                 "note: no scorecard speaks of tasks of your own in families of the built-in suites",
             );
         }
-        if trials.is_empty() {
+        let state = &self.places.state;
+        let before = card::own(state, &of)?.unwrap_or_else(|| Card::new(of));
+        let mut card = before.clone();
+        card.take(&score(&trials, at), &self.record.head.id);
+        if card == before {
             return Ok(());
         }
-        let state = &self.places.state;
-        let mut card = card::find(state, &of)?.unwrap_or_else(|| Card::new(of));
-        card.take(&score(&trials, at), &self.record.head.id);
         let path = card::keep(state, &card)?;
         self.progress.end();
         out::note(&format!("scorecard of {}: {}", subject.label, path.display()));

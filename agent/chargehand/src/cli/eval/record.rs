@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chargehand_core::eval::Trial;
+use chargehand_core::eval::{Fingerprint, Trial};
 use serde::{Deserialize, Serialize};
 
 use super::subject::Subject;
@@ -101,14 +101,24 @@ impl Record {
         self.trials.iter().any(|trial| same(&trial))
     }
 
-    /// Writes down who the worker of a subject is.
-    pub(super) fn name_worker(&mut self, subject: usize, worker: String) -> Result<(), Error> {
-        let named = &mut self.head.subjects[subject].worker;
-        if !named.is_empty() && *named != worker {
-            let message = format!("subject `{}` was {named}, and is {worker} now", subject + 1);
-            return Err(Error::new(Kind::Refused, message).hint("begin a new examination"));
+    /// Writes down who the worker of a subject is, and `of` which model with which settings. Whoever goes on must be the
+    /// same.
+    pub(super) fn name_worker(
+        &mut self,
+        subject: usize,
+        worker: String,
+        of: Option<Fingerprint>,
+    ) -> Result<(), Error> {
+        let named = &mut self.head.subjects[subject];
+        if let (Some(now), Some(then)) = (&of, &named.of) {
+            let changes = now.changes_since(then);
+            if !changes.is_empty() {
+                let changes = changes.join(", ");
+                let message = format!("subject `{}` is not what it was: {changes}", subject + 1);
+                return Err(Error::new(Kind::Refused, message).hint("begin a new examination"));
+            }
         }
-        *named = worker;
+        (named.worker, named.of) = (worker, of);
         self.write_head()
     }
 

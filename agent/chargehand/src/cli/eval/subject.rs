@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use chargehand_core::contract::{Gate, Gates, parse_switch};
+use chargehand_core::eval::Fingerprint;
 use serde::{Deserialize, Serialize};
 
 use super::ablation::{self, Ablation, Question, Setting};
@@ -10,7 +11,7 @@ use crate::cli::worker::{WorkerArgs, script_path};
 use crate::error::{Error, Kind};
 
 /// A model with settings, as the record of an examination has it.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub(super) struct Subject {
     /// The model as it was named; the built-in one otherwise.
     pub(super) model: Option<PathBuf>,
@@ -28,6 +29,9 @@ pub(super) struct Subject {
     pub(super) label: String,
     /// What the report of a run calls the worker; known once it was chosen.
     pub(super) worker: String,
+    /// What a scorecard would be about; likewise, of a model.
+    #[serde(default)]
+    pub(super) of: Option<Fingerprint>,
 }
 
 /// Which models, and what is varied.
@@ -119,6 +123,11 @@ impl SubjectArgs {
 }
 
 impl Subject {
+    /// Returns what was asked for, without what came of it.
+    pub(super) fn asked(&self) -> Self {
+        Self { label: String::new(), worker: String::new(), of: None, ..self.clone() }
+    }
+
     /// Switches the gates of a contract as this subject has them.
     pub(super) fn switch(&self, gates: &mut Gates) -> Result<(), Error> {
         for switch in &self.gates {

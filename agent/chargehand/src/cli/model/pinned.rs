@@ -49,23 +49,24 @@ pub(in crate::cli) fn now(
 pub(in crate::cli) fn check(footprint: &Footprint, places: &Places) -> Result<(), Error> {
     let pins = pins::read(&places.pins)?;
     let Footprint { model, options, .. } = footprint;
-    check_file(pins.get_key_value(model), &options.path, &options.seals, &pins, places)?;
+    let by_file =
+        |path: &str| pins.iter().find(|(_, pin)| real(&pin.path) == real(Path::new(path)));
+    let pinned = pins.get_key_value(model).or_else(|| by_file(&options.path));
+    check_file(pinned, &options.path, &options.seals, places)?;
     options.beside.iter().try_for_each(|beside| match beside {
         Beside::Projector { .. } => Ok(()),
-        Beside::Draft { path, seals } => check_file(None, path, seals, &pins, places),
+        Beside::Draft { path, seals } => check_file(by_file(path), path, seals, places),
     })
 }
 
 fn check_file(
-    own: Option<(&String, &Pin)>,
+    pinned: Option<(&String, &Pin)>,
     path: &str,
     seals: &[Seal],
-    pins: &BTreeMap<String, Pin>,
     places: &Places,
 ) -> Result<(), Error> {
     let path = Path::new(path);
-    let by_file = || pins.iter().find(|(_, pin)| real(&pin.path) == real(path));
-    let Some((name, pin)) = own.or_else(by_file) else { return Ok(()) };
+    let Some((name, pin)) = pinned else { return Ok(()) };
     // What is not touched need not be hashed. The worker loads no file that does not lie as these seals say.
     let found = Pin { seals: seals.to_vec(), ..now(path, |_| Ok(BTreeMap::new()))? };
     let mut is_hashed = false;

@@ -103,12 +103,12 @@ pub(crate) const REFUSED_COUNT: usize = {
 /// (`AF_ALG`, `AF_PACKET`).
 const FAMILIES: &[i32] = &[libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
-/// Kinds of sockets of which one of a pair can send to any abstract name too; those of a stream stay with each other.
+/// Kinds of sockets of which one of a pair can send to any path and name too; those of a stream stay with each other.
 const UNBOUND: [i32; 2] = [libc::SOCK_DGRAM, libc::SOCK_RAW];
 /// The kind of a socket as the kernel reads it; the other bits are flags.
 const SOCK_TYPE_MASK: u64 = 0xf;
 
-/// Without a network namespace there is no harmless socket; a pair is connected to nothing but itself.
+/// Without a network namespace there is no harmless socket but one of a pair that stays with the other.
 const NETWORK: &[i64] = &[
     libc::SYS_socket,
     libc::SYS_connect,
@@ -139,6 +139,16 @@ const CLONE_NEW: &[i32] = &[
 /// `ioctl` requests that put characters into a terminal as if somebody had typed them.
 const TYPING: &[u64] = &[0x5412 /* TIOCSTI */, 0x541c /* TIOCLINUX */];
 
+/// Requests that make a file send signals, to whom the caller says. To hear of a file, programs wait for it.
+const SIGNALLING: &[(i64, &[u64])] = &[
+    (libc::SYS_fcntl, &[8 /* F_SETOWN */, 15 /* F_SETOWN_EX */]),
+    (libc::SYS_ioctl, &[0x8901 /* FIOSETOWN */, 0x8902 /* SIOCSPGRP */]),
+];
+
+/// Priorities by user, the caller's own among them.
+const BY_USER: [(i64, u64); 2] =
+    [(libc::SYS_setpriority, 2 /* PRIO_USER */), (libc::SYS_ioprio_set, 3 /* IOPRIO_WHO_USER */)];
+
 /// `fchmodat2` has this number everywhere; the crate of C names does not have it yet.
 const SYS_FCHMODAT2: i64 = 452;
 
@@ -146,7 +156,7 @@ const SYS_FCHMODAT2: i64 = 452;
 const SETUID_BITS: &[u64] = &[0o4000, 0o2000];
 
 /// Tasks that are protected. A run has about ten; the kernel takes a filter of 4,096 steps, which has room for these.
-const MAX_PROTECTED: usize = 64;
+const MAX_PROTECTED: usize = 48;
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
@@ -169,7 +179,7 @@ pub(crate) fn restrict_model() -> Result<(), seccompiler::Error> {
     let arch = std::env::consts::ARCH.try_into().map_err(seccompiler::Error::Backend)?;
     let groups = REFUSED.iter().map(|(_, calls)| *calls).chain([NETWORK, IPC, START]);
     let mut rules: Rules = groups.flatten().map(|call| (*call, vec![])).collect();
-    typing(&mut rules).map_err(seccompiler::Error::Backend)?;
+    typing(&mut rules).and_then(|()| pairs(&mut rules)).map_err(seccompiler::Error::Backend)?;
     let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch);
     let program: BpfProgram =
@@ -194,19 +204,18 @@ fn rules(spec: &Spec) -> Result<Rules, seccompiler::BackendError> {
         // An empty list of rules matches every call.
         rules.insert(*call, vec![]);
     }
-    if spec.tier == Tier::Namespaces {
-        let local = [FAMILIES, &[libc::AF_UNIX]].concat();
-        // In the network of the machine lie the abstract sockets of its sessions and desktops.
-        let socket = if spec.network { others(FAMILIES)? } else { others(&local)? };
-        rules.insert(libc::SYS_socket, vec![socket]);
-        rules.insert(libc::SYS_socketpair, vec![others(&local)?]);
-        if spec.network {
-            for kind in UNBOUND {
-                let is_it =
-                    word(1, SeccompCmpOp::MaskedEq(SOCK_TYPE_MASK), kind.unsigned_abs().into())?;
-                add(&mut rules, libc::SYS_socketpair, one(is_it)?);
-            }
+    match (spec.tier, spec.network) {
+        (Tier::Namespaces, false) => {
+            let local = [FAMILIES, &[libc::AF_UNIX]].concat();
+            rules.insert(libc::SYS_socket, vec![others(&local)?]);
+            rules.insert(libc::SYS_socketpair, vec![others(&local)?]);
         }
+        (Tier::Namespaces, true) => {
+            // In the network of the machine lie the abstract sockets of its sessions and desktops.
+            rules.insert(libc::SYS_socket, vec![others(FAMILIES)?]);
+            pairs(&mut rules)?;
+        }
+        (Tier::Landlock, _) => pairs(&mut rules)?,
     }
     for flag in CLONE_NEW.iter().map(|flag| u64::from(flag.unsigned_abs())) {
         add(&mut rules, libc::SYS_clone, has(0, flag)?);
@@ -221,9 +230,19 @@ fn rules(spec: &Spec) -> Result<Rules, seccompiler::BackendError> {
     }
     // A limit on its time ends any process; 0 is the caller itself.
     add(&mut rules, libc::SYS_prlimit64, one(word(0, SeccompCmpOp::Ne, 0)?)?);
+    for (call, requests) in SIGNALLING {
+        for request in *requests {
+            add(&mut rules, *call, one(word(1, SeccompCmpOp::Eq, *request)?)?);
+        }
+    }
     if !spec.protect.is_empty() {
         // Everybody at once.
         add(&mut rules, libc::SYS_kill, one(word(0, SeccompCmpOp::Eq, low(-1))?)?);
+        for (call, user) in BY_USER {
+            add(&mut rules, call, one(word(0, SeccompCmpOp::Eq, user)?)?);
+        }
+        // The supervisor's group in namespaces.
+        add(&mut rules, libc::SYS_setpgid, one(word(1, SeccompCmpOp::Eq, 1)?)?);
     }
     for task in spec.protect.iter().take(MAX_PROTECTED) {
         protect(&mut rules, *task)?;
@@ -235,6 +254,16 @@ fn rules(spec: &Spec) -> Result<Rules, seccompiler::BackendError> {
 fn typing(rules: &mut Rules) -> Result<(), seccompiler::BackendError> {
     for request in TYPING {
         add(rules, libc::SYS_ioctl, one(word(1, SeccompCmpOp::Eq, *request)?)?);
+    }
+    Ok(())
+}
+
+/// Refuses pairs of sockets that reach others than each other.
+fn pairs(rules: &mut Rules) -> Result<(), seccompiler::BackendError> {
+    add(rules, libc::SYS_socketpair, others(&[libc::AF_UNIX])?);
+    for kind in UNBOUND.map(i32::unsigned_abs) {
+        let is_it = word(1, SeccompCmpOp::MaskedEq(SOCK_TYPE_MASK), kind.into())?;
+        add(rules, libc::SYS_socketpair, one(is_it)?);
     }
     Ok(())
 }
@@ -251,7 +280,8 @@ fn low(number: i32) -> u64 {
     u64::from(number.cast_unsigned())
 }
 
-/// Refuses signals to the process or the thread `task`, and to its group.
+/// Refuses signals to the process or the thread `task` and to its group, which nobody joins, and to take the processor
+/// from it.
 fn protect(rules: &mut Rules, task: i32) -> Result<(), seccompiler::BackendError> {
     for target in [task, -task] {
         add(rules, libc::SYS_kill, one(word(0, SeccompCmpOp::Eq, low(target))?)?);
@@ -262,8 +292,15 @@ fn protect(rules: &mut Rules, task: i32) -> Result<(), seccompiler::BackendError
         libc::SYS_pidfd_open,
         libc::SYS_rt_sigqueueinfo,
         libc::SYS_rt_tgsigqueueinfo,
+        libc::SYS_sched_setscheduler,
+        libc::SYS_sched_setparam,
+        libc::SYS_sched_setattr,
+        libc::SYS_sched_setaffinity,
     ] {
         add(rules, call, one(word(0, SeccompCmpOp::Eq, low(task))?)?);
+    }
+    for call in [libc::SYS_setpgid, libc::SYS_setpriority, libc::SYS_ioprio_set] {
+        add(rules, call, one(word(1, SeccompCmpOp::Eq, low(task))?)?);
     }
     Ok(())
 }
@@ -289,7 +326,8 @@ fn word(
 }
 
 /// Answers "there is no such call" to `clone3`, whose flags lie in memory where no filter sees them (libraries
-/// then use `clone`), and to the second table of calls that x86-64 has (x32), which would go around the first.
+/// then use `clone`), to `pidfd_send_signal`, which takes a folder of `/proc` as well (then `kill`), and to the second
+/// table of calls that x86-64 has (x32), which would go around the first.
 fn unknown() -> BpfProgram {
     const LOAD: u16 = 0x20;
     const JUMP_GE: u16 = 0x35;
@@ -297,12 +335,14 @@ fn unknown() -> BpfProgram {
     const RETURN: u16 = 0x06;
     const X32: u32 = 0x4000_0000;
     const CLONE3: u32 = 435;
+    const PIDFD_SEND_SIGNAL: u32 = 424;
     let refuse = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
     let step = |code, k, jt, jf| sock_filter { code, jt, jf, k };
     vec![
         step(LOAD, 0, 0, 0),
-        step(JUMP_GE, X32, 2, 0),
-        step(JUMP_EQ, CLONE3, 1, 0),
+        step(JUMP_GE, X32, 3, 0),
+        step(JUMP_EQ, CLONE3, 2, 0),
+        step(JUMP_EQ, PIDFD_SEND_SIGNAL, 1, 0),
         step(RETURN, libc::SECCOMP_RET_ALLOW, 0, 0),
         step(RETURN, refuse, 0, 0),
     ]
@@ -335,8 +375,8 @@ mod tests {
     fn the_filter_is_one_that_the_kernel_takes() {
         for tier in [Tier::Namespaces, Tier::Landlock] {
             check(tier, 0);
-            check(tier, 64);
-            check(tier, 65);
+            check(tier, 48);
+            check(tier, 49);
             check(tier, 1000);
         }
     }

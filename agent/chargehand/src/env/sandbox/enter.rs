@@ -18,7 +18,6 @@ use std::thread;
 use nix::libc;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Pid, getpid, getppid};
-use rustix::fs::{Access, access};
 
 use super::spec::{Spec, for_command};
 use super::supervise::tasks;
@@ -41,11 +40,12 @@ pub(crate) struct Begun {
 ///
 /// In words, when a right could not be given up, or there is no such program.
 pub(crate) fn start(spec: Spec, command: Vec<OsString>, output: OwnedFd) -> Result<Begun, String> {
-    let thread = thread::spawn(move || {
+    let thread = thread::Builder::new().spawn(move || {
         let landlock = give_up(spec)?;
         let pid = begin(&command, output)?;
         Ok(Begun { pid, landlock })
     });
+    let thread = thread.map_err(|err| format!("no thread to start it: {err}"))?;
     thread.join().expect("BUG: the start of a command panicked")
 }
 
@@ -67,7 +67,6 @@ fn give_up(mut spec: Spec) -> Result<i32, String> {
 fn begin(command: &[OsString], output: OwnedFd) -> Result<Pid, String> {
     let (program, args) = command.split_first().ok_or("no command")?;
     let env = for_command(config::variables());
-    let found = found(program, env.get(OsStr::new("PATH")).map(OsString::as_os_str));
     let spawn = |program: &Path, name: &OsStr, before: Option<&Path>| {
         Command::new(program)
             .arg0(name)
@@ -82,35 +81,61 @@ fn begin(command: &[OsString], output: OwnedFd) -> Result<Pid, String> {
             .process_group(0)
             .spawn()
     };
-    let started = match spawn(&found, program, None) {
-        // A script that does not say whose: the shell's, as for execvp(3).
-        Err(err) if err.raw_os_error() == Some(libc::ENOEXEC) => {
-            spawn(Path::new(SHELL), OsStr::new(SHELL), Some(&found))
+    let said = program.to_string_lossy();
+    let mut why = format!("there is no program `{said}` that the sandbox can see");
+    // As execvp(3) does it: on to the next place where one may not be executed.
+    for place in places(program, env.get(OsStr::new("PATH"))) {
+        let started = match spawn(&place, program, None) {
+            // A script that does not say whose: the shell's.
+            Err(err) if err.raw_os_error() == Some(libc::ENOEXEC) => {
+                spawn(Path::new(SHELL), OsStr::new(SHELL), Some(&place))
+            }
+            started => started,
+        };
+        match started {
+            Ok(child) => return Ok(Pid::from_raw(child.id().cast_signed())),
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+            Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
+                why = format!("`{said}` may not be executed");
+            }
+            Err(err) => return Err(format!("`{said}`: {err}")),
         }
-        started => started,
-    };
-    let program = program.to_string_lossy();
-    match started {
-        Ok(child) => Ok(Pid::from_raw(child.id().cast_signed())),
-        Err(err) if err.kind() == io::ErrorKind::NotFound => {
-            Err(format!("there is no program `{program}` that the sandbox can see"))
-        }
-        Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
-            Err(format!("`{program}` may not be executed"))
-        }
-        Err(err) => Err(format!("`{program}`: {err}")),
     }
+    Err(why)
 }
 
-/// Returns where `program` lies: the first in `path` that may be executed, else the first that is there. With a place
-/// the new process needs no copy of this one's memory.
-fn found(program: &OsStr, path: Option<&OsStr>) -> PathBuf {
-    let folders = || path.into_iter().flat_map(std::env::split_paths);
-    let is_name = !program.as_bytes().contains(&b'/') && !program.is_empty();
-    let places = || folders().filter(|_| is_name).map(|folder| folder.join(program));
-    let may = |place: &PathBuf| access(place, Access::EXEC_OK).is_ok() && place.is_file();
-    places().find(may).or_else(|| places().find(|place| place.is_file())).unwrap_or_else(|| {
-        // Not by the name alone, which would be looked for once more.
-        if is_name { Path::new("/nowhere").join(program) } else { PathBuf::from(program) }
-    })
+/// Returns where `program` may lie: of a name, each folder of `path` that has it. With a place the new process needs no
+/// copy of this one's memory.
+fn places(program: &OsStr, path: Option<&OsString>) -> Vec<PathBuf> {
+    if program.as_bytes().contains(&b'/') {
+        return vec![program.into()];
+    }
+    // One without a slash would be looked for once more: the empty folder is the working directory.
+    let place = |folder: PathBuf| Path::new(".").join(folder).join(program);
+    let places = path.into_iter().flat_map(std::env::split_paths).map(place);
+    places.filter(|place| place.is_file()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(program: &str, path: &str, expect: &[&str]) {
+        let found = places(program.as_ref(), Some(&path.into()));
+        assert_eq!(found, expect.iter().map(PathBuf::from).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_name_is_looked_for_and_a_path_is_not() {
+        check("./sh", "/bin", &["./sh"]);
+        check("no/such", "/bin", &["no/such"]);
+        check("no-such", "/bin", &[]);
+        check("", "/bin", &[]);
+        check("sh", "", &[]);
+        check("sh", "/no-such:/bin", &["/bin/sh"]);
+        // The tests run in the folder of the crate.
+        check("Cargo.toml", "/bin:", &["./Cargo.toml"]);
+        check("lib.rs", "src", &["./src/lib.rs"]);
+    }
 }

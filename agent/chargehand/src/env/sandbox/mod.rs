@@ -34,6 +34,7 @@ use chargehand_core::evidence::{CheckEnd, CheckRun};
 use thiserror::Error;
 
 pub use self::spec::Limits;
+pub(crate) use self::supervise::kill_descendants;
 
 use self::folders::Folders;
 use self::spec::{Spec, Tier};

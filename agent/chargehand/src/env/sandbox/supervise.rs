@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -18,7 +19,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::{set_child_subreaper, set_dumpable};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, wait, waitpid};
-use nix::unistd::{Pid, setsid};
+use nix::unistd::{Pid, getpid, setsid};
 use serde::{Deserialize, Serialize};
 
 use super::enter;
@@ -31,6 +32,12 @@ const COUNT_EVERY: u128 = 50;
 const COUNT_SHARE: u128 = 20;
 /// Processes that cannot be ended within this time are left to the kernel.
 const LAST_GRACE: Duration = Duration::from_secs(2);
+/// They are ended again and again, so far apart: in between the dead are collected.
+const KILL_EVERY: Duration = Duration::from_millis(1);
+
+/// The first to be ended when memory runs out is a command, the next its supervisor.
+const OOM_OF_COMMAND: &str = "1000";
+const OOM_OF_SUPERVISOR: &str = "900";
 
 /// What a supervisor tells.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
@@ -76,8 +83,8 @@ fn harden(spec: &Spec) -> io::Result<()> {
         Tier::Landlock => drop(setsid()?),
     }
     close_inherited()?;
-    // The first to be ended when memory runs out; its children inherit it. Not every kernel lets us.
-    fs::write("/proc/self/oom_score_adj", "1000").unwrap_or_default();
+    // Not every kernel lets us.
+    fs::write("/proc/self/oom_score_adj", OOM_OF_SUPERVISOR).unwrap_or_default();
     // Orphans become our children, so that none is lost.
     set_child_subreaper(true)?;
     // No command reaches our pipes through /proc.
@@ -103,10 +110,14 @@ fn close_inherited() -> io::Result<()> {
 fn run(spec: Spec, command: Vec<OsString>) -> io::Result<Told> {
     let family = Arc::new(Family::default());
     // First, so that this thread is protected as well.
-    watch(&family, &spec);
+    watch(&family, &spec)?;
     let output = io::stderr().as_fd().try_clone_to_owned()?;
     let (end, landlock) = match enter::start(spec, command, output) {
-        Ok(begun) => (wait_for(begun.pid)?, begun.landlock),
+        Ok(begun) => {
+            let score = format!("/proc/{}/oom_score_adj", begun.pid);
+            fs::write(score, OOM_OF_COMMAND).unwrap_or_default();
+            (wait_for(begun.pid)?, begun.landlock)
+        }
         Err(reason) => (End::NotStarted(reason), 0),
     };
     family.end();
@@ -146,15 +157,20 @@ impl Family {
     fn end(&self) {
         self.is_over.store(true, Ordering::Release);
         let begin = Instant::now();
+        let mut killed: Option<Instant> = None;
         while begin.elapsed() < LAST_GRACE {
-            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                // An orphan becomes our child: without children there is nobody left.
-                Err(Errno::ECHILD) => return,
-                Ok(WaitStatus::StillAlive) => {
-                    kill_all();
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-                Ok(_) | Err(_) => {}
+            let waited = waitpid(None, Some(WaitPidFlag::WNOHANG));
+            // An orphan becomes our child: without children there is nobody left.
+            if waited == Err(Errno::ECHILD) {
+                return;
+            }
+            // Whoever is collected may have left others, and there may be one more dead each time.
+            if killed.is_none_or(|last| last.elapsed() >= KILL_EVERY) {
+                kill_descendants(getpid());
+                killed = Some(Instant::now());
+            }
+            if waited == Ok(WaitStatus::StillAlive) {
+                thread::sleep(KILL_EVERY);
             }
         }
     }
@@ -162,9 +178,10 @@ impl Family {
 
 /// Ends the family when stdin is closed or when it takes more than its limits. This binds root too, whom the limits
 /// of the kernel do not.
-fn watch(family: &Arc<Family>, spec: &Spec) {
+fn watch(family: &Arc<Family>, spec: &Spec) -> io::Result<()> {
     let (family, limits, tier) = (Arc::clone(family), spec.limits, spec.tier);
-    std::thread::spawn(move || {
+    // At the limit of tasks there is no thread, and a reason.
+    let watching = thread::Builder::new().spawn(move || {
         let mut pause = COUNT_EVERY;
         while !family.is_over.load(Ordering::Acquire) {
             let reason = if is_closed(io::stdin().as_fd(), pause) {
@@ -177,10 +194,11 @@ fn watch(family: &Arc<Family>, spec: &Spec) {
             };
             if let Some(reason) = reason {
                 family.ended_for.get_or_init(|| reason);
-                kill_all();
+                kill_descendants(getpid());
             }
         }
     });
+    watching.map(drop)
 }
 
 /// Waits for `millis` and returns whether the other end of `pipe` is gone.
@@ -195,10 +213,11 @@ fn is_closed(pipe: BorrowedFd<'_>, millis: u128) -> bool {
     }
 }
 
-fn kill_all() {
+/// Kills every process that descends from `root`.
+pub(crate) fn kill_descendants(root: Pid) {
     // Stop them first, so that none of them starts another while we go through the list.
     for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
-        for pid in descendants() {
+        for pid in descendants(root) {
             // It may have ended by now.
             kill(Pid::from_raw(pid), signal).unwrap_or_default();
         }

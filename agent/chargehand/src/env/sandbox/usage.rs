@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
-use nix::unistd::getpid;
+use nix::unistd::{Pid, getpid};
 
 use super::spec::{Limits, Tier};
 use crate::env::probe::host;
@@ -35,7 +35,7 @@ impl Usage {
         };
         let disk_left = room(Path::new(".")).map(|(_, free)| free);
         let mut usage = Self { tasks: 0, memory: disk, disk_left };
-        for pid in descendants() {
+        for pid in descendants(getpid()) {
             let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
             let (tasks, memory) = taken(&status);
             usage.tasks += tasks;
@@ -95,8 +95,8 @@ fn number(text: &str, name: &str) -> Option<u64> {
     rest.split_whitespace().next()?.parse().ok()
 }
 
-/// Returns every process that descends from us.
-pub(crate) fn descendants() -> Vec<i32> {
+/// Returns every process that descends from `root`.
+pub(crate) fn descendants(root: Pid) -> Vec<i32> {
     let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
@@ -109,7 +109,7 @@ pub(crate) fn descendants() -> Vec<i32> {
     }
     let mut found = Vec::new();
     let mut seen = HashSet::new();
-    let mut open = vec![getpid().as_raw()];
+    let mut open = vec![root.as_raw()];
     while let Some(pid) = open.pop() {
         for child in children.get(&pid).into_iter().flatten() {
             if seen.insert(*child) {

@@ -18,6 +18,10 @@ impl ModelWorker {
     /// Writes what it remembers to the disk and ends its process. What cannot be written is evaluated again.
     pub fn park(&mut self, watch: &mut dyn Watch) -> Carried {
         let begun = Instant::now();
+        if let Some(held) = &self.held {
+            // What hinders this hinders the next load too, which says so.
+            held.keep_place().unwrap_or_default();
+        }
         let left = match (self.live.take(), &mut self.terms.parking) {
             (Some(live), Some(parking)) => leave(live, parking, watch),
             // It died or made room, or has no place: it remembers nothing.
@@ -52,6 +56,9 @@ impl ModelWorker {
     /// Starts a process in place of the one that ended. Memory is looked at once more: if that was why it ended,
     /// there may be none for the next one either.
     pub(super) fn start_again(&mut self, watch: &mut dyn Watch) -> Result<Live, WorkerError> {
+        if let Some(held) = &self.held {
+            held.keep_place()?;
+        }
         if let Some(alarm) = self.terms.gauge.wait(CALM, &mut || watch.stop().is_some()) {
             return Err(WorkerError::Short(alarm));
         }
@@ -84,8 +91,9 @@ fn leave(mut live: Live, parking: &mut Parking, watch: &mut dyn Watch) -> Result
             kept.map(|()| parked).map_err(|err| err.to_string())
         }
     });
-    if kept.is_err() {
-        // Half a file takes room on a disk that may be full; the next process needs one to write to.
+    if !kept.as_ref().is_ok_and(|parked| parked.tokens > 0) {
+        // Half a file takes room on a disk that may be full, whatever its writer says is in it; the next process needs
+        // one to write to.
         drop(parking.renew());
     }
     kept

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr as UnixAddr, UnixStream};
+use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram, UnixStream};
 use std::time::Duration;
 
 use nix::libc;
@@ -54,6 +54,17 @@ pub(super) const ALL: &[Attempt] = &[
         deed: |targets| {
             let address = UnixAddr::from_abstract_name(&targets.marker);
             must_fail(address.and_then(|address| UnixStream::connect_addr(&address)))
+        },
+    },
+    Attempt {
+        name: "socket_pair",
+        what: "send to a socket that has a path with one of a pair",
+        layers: [SPACE, CALLS, CALLS],
+        residue: None,
+        is_harmless: true,
+        deed: |targets| {
+            let pair = UnixDatagram::pair();
+            must_fail(pair.and_then(|(one, _)| one.send_to(b"x", targets.outside.join("letters"))))
         },
     },
     Attempt {

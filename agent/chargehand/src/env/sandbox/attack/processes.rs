@@ -10,7 +10,7 @@ use nix::libc;
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
-use nix::unistd::{Pid, getppid};
+use nix::unistd::{Pid, getpgid, getpid, getppid, setpgid};
 
 use super::kernel::raw;
 use super::{Attempt, Outcome, Targets, must_fail, must_not_hold};
@@ -64,6 +64,41 @@ pub(super) const ALL: &[Attempt] = &[
         residue: None,
         is_harmless: false,
         deed: |_| must_fail(kill(getppid(), Signal::SIGURG)),
+    },
+    Attempt {
+        name: "supervisor_group",
+        what: "join the group of the supervisor, to end all of it",
+        layers: [CALLS, CALLS, ""],
+        residue: None,
+        is_harmless: true,
+        deed: |_| must_fail(getpgid(Some(getppid())).and_then(|group| setpgid(getpid(), group))),
+    },
+    Attempt {
+        name: "supervisor_descriptor",
+        what: "send a signal to the supervisor through its folder of /proc",
+        layers: [CALLS, CALLS, ""],
+        residue: None,
+        is_harmless: true,
+        // No descriptor is that of a process, and no signal is sent.
+        deed: |_| raw(libc::SYS_pidfd_send_signal, &[-1, 0, 0, 0]),
+    },
+    Attempt {
+        name: "supervisor_file",
+        what: "have a file send signals to the supervisor",
+        layers: [CALLS, CALLS, ""],
+        residue: None,
+        is_harmless: true,
+        // To nobody.
+        deed: |_| raw(libc::SYS_fcntl, &[0, libc::F_SETOWN.into(), 0]),
+    },
+    Attempt {
+        name: "supervisor_time",
+        what: "take the processor from the supervisor",
+        layers: [CALLS, CALLS, ""],
+        residue: None,
+        is_harmless: true,
+        // It does not say how.
+        deed: |_| raw(libc::SYS_sched_setparam, &[getppid().as_raw().into(), 0]),
     },
     Attempt {
         name: "supervisor_word",

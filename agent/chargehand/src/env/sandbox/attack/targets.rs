@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener};
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -74,7 +74,7 @@ pub(super) struct Scene {
     work: PathBuf,
     victim: Child,
     _holders: (TempDir, Vec<NamedTempFile>, File),
-    _listeners: (TcpListener, UdpSocket, UnixListener, UnixListener),
+    _listeners: (TcpListener, UdpSocket, UnixListener, UnixListener, UnixDatagram),
 }
 
 impl Scene {
@@ -99,6 +99,7 @@ impl Scene {
         let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         let with_path = UnixListener::bind(outside.join("socket"))?;
+        let letters = UnixDatagram::bind(outside.join("letters"))?;
         let without = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&marker)?)?;
         let mark = format!("{marker}-victim");
         let victim = Command::new(&machine.helper)
@@ -117,7 +118,7 @@ impl Scene {
             marker,
         };
         let files = files.into_iter().flatten().collect();
-        let _listeners = (tcp, udp, with_path, without);
+        let _listeners = (tcp, udp, with_path, without, letters);
         Ok(Self { targets, work, victim, _holders: (folder, files, held), _listeners })
     }
 
