@@ -22,13 +22,13 @@ pub const FAMILIES: &[(&str, usize)] = &[
     ("append", 8),
     ("replace", 24),
     ("set", 12),
-    ("rename", 14),
+    ("rename", 18),
     ("add", 9),
-    ("fix", 8),
-    ("find", 12),
-    ("recover", 9),
+    ("fix", 13),
+    ("find", 15),
+    ("recover", 13),
     ("refuse", 3),
-    ("ask", 5),
+    ("ask", 6),
 ];
 
 /// Of a hundred tasks that replace a text, so many show how to go on after a call that failed.

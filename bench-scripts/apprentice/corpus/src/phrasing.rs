@@ -92,7 +92,8 @@ pub(crate) fn goal(words: &mut Words, family: &str, facts: &Facts) -> String {
     let mut text = expand(words, constructions[at]);
     let last_is_text = text.ends_with("{t}");
     let first_is_slot = text.starts_with('{');
-    let blur = training && share > 0 && words.rng.chance(BLURRED_PERCENT);
+    let blurs = share > 0 || matches!(family, "rename" | "find");
+    let blur = training && blurs && words.rng.chance(BLURRED_PERCENT);
     if blur {
         text = blurred(words, &text);
     }

@@ -3,7 +3,7 @@
 use chargehand_core::contract::{Check, ContractFile, ScopeFile};
 
 use crate::content;
-use crate::words::Words;
+use crate::words::{Split, Words};
 use crate::world::{Complaint, Files, Task};
 
 pub(super) const COMMANDS: &[&str] = &[
@@ -25,6 +25,11 @@ pub(super) const COMMANDS: &[&str] = &[
 ];
 pub(super) const NAMES: &[&str] =
     &["tests", "check", "test", "build", "lint", "cargo", "sh", "make"];
+/// How many checks a task has that needs none.
+const COUNTS: [usize; 10] = [0, 0, 0, 0, 0, 1, 1, 2, 3, 4];
+const TEST_COUNTS: [usize; 10] = [0, 0, 0, 0, 0, 0, 1, 1, 1, 2];
+/// Beginnings of names that are numbered.
+const LETTERS: &[&str] = &["a", "b", "c", "d", "k", "n", "p", "s", "t", "x"];
 const PASSING: &[&str] = &[
     "",
     "",
@@ -47,6 +52,28 @@ const FAILING: &[&str] = &[
     "{F}: want {X}, have {Y}",
 ];
 
+/// More of them, for training alone: only who has seen many knows where the texts end.
+const FAILING_TOO: &[&str] = &[
+    "{F}: '{Y}' should be '{X}'",
+    "{F}:{N}: {Y} is wrong, {X} is right",
+    "--- {F}\n-{Y}\n+{X}",
+    "assertion failed in {F}\n  left: {Y}\n right: {X}",
+    "expect(received)\nExpected: {X}\nReceived: {Y}\nat {F}:{N}",
+    "{F}:{N}: {Y} != {X}",
+    "{F} has {Y}, not {X}",
+    "not ok 1 - {F}\n  wanted: {X}\n  found: {Y}",
+    "{F}: {X} was expected here and {Y} was seen",
+    "ERROR in {F}: wants {X} where {Y} stands",
+    "{F}: missing {X} (there is {Y})",
+    "wrong text in {F}: {Y}; please use {X}",
+    "{F} says {Y} but the contract says {X}",
+    "in {F} expected {X} but found {Y}",
+    "{F}: expected {X} but saw {Y}",
+    "{F}: want {X} got {Y}",
+    "{F}: should be {X} and is {Y}",
+    "{F}: {X} instead of {Y}, please",
+];
+
 /// Returns what a check says of `old` in the place of `new`, which stands in `expected`.
 pub(super) fn complaint_of(
     words: &mut Words,
@@ -56,7 +83,9 @@ pub(super) fn complaint_of(
     new: &str,
 ) -> Option<String> {
     let line = expected[..expected.find(new)?].matches('\n').count() + 1;
-    let message = words.rng.pick(FAILING).replace("{F}", file).replace("{X}", new);
+    let all =
+        if words.split == Split::Train && words.rng.chance(65) { FAILING_TOO } else { FAILING };
+    let message = words.rng.pick(all).replace("{F}", file).replace("{X}", new);
     Some(message.replace("{Y}", old).replace("{N}", &line.to_string()))
 }
 
@@ -122,11 +151,19 @@ pub(super) fn edit(
 }
 
 pub(super) fn some_checks(words: &mut Words) -> (Vec<Check>, Complaint) {
-    let count = [0, 0, 0, 0, 0, 0, 1, 1, 1, 2][words.rng.below(10)];
+    let training = words.split == Split::Train;
+    // The tasks of the test stay as they are, so that figures of different models can be compared.
+    let counts = if training { COUNTS } else { TEST_COUNTS };
+    let count = counts[words.rng.below(counts.len())];
     let mut checks: Vec<Check> = Vec::new();
-    for _ in 0..count {
+    for number in 0..count {
         let command = words.rng.pick(COMMANDS).to_owned();
-        let name = words.rng.pick(NAMES).to_owned();
+        let kind = if training { words.rng.below(4) } else { 3 };
+        let name = match kind {
+            0 => format!("{}{number}", words.rng.pick(LETTERS)),
+            1 => words.identifier("snake"),
+            _ => words.rng.pick(NAMES).to_owned(),
+        };
         if checks.iter().all(|known| known.name != name) {
             checks.push(check(&name, &command));
         }

@@ -7,7 +7,7 @@ use super::parts::{
     with,
 };
 use crate::phrasing::{Facts, goal};
-use crate::words::Words;
+use crate::words::{Split, Words};
 use crate::world::{Complaint, Files, Task};
 
 /// A name that stands once in each of two or three files becomes another.
@@ -43,12 +43,37 @@ pub(super) fn rename(words: &mut Words) -> Option<Task> {
         calls.push(("read_file", vec![("path", file.clone())]));
         calls.push(change(file, &old, &new));
     }
-    let told = Facts { old, new, ..Facts::default() };
+    let told = Facts { old, new: new.clone(), ..Facts::default() };
     let goal = goal(words, "rename", &told);
     let scope = wide(words, named);
     let (checks, complaint) = (Vec::new(), Complaint::default());
     let plan = Plan { family: "rename", goal, scope, checks, complaint, before, after, calls };
-    Some(finish(plan, "Changed", "all files"))
+    let mut task = finish(plan, "Changed", "all files");
+    search_wrongly(words, &mut task, &new);
+    Some(task)
+}
+
+/// Of a hundred tasks that begin with a search, so many first search for what is not there, so that the worker learns
+/// what to think of that.
+const WRONG_SEARCH_PERCENT: usize = 45;
+
+/// Has the worker search for the `new` text first, or for another word of the goal.
+fn search_wrongly(words: &mut Words, task: &mut Task, new: &str) {
+    if words.split != Split::Train || !words.rng.chance(WRONG_SEARCH_PERCENT) {
+        return;
+    }
+    let mut text = new.to_owned();
+    if words.rng.chance(40) {
+        let is_word = |word: &&str| word.len() > 1 && word.chars().all(char::is_alphabetic);
+        let said: Vec<&str> = task.contract.goal.split(' ').filter(is_word).collect();
+        if !said.is_empty() {
+            words.rng.pick(&said).clone_into(&mut text);
+        }
+    }
+    if task.files.values().all(|content| !content.contains(&text)) {
+        task.calls.insert(0, ("search", vec![("text", text)]));
+        task.slip = Some(0);
+    }
 }
 
 /// Puts a name into one line of a text.
@@ -179,6 +204,7 @@ pub(super) fn find(words: &mut Words) -> Option<Task> {
     let scope = wide(words, vec![file]);
     task.contract.scope = scope;
     task.calls.insert(0, ("search", vec![("text", old)]));
+    search_wrongly(words, &mut task, &new);
     Some(task)
 }
 
