@@ -14,7 +14,8 @@ COPY ci/setup ci/setup
 RUN ci/setup
 COPY . .
 RUN RUSTFLAGS="-C target-cpu=$CPU" cargo build --release --locked --package chargehand \
-    && strip --strip-unneeded -o /chargehand target/release/chargehand
+    && strip --strip-unneeded target/release/chargehand target/release/chargehand-inside \
+    && install target/release/chargehand target/release/chargehand-inside -D -t /program
 
 FROM debian:bookworm-slim
 RUN apt-get update \
@@ -22,7 +23,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --create-home --uid 1000 chargehand \
     && install --directory --owner chargehand /var/lib/chargehand
-COPY --from=build /chargehand /usr/local/bin/chargehand
+COPY --from=build /program/ /usr/local/bin/
 USER chargehand
 # State that shall outlive the container goes here: mount a volume.
 ENV CHARGEHAND_HOME=/var/lib/chargehand

@@ -139,8 +139,10 @@ fn layers(sandbox: Result<Sandbox, SandboxError>) -> Finding {
             1 => "tier 1".to_owned(),
             weaker => format!("tier {weaker}, {unasked}"),
         };
-        let value = json!({ "tier": tier, "layers": layers });
-        (std::iter::once(line).chain(layers).collect(), value)
+        let supervisor = sandbox.supervisor().to_string_lossy();
+        let value = json!({ "tier": tier, "layers": layers, "supervisor": supervisor });
+        let supervised = format!("supervised by {supervisor}");
+        (std::iter::once(line).chain(layers).chain([supervised]).collect(), value)
     });
     finding("sandbox", found)
 }

@@ -1,8 +1,8 @@
 //! Runs a supervised process to its end: its output is capped, its time is limited, nothing of it is left.
 //!
-//! It knows no sandbox. It expects a process that keeps to four rules, which `sandbox::supervise` does: it has a process
-//! group of its own, it ends with all of its children when stdin is closed, it tells on stdout how it went, and what the
-//! command itself writes comes on stderr.
+//! It knows no sandbox. It expects a process that keeps to four rules, which `chargehand_inside::supervise` does: it has
+//! a process group of its own, it ends with all of its children when stdin is closed, it tells on stdout how it went, and
+//! what the command itself writes comes on stderr.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -150,7 +150,7 @@ fn reap(child: &mut Child) -> Option<ExitStatus> {
         while begin.elapsed() < GRACE {
             match child.try_wait() {
                 Ok(Some(status)) => return Some(status),
-                Ok(None) => std::thread::sleep(Duration::from_millis(1)),
+                Ok(None) => std::thread::sleep(Duration::from_micros(100)),
                 Err(_) => return None,
             }
         }

@@ -78,6 +78,8 @@ fn doctor_tells_each_attempt_with_its_layer() {
     let output = command.env("CI", "true").output().unwrap();
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{told:#}");
+    let supervisor = told["sandbox"]["supervisor"].as_str().unwrap();
+    assert!(supervisor.ends_with("/chargehand-inside"), "{supervisor}");
     let commands = told["attacks"]["commands"].as_array().unwrap();
     assert!(commands.iter().all(|one| one["layer"].is_string() && one["outcome"].is_object()));
     assert!(told["attacks"]["models"].as_array().unwrap().len() >= 20);

@@ -52,6 +52,7 @@ mod sandbox;
 mod schema;
 mod second_suite;
 mod started;
+mod supervisor;
 mod temp_repo;
 #[cfg(target_arch = "x86_64")]
 mod tracer;

@@ -4,14 +4,14 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::Folders;
-use super::view::{ETC, View};
+use super::view::ETC;
+use super::{Folders, Sandbox};
 
 /// The only place it is taken from: distributions allow user namespaces to this very path, and what stands
 /// earlier in `PATH` may be anything.
 pub(crate) const PATH: &str = "/usr/bin/bwrap";
 
-/// Where our own program stands inside.
+/// Where the program stands inside that supervises.
 pub(crate) const HELPER: &str = "/run/chargehand";
 
 /// What keeps a command from the network.
@@ -44,15 +44,10 @@ pub(crate) fn version(program: &Path) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Returns the command that runs our `helper` inside; its arguments and its environment come next.
-pub(crate) fn command(
-    program: &Path,
-    helper: &Path,
-    view: &View,
-    folders: &Folders<'_>,
-    network: bool,
-) -> Command {
-    let namespaces = NAMESPACES.iter().filter(|flag| !(network && **flag == NO_NETWORK));
+/// Returns the command that runs `helper` inside; its arguments and its environment come next.
+pub(crate) fn command(helper: &Path, sandbox: &Sandbox, folders: &Folders<'_>) -> Command {
+    let Sandbox { machine, view, etc, network, .. } = sandbox;
+    let namespaces = NAMESPACES.iter().filter(|flag| !(*network && **flag == NO_NETWORK));
     let mut args = Args(namespaces.map(OsString::from).collect());
     args.add(["--proc", "/proc"]);
     // Root owns these files, and started by root a command is still their owner.
@@ -65,9 +60,9 @@ pub(crate) fn command(
     args.mount("--bind", &folders.temporary, Path::new("/tmp"));
     args.add(["--symlink", "/tmp", "/var/tmp"]);
     args.mount("--bind", &folders.home, &view.home);
-    args.mount("--ro-bind", &folders.etc, Path::new(ETC));
+    args.mount("--ro-bind", &etc.path(), Path::new(ETC));
     let elsewhere = view.read.iter().filter(|path| !path.starts_with(ETC));
-    for path in folders.etc_mounts.iter().chain(elsewhere) {
+    for path in etc.mounts.iter().chain(elsewhere) {
         args.mount("--ro-bind", path, path);
     }
     for path in &view.cargo {
@@ -80,7 +75,7 @@ pub(crate) fn command(
     args.add([OsStr::new("--chdir"), folders.work.as_ref()]);
     args.add(["--", HELPER]);
 
-    let mut command = Command::new(program);
+    let mut command = Command::new(&machine.bwrap);
     command.args(args.0);
     command
 }

@@ -4,13 +4,18 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::attempt::{self, Targets};
-use super::spec::Tier;
-use super::supervise::{End, Told};
+use chargehand_inside::attempt::{self, Targets};
+use chargehand_inside::spec::Tier;
+use chargehand_inside::supervise::{End, Told};
+use chargehand_inside::{ATTEMPT, SUBCOMMAND, calls};
+
+use super::etc::Etc;
+use super::supervisor::Supervisor;
 use super::view::View;
-use super::{Machine, Sandbox, SandboxError, bwrap, calls, inside, told};
+use super::{Machine, Sandbox, SandboxError, bwrap, told};
 use crate::env::command::{Cause, Watch};
 
 /// The attempt takes some 50 ms; this is for a machine under load.
@@ -21,11 +26,12 @@ const LANDLOCK_SCOPES: i32 = 6;
 
 /// Returns the first tier that holds.
 pub(super) fn best(machine: Machine) -> Result<Sandbox, SandboxError> {
-    let bubblewrap = match in_namespaces(&machine)? {
+    let sandbox = Sandbox::untried(machine)?;
+    let bubblewrap = match in_namespaces(&sandbox)? {
         Ok(sandbox) => return Ok(sandbox),
         Err(reason) => reason,
     };
-    match by_landlock(machine, &bubblewrap)? {
+    match by_landlock(Sandbox { tier: Tier::Landlock, ..sandbox }, &bubblewrap)? {
         Ok(sandbox) => Ok(sandbox),
         Err(landlock) => Err(SandboxError::Unusable { bubblewrap, landlock }),
     }
@@ -33,7 +39,8 @@ pub(super) fn best(machine: Machine) -> Result<Sandbox, SandboxError> {
 
 type Tried = io::Result<Result<Sandbox, String>>;
 
-fn in_namespaces(machine: &Machine) -> Tried {
+fn in_namespaces(sandbox: &Sandbox) -> Tried {
+    let machine = &sandbox.machine;
     if !machine.bwrap.exists() {
         return Ok(Err(format!("{} is not installed", machine.bwrap.display())));
     }
@@ -41,22 +48,29 @@ fn in_namespaces(machine: &Machine) -> Tried {
         Ok(version) => version,
         Err(reason) => return Ok(Err(reason)),
     };
-    let sandbox = Sandbox::untried(Tier::Namespaces, machine.clone());
-    Ok(attempt(&sandbox)?.map(|abi| sandbox.with_layers(namespace_layers(&version, abi))))
+    Ok(attempt(sandbox)?.map(|abi| sandbox.clone().with_layers(namespace_layers(&version, abi))))
 }
 
-fn by_landlock(machine: Machine, bubblewrap: &str) -> Tried {
-    let sandbox = Sandbox::untried(Tier::Landlock, machine);
+fn by_landlock(sandbox: Sandbox, bubblewrap: &str) -> Tried {
     Ok(attempt(&sandbox)?.map(|abi| sandbox.with_layers(landlock_layers(bubblewrap, abi))))
 }
 
 impl Sandbox {
-    fn untried(tier: Tier, machine: Machine) -> Self {
+    fn untried(machine: Machine) -> io::Result<Self> {
         let view = View::new(&|name| {
             let value = machine.variables.get(&OsString::from(name));
             value.filter(|value| !value.is_empty()).cloned()
         });
-        Self { tier, machine, view, layers: vec![], limits: None, network: false }
+        Ok(Self {
+            tier: Tier::Namespaces,
+            supervisor: Supervisor::beside(&machine.helper),
+            etc: Arc::new(Etc::copy(&view)?),
+            machine,
+            view,
+            layers: vec![],
+            limits: None,
+            network: false,
+        })
     }
 
     fn with_layers(self, layers: Vec<String>) -> Self {
@@ -77,10 +91,9 @@ fn attempt(sandbox: &Sandbox) -> io::Result<Result<i32, String>> {
 
     let helper = match sandbox.tier {
         Tier::Namespaces => bwrap::HELPER.into(),
-        Tier::Landlock => sandbox.machine.helper.clone().into_os_string(),
+        Tier::Landlock => sandbox.supervisor().into(),
     };
-    let mut command: Vec<OsString> =
-        vec![helper, inside::SUBCOMMAND.into(), inside::ATTEMPT.into()];
+    let mut command: Vec<OsString> = vec![helper, SUBCOMMAND.into(), ATTEMPT.into()];
     command.extend(targets.to_args());
     let watch = Watch { timeout: TIMEOUT, stop: &|| false, log: None };
     let ended = sandbox.execute(&command, &work, &watch)?;

@@ -1,20 +1,16 @@
 //! The private folders of one command: home, temporary files, settings. They go when it is gone.
 
-use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use chargehand_inside::spec::Tier;
 use tempfile::TempDir;
 
-use super::spec::Tier;
-use super::view::{ETC, View};
+use super::view::View;
 
-/// To copy more files takes longer than to mount their folder.
-const FEW: usize = 4;
-
-/// The folders that a command may write to, and what is made for it besides.
+/// The folders that a command may write to.
 #[derive(Debug)]
 pub(crate) struct Folders<'a> {
     /// The workspace.
@@ -23,10 +19,6 @@ pub(crate) struct Folders<'a> {
     pub(crate) home: PathBuf,
     /// Stands for `/tmp`.
     pub(crate) temporary: PathBuf,
-    /// Stands for `/etc`: copies of the files that are shown of it, and an empty directory for each of `etc_mounts`.
-    pub(crate) etc: PathBuf,
-    /// What of `/etc` has too much in it to be copied.
-    pub(crate) etc_mounts: Vec<PathBuf>,
     holder: TempDir,
 }
 
@@ -39,23 +31,21 @@ impl<'a> Folders<'a> {
             .tempdir_in(work.parent().unwrap_or(work))?;
         let home = holder.path().join("home");
         let temporary = holder.path().join("tmp");
-        let etc = holder.path().join("etc");
         fs::create_dir_all(home.join(".cargo"))?;
         fs::create_dir(&temporary)?;
         if let Some(config) = &view.cargo_config {
             fs::write(home.join(".cargo/config.toml"), config)?;
         }
-        let etc_mounts = match tier {
-            // Mounted over the links, and cargo's cache into the home.
-            Tier::Namespaces => copy_shown(&view.read, Path::new(ETC), &etc)?,
+        match tier {
+            // Cargo's cache is mounted into the home.
+            Tier::Namespaces => {}
             Tier::Landlock => {
                 for path in &view.cargo {
                     symlink(path, home.join(".cargo").join(path.file_name().unwrap_or_default()))?;
                 }
-                Vec::new()
             }
-        };
-        Ok(Self { work, home, temporary, etc, etc_mounts, holder })
+        }
+        Ok(Self { work, home, temporary, holder })
     }
 
     /// Removes them, whatever modes the command has left behind.
@@ -68,63 +58,6 @@ impl<'a> Folders<'a> {
     }
 }
 
-/// Copies what is `shown` of the folder `top` to `into`, and returns the folders that hold too much for that. To mount
-/// each file takes bubblewrap longer, because it reads the list of all mounts again after every one.
-fn copy_shown(shown: &[PathBuf], top: &Path, into: &Path) -> io::Result<Vec<PathBuf>> {
-    fs::create_dir(into)?;
-    let mut mounts = Vec::new();
-    for path in shown.iter().filter(|path| path.starts_with(top)) {
-        let to = into.join(path.strip_prefix(top).unwrap_or(path));
-        if path.is_dir() {
-            fs::create_dir_all(&to)?;
-            match few_files(path) {
-                Some(files) => files
-                    .iter()
-                    .try_for_each(|name| copy_as_it_is(&path.join(name), &to.join(name)))?,
-                None => mounts.push(path.clone()),
-            }
-        } else {
-            to.parent().map_or(Ok(()), fs::create_dir_all)?;
-            // What it leads to is shown in its place.
-            seen(fs::copy(path, to).map(drop), path)?;
-        }
-    }
-    Ok(mounts)
-}
-
-/// Returns the names in `folder`, if it has nothing but files and links, and few of them.
-fn few_files(folder: &Path) -> Option<Vec<OsString>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder).ok()? {
-        let entry = entry.ok()?;
-        let kind = entry.file_type().ok()?;
-        if names.len() == FEW || !(kind.is_file() || kind.is_symlink()) {
-            return None;
-        }
-        names.push(entry.file_name());
-    }
-    Some(names)
-}
-
-/// Copies a file, and a link as a link: what it leads to is shown there or not at all, and may ask for its own place.
-fn copy_as_it_is(from: &Path, to: &Path) -> io::Result<()> {
-    let copied = match fs::read_link(from) {
-        Ok(target) => symlink(target, to),
-        // It is no link.
-        Err(err) if err.kind() == io::ErrorKind::InvalidInput => fs::copy(from, to).map(drop),
-        Err(err) => Err(err),
-    };
-    seen(copied, from)
-}
-
-/// Forgives that `path` could not be copied, if a command does not see it either: its user may not read it, or it is gone.
-fn seen(copied: io::Result<()>, path: &Path) -> io::Result<()> {
-    copied.or_else(|err| match err.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound => Ok(()),
-        kind => Err(io::Error::new(kind, format!("{}: {err}", path.display()))),
-    })
-}
-
 /// Makes every directory below `path` one that its owner may empty.
 fn open_up(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(0o700))?;
@@ -135,55 +68,4 @@ fn open_up(path: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::process::Command;
-
-    use super::*;
-
-    /// Makes folders with a script, copies what is shown of them, and compares the mounts.
-    #[track_caller]
-    fn check(script: &str, shown: &[&str], expect: &[&str]) -> TempDir {
-        let place = tempfile::tempdir().unwrap();
-        let top = place.path().join("top");
-        fs::create_dir(&top).unwrap();
-        let mut shell = Command::new("sh");
-        assert!(shell.args(["-c", script]).current_dir(&top).status().unwrap().success());
-        let shown: Vec<PathBuf> = shown.iter().map(|name| top.join(name)).collect();
-        let mounts = copy_shown(&shown, &top, &place.path().join("copy")).unwrap();
-        assert_eq!(mounts, expect.iter().map(|name| top.join(name)).collect::<Vec<_>>());
-        place
-    }
-
-    #[test]
-    fn a_link_in_a_folder_stays_one() {
-        let script =
-            "mkdir a; echo secret > s; echo x > a/x; ln -s ../s a/y; ln -s /nowhere a/z; ln -s s t";
-        let place = check(script, &["a", "t"], &[]);
-        let link = |name: &str| fs::read_link(place.path().join("copy").join(name)).ok();
-        assert_eq!(link("a/x"), None);
-        assert_eq!(link("a/y"), Some("../s".into()));
-        assert_eq!(link("a/z"), Some("/nowhere".into()));
-        // One that is shown by its name stands for what it leads to.
-        assert_eq!(link("t"), None);
-        assert_eq!(fs::read(place.path().join("copy/t")).unwrap(), b"secret\n");
-        assert!(!place.path().join("copy/s").exists());
-    }
-
-    #[test]
-    fn what_is_too_much_is_mounted() {
-        let script = "mkdir -p a b c/d; touch a/1 a/2 a/3 a/4 b/1 b/2 b/3 b/4 b/5";
-        let place = check(script, &["a", "b", "c"], &["b", "c"]);
-        assert!(place.path().join("copy/a/4").exists() && place.path().join("copy/b").is_dir());
-    }
-
-    #[test]
-    fn what_is_gone_is_left_out_and_other_errors_name_their_file() {
-        let place = check("echo x > a", &["gone", "d/gone", "a"], &[]);
-        assert!(place.path().join("copy/a").exists() && !place.path().join("copy/gone").exists());
-        let full = io::Error::from(io::ErrorKind::StorageFull);
-        assert!(seen(Err(full), Path::new("/a")).unwrap_err().to_string().starts_with("/a: "));
-    }
 }

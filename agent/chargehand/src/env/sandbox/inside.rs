@@ -1,21 +1,14 @@
-//! Our own program inside the sandbox: it supervises, and it tries the walls.
+//! Our own program inside the sandbox: it attacks the walls, and it supervises where no small program does.
 //!
-//! The hidden subcommand `sandbox-exec` comes here with its arguments as they are.
+//! The hidden subcommand comes here with its arguments as they are.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
-use super::attack;
-use super::attempt;
-use super::spec::Spec;
-use super::supervise::supervise;
+pub(crate) use chargehand_inside::SUBCOMMAND;
 
-/// The hidden subcommand.
-pub(crate) const SUBCOMMAND: &str = "sandbox-exec";
-/// Its first argument: start the command and look after it.
-pub(crate) const SUPERVISE: &str = "supervise";
-/// Its first argument: be a command that tries what must not work.
-pub(crate) const ATTEMPT: &str = "attempt";
+use super::attack;
+use crate::config;
 
 /// Its first argument: make the attempts of [`attack`] in a sandbox.
 pub(crate) const ATTACK: &str = "attack";
@@ -28,23 +21,18 @@ pub(crate) const OVERLOAD: &str = "overload";
 /// Its first argument: wait to be attacked.
 pub(crate) const VICTIM: &str = "victim";
 
-/// What a process that is no command of the user returns when it cannot even tell why.
-const FAILED: u8 = 70;
-
 /// Does what the arguments of the hidden subcommand say. Only [`super::Sandbox`] writes them.
 #[must_use]
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut args = args.into_iter();
     let mode = args.next();
-    match mode.as_ref().and_then(|mode| mode.to_str()) {
-        Some(ATTEMPT) => attempt::run(args),
+    match mode.as_deref().and_then(OsStr::to_str) {
         Some(mode @ (ATTACK | ATTACK_OUTSIDE | ATTACK_MODEL)) => attack::run(mode, args),
         Some(OVERLOAD) => attack::overload(args),
         Some(VICTIM) => attack::victim(),
-        Some(SUPERVISE) => match Spec::from_args(&mut args) {
-            Some(spec) => supervise(spec, args.collect()),
-            None => ExitCode::from(FAILED),
-        },
-        Some(_) | None => ExitCode::from(FAILED),
+        Some(_) | None => {
+            let args = mode.into_iter().chain(args);
+            chargehand_inside::run(args, config::variables().into_iter())
+        }
     }
 }

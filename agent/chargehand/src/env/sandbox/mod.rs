@@ -4,21 +4,15 @@
 //! stop is said by [`Sandbox::layers`].
 
 pub mod attack;
-mod attempt;
 mod bwrap;
-mod calls;
 mod cargo_config;
 mod detect;
-mod enter;
-mod files;
+mod etc;
 mod folders;
 pub mod inside;
 pub mod model;
-mod rights;
-mod spec;
-mod supervise;
-mod tasks;
-mod usage;
+mod spare;
+mod supervisor;
 mod view;
 
 use std::collections::BTreeMap;
@@ -27,18 +21,22 @@ use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chargehand_core::contract::Check;
 use chargehand_core::evidence::{CheckEnd, CheckRun};
+use chargehand_inside::spec::{Spec, Tier, put_aside};
+use chargehand_inside::supervise::{End, Told};
+use chargehand_inside::{SUBCOMMAND, SUPERVISE};
 use thiserror::Error;
 
-pub use self::spec::Limits;
-pub(crate) use self::supervise::kill_descendants;
+pub use chargehand_inside::spec::Limits;
+pub(crate) use chargehand_inside::supervise::kill_descendants;
 
+use self::etc::Etc;
 use self::folders::Folders;
-use self::spec::{Spec, Tier};
-use self::supervise::{End, Told};
+use self::supervisor::Supervisor;
 use self::view::View;
 use crate::config;
 use crate::env::command::{self, Cause, Ended, Watch};
@@ -74,7 +72,10 @@ impl Machine {
 pub struct Sandbox {
     tier: Tier,
     machine: Machine,
+    supervisor: Supervisor,
     view: View,
+    /// What stands for `/etc`.
+    etc: Arc<Etc>,
     layers: Vec<String>,
     limits: Option<Limits>,
     /// Whether checks that ask for the network get it.
@@ -152,6 +153,12 @@ impl Sandbox {
         self.layers.clone()
     }
 
+    /// Returns the program that supervises commands.
+    #[must_use]
+    pub fn supervisor(&self) -> &Path {
+        self.supervisor.path()
+    }
+
     /// Lets commands take so much, instead of what the machine can spare when each of them begins.
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
@@ -179,10 +186,11 @@ impl Sandbox {
         }
         let watch = Watch { timeout: check.timeout, stop, log };
         let command: Vec<OsString> = check.run.iter().map(OsString::from).collect();
-        let (end, ended) = match self.made_for(check).execute(&command, work, &watch) {
-            Ok(ended) => check_end(ended),
-            Err(err) => (CheckEnd::NotStarted(err.to_string()), Ended::nothing()),
-        };
+        let (end, ended) =
+            match self.made_for(check).and_then(|own| own.execute(&command, work, &watch)) {
+                Ok(ended) => check_end(ended),
+                Err(err) => (CheckEnd::NotStarted(err.to_string()), Ended::nothing()),
+            };
         CheckRun {
             name: check.name.clone(),
             passed: end.satisfies(check),
@@ -194,11 +202,12 @@ impl Sandbox {
     }
 
     /// Returns the same sandbox with what `check` sees besides that which every command sees.
-    fn made_for(&self, check: &Check) -> Self {
+    fn made_for(&self, check: &Check) -> io::Result<Self> {
         let mut own = self.clone();
         own.network = check.network;
         if check.network {
             own.view.open();
+            own.etc = Arc::new(Etc::copy(&own.view)?);
         }
         let passed = check.pass_env.iter().filter_map(|name| {
             let value = self.machine.variables.get(OsStr::new(name))?;
@@ -206,7 +215,7 @@ impl Sandbox {
         });
         let set = check.env.iter().map(|(name, value)| (name.into(), value.into()));
         own.view.env.extend(passed.chain(set));
-        own
+        Ok(own)
     }
 
     fn execute(&self, command: &[OsString], work: &Path, watch: &Watch<'_>) -> io::Result<Ended> {
@@ -220,10 +229,10 @@ impl Sandbox {
 
     /// Returns the process that supervises `command`.
     fn command(&self, command: &[OsString], folders: &Folders<'_>) -> Command {
-        let Machine { helper, bwrap, .. } = &self.machine;
+        let helper = self.supervisor();
         let (mut outer, home, temporary) = match self.tier {
             Tier::Namespaces => {
-                let mut outer = bwrap::command(bwrap, helper, &self.view, folders, self.network);
+                let mut outer = bwrap::command(helper, self, folders);
                 // Ctrl-C on the terminal reaches us and not what we supervise.
                 outer.process_group(0);
                 (outer, &*self.view.home, Path::new("/tmp"))
@@ -238,8 +247,8 @@ impl Sandbox {
         let env = self.view.env.iter().cloned().chain(view::home_variables(home, temporary));
         outer
             .env_clear()
-            .envs(env.map(|(name, value)| (spec::put_aside(&name), value)))
-            .args([inside::SUBCOMMAND, inside::SUPERVISE])
+            .envs(env.map(|(name, value)| (put_aside(&name), value)))
+            .args([SUBCOMMAND, SUPERVISE])
             .args(self.spec(folders).to_args())
             .args(command);
         outer
@@ -255,12 +264,12 @@ impl Sandbox {
                 let mut read = read.clone();
                 read.extend(links.iter().map(|(_, link)| link.clone()));
                 read.extend(cargo.iter().cloned());
-                read.extend([PathBuf::from("/proc"), self.machine.helper.clone()]);
+                read.extend([PathBuf::from("/proc"), self.supervisor().to_owned()]);
                 (read, vec![work, folders.home.clone(), folders.temporary.clone()])
             }
         };
-        let limits = self.limits.unwrap_or_else(|| usage::spare(folders.work));
-        let max_tasks = tasks::allowed(limits.tasks);
+        let limits = self.limits.unwrap_or_else(|| spare::limits(folders.work));
+        let max_tasks = spare::tasks(limits.tasks);
         // The supervisor adds itself and, in the tier where it can be seen, whoever started it.
         let (tier, network) = (self.tier, self.network);
         Spec { tier, network, max_tasks, limits, protect: vec![], read, write }

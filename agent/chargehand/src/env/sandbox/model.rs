@@ -8,12 +8,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use chargehand_engine::gguf::SplitName;
+use chargehand_inside::{calls, rights};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
     Scope, path_beneath_rules,
 };
-
-use super::{calls, rights};
 
 /// The newest version that is made use of.
 const BEST: ABI = ABI::V6;

@@ -229,7 +229,7 @@ impl View {
     }
 
     /// Shows `path`, unless it is not there or shown already.
-    fn add(&mut self, path: &Path) {
+    pub(super) fn add(&mut self, path: &Path) {
         let below = |shown: &PathBuf| path.starts_with(shown);
         let is_linked = self.links.iter().any(|(_, link)| path.starts_with(link));
         let holds_home = self.home.starts_with(path);

@@ -9,8 +9,9 @@ use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use super::super::spec::Limits;
-use super::super::supervise::End;
+use chargehand_inside::spec::Limits;
+use chargehand_inside::supervise::End;
+
 use super::super::{inside, told};
 use super::targets::Scene;
 use super::{Finding, Outcome, Sandbox};
@@ -47,9 +48,8 @@ fn one(
     what: &'static str,
 ) -> io::Result<Finding> {
     let limits = Limits { tasks: TASKS, memory: MEMORY, disk_left: 0 };
-    let sandbox = sandbox.clone().with_limits(limits);
-    let mut command: Vec<OsString> = sandbox.helper();
-    command.extend([inside::SUBCOMMAND, inside::OVERLOAD, name].map(OsString::from));
+    let sandbox = sandbox.with_program().with_limits(limits);
+    let command = sandbox.program([inside::SUBCOMMAND, inside::OVERLOAD, name].map(OsString::from));
     let timeout = if name == "time" { TIME } else { STAY * 4 };
     let watch = Watch { timeout, stop: &|| false, log: None };
     let ended = sandbox.execute(&command, scene.work(), &watch)?;

@@ -169,10 +169,10 @@ impl Sandbox {
 
     /// Returns what the attempts say in the sandbox.
     fn inside(&self, scene: &Scene) -> io::Result<String> {
-        let mut own = self.clone();
+        let mut own = self.with_program();
         own.machine.variables.insert(targets::VARIABLE.into(), scene.targets.marker.clone().into());
-        let mut command: Vec<OsString> = own.helper();
-        command.extend([inside::SUBCOMMAND.into(), inside::ATTACK.into(), scene.targets.to_arg()?]);
+        let args = [inside::SUBCOMMAND.into(), inside::ATTACK.into(), scene.targets.to_arg()?];
+        let command = own.program(args);
         let watch = Watch { timeout: TIMEOUT, stop: &|| false, log: None };
         let ended = own.execute(&command, scene.work(), &watch)?;
         if ended.cause == Cause::Itself { Ok(ended.output) } else { Ok(String::new()) }
@@ -191,12 +191,16 @@ impl Sandbox {
         Ok(String::from_utf8_lossy(&command.output()?.stdout).into_owned())
     }
 
-    /// Returns our own program as the sandbox sees it.
-    pub(super) fn helper(&self) -> Vec<OsString> {
-        vec![match self.tier {
-            Tier::Namespaces => super::bwrap::HELPER.into(),
-            Tier::Landlock => self.machine.helper.clone().into_os_string(),
-        }]
+    /// Returns the same sandbox with our own program in it, which makes the attempts.
+    fn with_program(&self) -> Self {
+        let mut own = self.clone();
+        own.view.add(&self.machine.helper);
+        own
+    }
+
+    /// Returns the command that is our own program with `args`.
+    fn program(&self, args: [OsString; 3]) -> Vec<OsString> {
+        [self.machine.helper.clone().into()].into_iter().chain(args).collect()
     }
 }
 

@@ -5,8 +5,10 @@
 //! landlock(7), seccomp(2)), so the other threads of the supervisor keep their rights. A program of ours in between
 //! would cost as much as all the namespaces.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
+use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -19,10 +21,8 @@ use nix::libc;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Pid, getpid, getppid};
 
-use super::spec::{Spec, for_command};
-use super::supervise::tasks;
-use super::{calls, files, rights};
-use crate::config;
+use crate::spec::{Environment, Spec};
+use crate::{calls, files, rights};
 
 const SHELL: &str = "/bin/sh";
 
@@ -34,15 +34,20 @@ pub(crate) struct Begun {
     pub(crate) landlock: i32,
 }
 
-/// Starts `command` under `spec`; both of its outputs go to `output`.
+/// Starts `command` in `env` under `spec`; both of its outputs go to `output`.
 ///
 /// # Errors
 ///
 /// In words, when a right could not be given up, or there is no such program.
-pub(crate) fn start(spec: Spec, command: Vec<OsString>, output: OwnedFd) -> Result<Begun, String> {
+pub(crate) fn start(
+    spec: Spec,
+    command: Vec<OsString>,
+    env: Environment,
+    output: OwnedFd,
+) -> Result<Begun, String> {
     let thread = thread::Builder::new().spawn(move || {
         let landlock = give_up(spec)?;
-        let pid = begin(&command, output)?;
+        let pid = begin(&command, &env, output)?;
         Ok(Begun { pid, landlock })
     });
     let thread = thread.map_err(|err| format!("no thread to start it: {err}"))?;
@@ -64,16 +69,22 @@ fn give_up(mut spec: Spec) -> Result<i32, String> {
     Ok(landlock)
 }
 
-fn begin(command: &[OsString], output: OwnedFd) -> Result<Pid, String> {
+/// Returns `pid` and its threads: a signal to one of them is one to all.
+fn tasks(pid: i32) -> BTreeSet<i32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let threads = threads.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    threads.chain([pid]).collect()
+}
+
+fn begin(command: &[OsString], env: &Environment, output: OwnedFd) -> Result<Pid, String> {
     let (program, args) = command.split_first().ok_or("no command")?;
-    let env = for_command(config::variables());
     let spawn = |program: &Path, name: &OsStr, before: Option<&Path>| {
         Command::new(program)
             .arg0(name)
             .args(before)
             .args(args)
             .env_clear()
-            .envs(&env)
+            .envs(env)
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output.try_clone()?)
@@ -118,6 +129,10 @@ fn places(program: &OsStr, path: Option<&OsString>) -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::channel;
+
+    use nix::unistd::gettid;
+
     use super::*;
 
     #[track_caller]
@@ -137,5 +152,20 @@ mod tests {
         // The tests run in the folder of the crate.
         check("Cargo.toml", "/bin:", &["./Cargo.toml"]);
         check("lib.rs", "src", &["./src/lib.rs"]);
+    }
+
+    #[test]
+    fn a_thread_is_a_task_of_its_process() {
+        let (sender, own) = channel();
+        let (goes_on, wait) = channel::<()>();
+        let thread = thread::spawn(move || {
+            sender.send(gettid().as_raw()).unwrap();
+            wait.recv().unwrap_err();
+        });
+        let found = tasks(getpid().as_raw());
+        assert!(found.contains(&own.recv().unwrap()) && found.contains(&getpid().as_raw()));
+        drop(goes_on);
+        thread.join().unwrap();
+        assert_eq!(tasks(i32::MAX), [i32::MAX].into());
     }
 }

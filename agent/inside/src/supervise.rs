@@ -3,7 +3,6 @@
 //! It stands inside the namespaces but has kept its rights, so that a command can neither end it nor speak in its
 //! name: what it writes on stdout is what counts. Its stdin is held open by whoever wants it to go on.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
@@ -22,9 +21,9 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, wait, waitpid};
 use nix::unistd::{Pid, getpid, setsid};
 use serde::{Deserialize, Serialize};
 
-use super::enter;
-use super::spec::{Spec, Tier};
-use super::usage::{Usage, descendants};
+use crate::enter;
+use crate::spec::{Environment, Spec, Tier};
+use crate::usage::{Usage, descendants};
 
 /// How often is counted what a command uses, in milliseconds: a fork bomb makes some hundred processes meanwhile.
 const COUNT_EVERY: u128 = 50;
@@ -41,19 +40,19 @@ const OOM_OF_SUPERVISOR: &str = "900";
 
 /// What a supervisor tells.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
-pub(crate) struct Told {
+pub struct Told {
     /// How the command ended.
-    pub(crate) end: End,
+    pub end: End,
     /// The Landlock version that held it; 0 for none.
-    pub(crate) landlock: i32,
+    pub landlock: i32,
     /// Why it was ended, when it did not end by itself.
-    pub(crate) ended_for: Option<String>,
+    pub ended_for: Option<String>,
 }
 
 /// How a command ended.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum End {
+pub enum End {
     /// It returned this.
     Exit(i32),
     /// A signal ended it.
@@ -62,9 +61,9 @@ pub(crate) enum End {
     NotStarted(String),
 }
 
-/// Runs `command` under `spec` to its end.
-pub(crate) fn supervise(spec: Spec, command: Vec<OsString>) -> ExitCode {
-    let told = harden(&spec).and_then(|()| run(spec, command)).unwrap_or_else(|err| Told {
+/// Runs `command` in `env` under `spec` to its end.
+pub(crate) fn supervise(spec: Spec, command: Vec<OsString>, env: Environment) -> ExitCode {
+    let told = harden(&spec).and_then(|()| run(spec, command, env)).unwrap_or_else(|err| Told {
         end: End::NotStarted(err.to_string()),
         landlock: 0,
         ended_for: None,
@@ -107,12 +106,12 @@ fn close_inherited() -> io::Result<()> {
     Ok(())
 }
 
-fn run(spec: Spec, command: Vec<OsString>) -> io::Result<Told> {
+fn run(spec: Spec, command: Vec<OsString>, env: Environment) -> io::Result<Told> {
     let family = Arc::new(Family::default());
     // First, so that this thread is protected as well.
     watch(&family, &spec)?;
     let output = io::stderr().as_fd().try_clone_to_owned()?;
-    let (end, landlock) = match enter::start(spec, command, output) {
+    let (end, landlock) = match enter::start(spec, command, env, output) {
         Ok(begun) => {
             let score = format!("/proc/{}/oom_score_adj", begun.pid);
             fs::write(score, OOM_OF_COMMAND).unwrap_or_default();
@@ -122,13 +121,6 @@ fn run(spec: Spec, command: Vec<OsString>) -> io::Result<Told> {
     };
     family.end();
     Ok(Told { end, landlock, ended_for: family.ended_for.get().cloned() })
-}
-
-/// Returns `pid` and its threads: a signal to one of them is one to all.
-pub(crate) fn tasks(pid: i32) -> BTreeSet<i32> {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let threads = threads.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    threads.chain([pid]).collect()
 }
 
 /// Waits for `child` and collects every orphan that ends before it.
@@ -214,36 +206,12 @@ fn is_closed(pipe: BorrowedFd<'_>, millis: u128) -> bool {
 }
 
 /// Kills every process that descends from `root`.
-pub(crate) fn kill_descendants(root: Pid) {
+pub fn kill_descendants(root: Pid) {
     // Stop them first, so that none of them starts another while we go through the list.
     for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
         for pid in descendants(root) {
             // It may have ended by now.
             kill(Pid::from_raw(pid), signal).unwrap_or_default();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc::channel;
-
-    use nix::unistd::{getpid, gettid};
-
-    use super::tasks;
-
-    #[test]
-    fn a_thread_is_a_task_of_its_process() {
-        let (sender, own) = channel();
-        let (goes_on, wait) = channel::<()>();
-        let thread = std::thread::spawn(move || {
-            sender.send(gettid().as_raw()).unwrap();
-            wait.recv().unwrap_err();
-        });
-        let found = tasks(getpid().as_raw());
-        assert!(found.contains(&own.recv().unwrap()) && found.contains(&getpid().as_raw()));
-        drop(goes_on);
-        thread.join().unwrap();
-        assert_eq!(tasks(i32::MAX), [i32::MAX].into());
     }
 }

@@ -11,7 +11,7 @@ use seccompiler::{
     SeccompRule, apply_filter, sock_filter,
 };
 
-use super::spec::{Spec, Tier};
+use crate::spec::{Spec, Tier};
 
 /// Refused whatever the arguments, with the reason.
 const REFUSED: &[(&str, &[i64])] = &[
@@ -90,7 +90,7 @@ const REFUSED: &[(&str, &[i64])] = &[
 ];
 
 /// How many calls are refused whatever the arguments.
-pub(crate) const REFUSED_COUNT: usize = {
+pub const REFUSED_COUNT: usize = {
     let (mut count, mut at) = (0, 0);
     while at < REFUSED.len() {
         count += REFUSED[at].1.len();
@@ -174,8 +174,8 @@ pub(crate) fn restrict(spec: &Spec) -> Result<(), seccompiler::Error> {
 ///
 /// # Errors
 ///
-/// As [`restrict`].
-pub(crate) fn restrict_model() -> Result<(), seccompiler::Error> {
+/// When the kernel does not take the filter.
+pub fn restrict_model() -> Result<(), seccompiler::Error> {
     let arch = std::env::consts::ARCH.try_into().map_err(seccompiler::Error::Backend)?;
     let groups = REFUSED.iter().map(|(_, calls)| *calls).chain([NETWORK, IPC, START]);
     let mut rules: Rules = groups.flatten().map(|call| (*call, vec![])).collect();
@@ -351,7 +351,7 @@ fn unknown() -> BpfProgram {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::env::sandbox::spec::Limits;
+    use crate::spec::Limits;
 
     #[track_caller]
     fn check(tier: Tier, tasks: i32) {

@@ -8,9 +8,14 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
+use crate::SOURCE;
+
+/// Variables and their values.
+pub(crate) type Environment = BTreeMap<OsString, OsString>;
+
 /// How a command is held.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Tier {
+pub enum Tier {
     /// In namespaces of its own, made by bubblewrap, with Landlock where the kernel has it, and seccomp.
     Namespaces,
     /// By Landlock and seccomp alone.
@@ -30,21 +35,21 @@ pub struct Limits {
 
 /// What holds inside a sandbox.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Spec {
+pub struct Spec {
     /// How it is held.
-    pub(crate) tier: Tier,
+    pub tier: Tier,
     /// Whether it reaches the network of the machine.
-    pub(crate) network: bool,
+    pub network: bool,
     /// The user may have so many tasks while it runs.
-    pub(crate) max_tasks: u64,
+    pub max_tasks: u64,
     /// What it may take.
-    pub(crate) limits: Limits,
+    pub limits: Limits,
     /// Processes and threads that get no signal from it.
-    pub(crate) protect: Vec<i32>,
+    pub protect: Vec<i32>,
     /// What may be read and executed.
-    pub(crate) read: Vec<PathBuf>,
+    pub read: Vec<PathBuf>,
     /// What may be changed, too.
-    pub(crate) write: Vec<PathBuf>,
+    pub write: Vec<PathBuf>,
 }
 
 const END: &str = "--";
@@ -53,7 +58,8 @@ const OFFLINE: &str = "offline";
 
 impl Spec {
     /// Returns the arguments that say all this.
-    pub(crate) fn to_args(&self) -> Vec<OsString> {
+    #[must_use]
+    pub fn to_args(&self) -> Vec<OsString> {
         let tier = match self.tier {
             Tier::Namespaces => "namespaces",
             Tier::Landlock => "landlock",
@@ -61,7 +67,7 @@ impl Spec {
         let Limits { tasks, memory, disk_left } = self.limits;
         let numbers = [self.max_tasks, tasks, memory, disk_left];
         let network = if self.network { ONLINE } else { OFFLINE };
-        let mut args = vec![OsString::from(tier), OsString::from(network)];
+        let mut args = [SOURCE, tier, network].map(OsString::from).to_vec();
         args.extend(numbers.map(|number| OsString::from(number.to_string())));
         let mut add =
             |key: &str, value: &OsStr| args.extend([OsString::from(key), value.to_owned()]);
@@ -78,8 +84,9 @@ impl Spec {
         args
     }
 
-    /// Reads what [`Spec::to_args`] wrote and leaves the command in `args`.
+    /// Reads what [`Spec::to_args`] of the very same source wrote and leaves the command in `args`.
     pub(crate) fn from_args(args: &mut impl Iterator<Item = OsString>) -> Option<Self> {
+        args.next().filter(|source| source == SOURCE)?;
         let tier = match args.next()?.to_str()? {
             "namespaces" => Tier::Namespaces,
             "landlock" => Tier::Landlock,
@@ -113,14 +120,15 @@ impl Spec {
 const ASIDE: &[u8] = b"for the command: ";
 
 /// Returns the name under which a variable of the command is handed on.
-pub(crate) fn put_aside(name: &OsStr) -> OsString {
+#[must_use]
+pub fn put_aside(name: &OsStr) -> OsString {
     OsString::from_vec([ASIDE, name.as_bytes()].concat())
 }
 
 /// Returns the environment of the command out of ours.
-pub(crate) fn for_command(own: BTreeMap<OsString, OsString>) -> BTreeMap<OsString, OsString> {
+pub(crate) fn for_command(own: impl Iterator<Item = (OsString, OsString)>) -> Environment {
     let name = |name: &OsStr| Some(OsStr::from_bytes(name.as_bytes().strip_prefix(ASIDE)?).into());
-    own.into_iter().filter_map(|(own, value)| Some((name(&own)?, value))).collect()
+    own.filter_map(|(own, value)| Some((name(&own)?, value))).collect()
 }
 
 #[cfg(test)]
@@ -143,7 +151,12 @@ mod tests {
         };
         let command = [OsString::from("true"), "--".into()];
         let mut args = spec.to_args().into_iter().chain(command.clone());
-        assert_eq!(Spec::from_args(&mut args), Some(spec));
+        assert_eq!(Spec::from_args(&mut args).as_ref(), Some(&spec));
         assert_eq!(args.collect::<Vec<_>>(), command);
+        // One of another source may mean something else.
+        let mut args = spec.to_args().into_iter();
+        args.next();
+        let mut args = [OsString::from("0123456789abcdef")].into_iter().chain(args);
+        assert_eq!(Spec::from_args(&mut args), None);
     }
 }

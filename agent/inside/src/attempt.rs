@@ -19,16 +19,17 @@ const NO_WORK: u8 = 8;
 
 /// The places that are tried.
 #[derive(Debug)]
-pub(crate) struct Targets {
+pub struct Targets {
     /// A file outside, which exists and holds a secret.
-    pub(crate) secret: PathBuf,
+    pub secret: PathBuf,
     /// A port of this machine on which somebody listens.
-    pub(crate) port: u16,
+    pub port: u16,
 }
 
 impl Targets {
     /// Returns the arguments that say this.
-    pub(crate) fn to_args(&self) -> [OsString; 2] {
+    #[must_use]
+    pub fn to_args(&self) -> [OsString; 2] {
         [self.secret.clone().into(), self.port.to_string().into()]
     }
 }
@@ -53,7 +54,8 @@ fn attempts(secret: &Path, port: u16) -> u8 {
 }
 
 /// Returns in words what an exit code says that went wrong; nothing for zero.
-pub(crate) fn findings(code: i32) -> Vec<&'static str> {
+#[must_use]
+pub fn findings(code: i32) -> Vec<&'static str> {
     let words = [
         (WROTE, "a file outside could be written"),
         (READ, "a file outside could be read"),

@@ -8,7 +8,7 @@ use landlock::{
 };
 use nix::sys::resource::{Resource, setrlimit};
 
-use super::spec::{Spec, Tier};
+use crate::spec::{Spec, Tier};
 
 /// Older kernels (before 6.2) cannot refuse to truncate a file; then Landlock alone is no sandbox.
 const LEAST: ABI = ABI::V3;

@@ -13,7 +13,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 /// # Errors
 ///
 /// When the kernel refuses.
-pub(super) fn give_up() -> io::Result<()> {
+pub fn give_up() -> io::Result<()> {
     let none = CapabilitySet::empty();
     Ok(set_capabilities(
         None,

@@ -1,4 +1,4 @@
-//! What a command and all that it started take, and what the machine can spare for them.
+//! What a command and all that it started take.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -6,13 +6,8 @@ use std::path::Path;
 
 use nix::unistd::{Pid, getpid};
 
-use super::spec::{Limits, Tier};
-use crate::env::probe::host;
+use crate::spec::{Limits, Tier};
 
-/// A large parallel build has hundreds of tasks, a fork bomb soon has more than these.
-const MAX_TASKS: u64 = 4096;
-/// So much stays free on a disk, or an eighth of what is free there when that is less.
-const DISK_LEFT: u64 = 1 << 30;
 /// Where memory can be taken as if it were a disk, in namespaces of its own.
 const MEMORY_DISK: &str = "/dev/shm";
 
@@ -63,16 +58,9 @@ impl Usage {
     }
 }
 
-/// Returns what the machine can spare for a command in `work`: three quarters of the memory that is free, and all of
-/// the disk but what others need to go on.
-pub(crate) fn spare(work: &Path) -> Limits {
-    let memory = host(Path::new("/")).available.0 / 4 * 3;
-    let disk_left = room(work).map_or(0, |(_, free)| DISK_LEFT.min(free / 8));
-    Limits { tasks: MAX_TASKS, memory, disk_left }
-}
-
 /// Returns the bytes of the disk that holds `path`, and how many of them are free.
-fn room(path: &Path) -> Option<(u64, u64)> {
+#[must_use]
+pub fn room(path: &Path) -> Option<(u64, u64)> {
     let disk = rustix::fs::statvfs(path).ok()?;
     let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
     Some((bytes(disk.f_blocks), bytes(disk.f_bavail.min(disk.f_blocks))))
