@@ -160,13 +160,15 @@ impl Simulated {
         let n_ctx = n_ctx(options, self.model.n_ctx_train());
         let params = context_params(options, n_ctx, kv_type);
         backend.complaints.clear();
-        let before = private_bytes();
+        // The state of a recurrent model is allocated even in a dry run, and is a buffer already. A later context is
+        // made of what the first one left.
+        let is_first = self.context == Bytes(0);
+        let has_state = self.model.is_recurrent() || self.model.is_hybrid();
+        let before = (is_first && !has_state).then(private_bytes).flatten();
         let mut context = SimulatedContext::open(&self.model, params)
             .ok_or_else(|| EngineError::Context { n_ctx, reason: backend.reason() })?;
-        // The state of a recurrent model is allocated even in a dry run, and is a buffer already.
-        let has_state = self.model.is_recurrent() || self.model.is_hybrid();
-        if let (false, Some(before), Some(after)) = (has_state, before, private_bytes()) {
-            self.context = self.context.max(after.saturating_sub(before));
+        if let Some(before) = before {
+            self.context = private_bytes().unwrap_or_default().saturating_sub(before);
         }
         let mut rows = buffers(&context, options, self.file)?;
         rows.extend(device_overheads(&rows));
@@ -227,22 +229,18 @@ pub fn loaded(backend: &Backend, options: &LoadOptions) -> Result<Vec<Row>, DryR
     buffers(&context, options, file)
 }
 
-/// Returns the larger of what a batch and a single token need.
+/// Returns what a batch needs: no less than a single token, for any of 23 models, with keys of 16 and of 8 bits.
 fn scratch(
     context: &mut SimulatedContext<'_>,
     options: &LoadOptions,
     n_ctx: u32,
 ) -> Result<Bytes, DryRunError> {
-    let mut largest = 0;
     let sequences = options.n_seq.max(1);
-    for most in [options.n_batch.min(n_ctx), 1] {
-        // Each sequence has the same number of tokens, or llama.cpp aborts.
-        let tokens = most.max(sequences) / sequences * sequences;
-        let outputs = options.outputs().min(tokens);
-        let text = context.work_size(tokens, sequences, outputs, threads(options))?;
-        largest = serde_json::from_str::<u64>(&text)?.max(largest);
-    }
-    Ok(Bytes(largest))
+    // Each sequence has the same number of tokens, or llama.cpp aborts.
+    let tokens = options.n_batch.min(n_ctx).max(sequences) / sequences * sequences;
+    let outputs = options.outputs().min(tokens);
+    let text = context.work_size(tokens, sequences, outputs, threads(options))?;
+    Ok(Bytes(serde_json::from_str(&text)?))
 }
 
 impl Buffer {

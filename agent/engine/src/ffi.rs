@@ -236,6 +236,10 @@ fn open_model(
     Some(unsafe { mem::transmute::<NonNull<llama_model>, LlamaModel>(raw) })
 }
 
+/// A process has one backend at a time: held by a test that starts one.
+#[cfg(test)]
+pub(crate) static ONE_BACKEND: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 /// A context of a simulated model, which is asked for its memory and for nothing else.
 #[derive(Debug)]
 pub(crate) struct SimulatedContext<'m> {

@@ -191,7 +191,7 @@ impl Heads {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::sync::OnceLock;
+    use std::sync::PoisonError;
 
     use chargehand_core::memory::estimate;
     use chargehand_grammar::vocabulary::TokenId;
@@ -201,21 +201,17 @@ mod tests {
     use crate::ffi;
     use crate::gguf::{self, Weights};
 
-    /// There is one a process.
-    fn backend() -> &'static LlamaBackend {
-        static BACKEND: OnceLock<LlamaBackend> = OnceLock::new();
-        BACKEND.get_or_init(|| LlamaBackend::init().unwrap())
-    }
-
     /// What a dry run counts of a vocabulary that it does not load, held against real ones, where
     /// `bench-scripts/models/generate` made them.
     #[test]
     fn trees_take_what_is_counted_for_them() {
+        let _alone = ffi::ONE_BACKEND.lock().unwrap_or_else(PoisonError::into_inner);
+        let backend = LlamaBackend::init().unwrap();
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/test-models");
         for name in ["llama3", "mistral-list", "qwen"] {
             let path = Path::new(folder).join(format!("{name}.gguf"));
             let Ok(header) = gguf::model(&path, Weights::Here) else { continue };
-            let model = ffi::load_vocabulary(backend(), &path).unwrap();
+            let model = ffi::load_vocabulary(&backend, &path).unwrap();
             let taken = 2 * Vocab::of(&model).unwrap().vocabulary.memory_bytes() as u64;
             let counted = estimate::trees(&header).0;
             assert!((taken..taken * 13 / 10).contains(&counted), "{name}: {counted} for {taken}");
@@ -264,12 +260,14 @@ mod tests {
 
     #[test]
     fn a_text_in_the_middle_gets_no_space_before_it() {
+        let _alone = ffi::ONE_BACKEND.lock().unwrap_or_else(PoisonError::into_inner);
+        let backend = LlamaBackend::init().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pieces.gguf");
         let letters = "\u{2581} { } \" : < > a b c d e h n m t P".split(' ');
         let longer = ["\u{2581}a", "na", "nam", "name", "\":", "\u{2581}\u{2581}", "Pa", "Pat"];
         write(&path, &letters.chain(longer).collect::<Vec<_>>());
-        let model = ffi::load_vocabulary(backend(), &path).unwrap();
+        let model = ffi::load_vocabulary(&backend, &path).unwrap();
         let vocab = Vocab::of(&model).unwrap();
         let anchor = vocab.anchor.clone().unwrap();
         assert_eq!(anchor.text, "\n", "nothing before it is not enough here");

@@ -113,10 +113,13 @@ impl<'e> Second<'e> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::PoisonError;
+
     use chargehand_core::memory::LoadOptions;
 
     use super::*;
     use crate::engine::{Backend, Engine};
+    use crate::ffi;
 
     fn options() -> LoadOptions {
         LoadOptions {
@@ -139,6 +142,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_evaluated_ends_the_guesses_of_a_generation() {
+        let _alone = ffi::ONE_BACKEND.lock().unwrap_or_else(PoisonError::into_inner);
         let backend = Backend::start().unwrap();
         let engine = Engine::load(&backend, options()).unwrap();
         let mut second = Second::new(engine.context().unwrap());
