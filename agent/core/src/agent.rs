@@ -85,7 +85,7 @@ impl Task<'_> {
 ///
 /// # Errors
 ///
-/// Only when the workspace itself cannot be read. A tool or a worker that fails is part of the [`Run`].
+/// Only when the system fails the workspace. A tool that refuses, or a worker that fails, is part of the [`Run`].
 pub fn run(
     contract: &Contract,
     model: &mut dyn Model,
@@ -129,7 +129,7 @@ pub fn run(
             Answer::Call(call) => {
                 watch.see(&Event::Called { turn, call: call.clone(), usage: reply.usage });
                 transcript.push(Message::Call(call.clone()));
-                match tools::run(&call, &mut state, env, watch) {
+                match tools::run(&call, &mut state, env, watch)? {
                     Outcome::Observed(observation) => {
                         observe(&mut transcript, watch, turn, observation);
                     }

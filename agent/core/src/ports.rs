@@ -81,7 +81,7 @@ pub enum EnvError {
         /// Why.
         reason: String,
     },
-    /// The system said no.
+    /// The system failed: a full disk, a bad one. Nothing that a worker could mend, so it ends the run.
     #[error("{what}: {source}")]
     Io {
         /// What was tried.

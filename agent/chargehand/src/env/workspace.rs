@@ -367,6 +367,8 @@ fn explain(path: &RelPath, deed: &str, err: io::Error) -> EnvError {
         Some(Errno::NAMETOOLONG) => refused("a name in it is too long"),
         // Opening a socket says this.
         Some(Errno::NXIO) => refused("it is no regular file"),
+        Some(Errno::ISDIR) => refused("it is a directory"),
+        Some(Errno::ACCESS | Errno::PERM) => refused("its permissions forbid that"),
         _ if is_absent(&err) => EnvError::NotFound(path.clone()),
         _ => EnvError::Io { what: format!("cannot {deed} {path}"), source: err },
     }

@@ -155,13 +155,18 @@ fn seated(seat: Seat) -> impl Iterator<Item = &'static Tool> {
 }
 
 /// Runs `call`. Gates and contract are asked here too, whoever proposed the call and under whatever grammar.
+///
+/// # Errors
+///
+/// [`EnvError::Io`]: no worker can mend the machine it runs on, and one that is told goes on with less done than was
+/// asked.
 pub fn run(
     call: &ToolCall,
     state: &mut State<'_>,
     env: &mut dyn Environment,
     watch: &mut dyn Watch,
-) -> Outcome {
-    let failed = |err: &dyn std::fmt::Display| Outcome::Observed(Observation::failed(err));
+) -> Result<Outcome, EnvError> {
+    let failed = |err: &dyn std::fmt::Display| Ok(Outcome::Observed(Observation::failed(err)));
     let Some(tool) = offered(state.contract, state.seat).find(|tool| tool.name == call.name) else {
         let names: Vec<&str> = offered(state.contract, state.seat).map(|tool| tool.name).collect();
         let name = call.name.escape_debug();
@@ -183,7 +188,10 @@ pub fn run(
     if let Some((_, reason)) = gates.refusals(state, &whole).next() {
         return failed(&reason);
     }
-    let effect = (tool.run)(&mut Desk { env: &mut *env, state, watch }, &arguments);
+    let effect = match (tool.run)(&mut Desk { env: &mut *env, state, watch }, &arguments) {
+        Err(ToolError::Env(err @ EnvError::Io { .. })) => return Err(err),
+        effect => effect,
+    };
     // What is cut before it is masked may end with half a secret.
     let readable = |text: String| clip(spelt_out(env.secrets().mask(&text).into_owned()));
     state.reads = state.reads.saturating_add(u32::from(READING.contains(&tool.name)));
@@ -192,9 +200,9 @@ pub fn run(
     }
     match effect {
         Ok(Effect::Answer(text) | Effect::Done(text) | Effect::Did(text)) => {
-            Outcome::Observed(Observation::done(readable(text)))
+            Ok(Outcome::Observed(Observation::done(readable(text))))
         }
-        Ok(Effect::Stop(stop)) => Outcome::Stopped(stop),
+        Ok(Effect::Stop(stop)) => Ok(Outcome::Stopped(stop)),
         // A reason may quote a line of the file.
         Err(err) => failed(&readable(err.to_string())),
     }
@@ -206,10 +214,7 @@ fn past(effect: &Result<Effect, ToolError>) -> Option<Past> {
         Ok(Effect::Answer(_)) => Some(Past::Answered),
         Ok(Effect::Done(_)) => Some(Past::Done),
         Ok(Effect::Did(_) | Effect::Stop(_)) => None,
-        // A disk that was full may have room by now.
-        Err(ToolError::Env(EnvError::Io { .. })) => None,
-        Err(ToolError::Env(EnvError::NotFound(_) | EnvError::Refused { .. })) => Some(Past::Failed),
-        Err(ToolError::Path(_) | ToolError::Refused(_)) => Some(Past::Failed),
+        Err(_) => Some(Past::Failed),
     }
 }
 

@@ -202,6 +202,16 @@ fn a_full_context_is_a_limit() {
 }
 
 #[test]
+fn a_system_that_fails_the_workspace_ends_the_run() {
+    let mut model = Script::parse(CREATE).unwrap();
+    let mut world = World { full: true, ..World::default() };
+    let mut seen = Seen::default();
+    let run = agent::run(&contract(CONTRACT), &mut model, &mut world, &mut seen, Start::default());
+    assert_eq!(run.unwrap_err().to_string(), "cannot write n: no storage space");
+    assert!(matches!(seen.events.last(), Some(Event::Called { .. })), "{:?}", seen.events);
+}
+
+#[test]
 fn the_watch_can_stop_a_run() {
     let mut seen = Seen { stop: Some(Stop::Interrupted), ..Seen::default() };
     let mut model = Script::parse(CREATE).unwrap();

@@ -26,7 +26,7 @@ fn play(world: &mut World, calls: &[&str]) -> String {
     for line in calls {
         let (name, written) = line.split_once(' ').unwrap();
         let call = ToolCall::new(name, written).unwrap();
-        last = match tools::run(&call, &mut state, world, &mut Seen::default()) {
+        last = match tools::run(&call, &mut state, world, &mut Seen::default()).unwrap() {
             Outcome::Observed(observation) => observation.text,
             Outcome::Stopped(stop) => format!("{stop:?}"),
         };
@@ -282,7 +282,7 @@ fn the_menu_follows_the_state() {
     };
     assert_eq!(open(&state), ["list_dir", "read_file", "search", "write_file", "run_check", "ask"]);
     let read = ToolCall::new("read_file", r#"{"path":"a.txt"}"#).unwrap();
-    tools::run(&read, &mut state, &mut world, &mut Seen::default());
+    tools::run(&read, &mut state, &mut world, &mut Seen::default()).unwrap();
     assert!(open(&state).contains(&"edit_file"));
     assert!(!open(&state).contains(&"finish"));
 }

@@ -170,7 +170,7 @@ fn walk(walk: &Walk) {
         let call = dice.say(&entry);
         let is_on = entry.admits(&call.arguments);
         assert_eq!(is_on, !entry.not.contains(&call.written), "{entry:?} {call:?}");
-        match tools::run(&call, &mut state, &mut world, &mut Seen::default()) {
+        match tools::run(&call, &mut state, &mut world, &mut Seen::default()).unwrap() {
             Outcome::Observed(seen) if is_on && spelt_out => {
                 assert!(!is_refused(&seen.text), "{call:?} was on the menu: {}", seen.text);
             }

@@ -16,6 +16,8 @@ pub(crate) struct World {
     /// What a check writes, if not which file it looked for.
     pub(crate) output: Option<String>,
     pub(crate) secrets: Secrets,
+    /// Whether nothing more can be written.
+    pub(crate) full: bool,
 }
 
 impl World {
@@ -39,6 +41,10 @@ impl Environment for World {
     }
 
     fn write(&mut self, path: &RelPath, content: &[u8]) -> Result<(), EnvError> {
+        if self.full {
+            let source = std::io::ErrorKind::StorageFull.into();
+            return Err(EnvError::Io { what: format!("cannot write {path}"), source });
+        }
         self.files.insert(path.to_string(), content.to_vec());
         Ok(())
     }

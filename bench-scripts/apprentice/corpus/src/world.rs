@@ -124,7 +124,7 @@ impl Task {
                 return None;
             }
             assert_on_menu(&state, &call);
-            match tools::run(&call, &mut state, &mut env, &mut Blind) {
+            match tools::run(&call, &mut state, &mut env, &mut Blind).ok()? {
                 Outcome::Observed(observation) => {
                     // Whether a check failed where it should pass shows in the files at the end.
                     let slips = self.slip == Some(at);

@@ -45,8 +45,13 @@ pub(crate) fn version(program: &Path) -> Result<String, String> {
 }
 
 /// Returns the command that runs `helper` inside; its arguments and its environment come next.
-pub(crate) fn command(helper: &Path, sandbox: &Sandbox, folders: &Folders<'_>) -> Command {
-    let Sandbox { machine, view, etc, network, .. } = sandbox;
+pub(super) fn command(
+    helper: &Path,
+    sandbox: &Sandbox,
+    folders: &Folders<'_>,
+    etc: &Copies,
+) -> Command {
+    let Sandbox { machine, view, network, .. } = sandbox;
     let namespaces = NAMESPACES.iter().filter(|flag| !(*network && **flag == NO_NETWORK));
     let mut args = Args(namespaces.map(OsString::from).collect());
     args.add(["--proc", "/proc"]);

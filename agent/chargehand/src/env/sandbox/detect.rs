@@ -12,7 +12,6 @@ use chargehand_inside::spec::Tier;
 use chargehand_inside::supervise::{End, Told};
 use chargehand_inside::{ATTEMPT, SUBCOMMAND, calls};
 
-use super::etc::Etc;
 use super::supervisor::Supervisor;
 use super::view::View;
 use super::{Machine, Sandbox, SandboxError, bwrap, told};
@@ -64,7 +63,7 @@ impl Sandbox {
         Ok(Self {
             tier: Tier::Namespaces,
             supervisor: Supervisor::beside(&machine.helper),
-            etc: Arc::new(Etc::copy(&view)?),
+            etc: Arc::default(),
             machine,
             view,
             layers: vec![],

@@ -1,4 +1,4 @@
-//! What stands for `/etc` in the sandbox, made once for all of its commands. It goes with the last of them.
+//! What stands for `/etc` in the sandbox, made once for all commands of a run. It goes with the last of them.
 //!
 //! A few files of `/etc` are shown. To mount each takes bubblewrap longer than to start a program, because it reads the
 //! list of all mounts again after every one; to copy them for each command keeps the disk busier than many commands do.
@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tempfile::TempDir;
 
@@ -16,23 +17,35 @@ use super::view::{ETC, View};
 /// To copy more files takes longer than to mount their folder.
 const FEW: usize = 4;
 
+/// The copies that were made last.
+#[derive(Debug, Default)]
+pub(super) struct Etc(Mutex<Option<Arc<Copies>>>);
+
 /// Copies of what is shown. Commands cannot write to it.
 #[derive(Debug)]
-pub(super) struct Etc {
+pub(super) struct Copies {
     holder: TempDir,
     /// What has too much in it to be copied; an empty directory is there for each.
     pub(super) mounts: Vec<PathBuf>,
 }
 
 impl Etc {
-    /// Copies what `view` shows.
-    pub(super) fn copy(view: &View) -> io::Result<Self> {
-        let holder = TempDir::with_prefix("chargehand-etc-")?;
+    /// Returns copies of what `view` shows, in the folder `place` of a run: they go with it even if we are killed.
+    pub(super) fn beside(&self, place: &Path, view: &View) -> io::Result<Arc<Copies>> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(copies) = &*last
+            && copies.holder.path().parent() == Some(place)
+        {
+            return Ok(copies.clone());
+        }
+        let holder = tempfile::Builder::new().prefix("etc-").tempdir_in(place)?;
         let mounts = copy_shown(&view.read, Path::new(ETC), &copies(&holder))?;
-        Ok(Self { holder, mounts })
+        Ok(last.insert(Arc::new(Copies { holder, mounts })).clone())
     }
+}
 
-    /// Returns where the copies lie.
+impl Copies {
+    /// Returns where they lie.
     pub(super) fn path(&self) -> PathBuf {
         copies(&self.holder)
     }

@@ -28,7 +28,7 @@ impl<'a> Folders<'a> {
     pub(crate) fn create(work: &'a Path, view: &View, tier: Tier) -> io::Result<Self> {
         let holder = tempfile::Builder::new()
             .prefix("command-")
-            .tempdir_in(work.parent().unwrap_or(work))?;
+            .tempdir_in(place(work))?;
         let home = holder.path().join("home");
         let temporary = holder.path().join("tmp");
         fs::create_dir_all(home.join(".cargo"))?;
@@ -48,6 +48,11 @@ impl<'a> Folders<'a> {
         Ok(Self { work, home, temporary, holder })
     }
 
+    /// Returns the folder that they lie in.
+    pub(crate) fn place(&self) -> &Path {
+        place(self.work)
+    }
+
     /// Removes them, whatever modes the command has left behind.
     pub(crate) fn remove(self) -> io::Result<()> {
         let path = self.holder.keep();
@@ -56,6 +61,10 @@ impl<'a> Folders<'a> {
             fs::remove_dir_all(&path)
         })
     }
+}
+
+fn place(work: &Path) -> &Path {
+    work.parent().unwrap_or(work)
 }
 
 /// Makes every directory below `path` one that its owner may empty.

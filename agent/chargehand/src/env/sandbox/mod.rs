@@ -207,7 +207,7 @@ impl Sandbox {
         own.network = check.network;
         if check.network {
             own.view.open();
-            own.etc = Arc::new(Etc::copy(&own.view)?);
+            own.etc = Arc::default();
         }
         let passed = check.pass_env.iter().filter_map(|name| {
             let value = self.machine.variables.get(OsStr::new(name))?;
@@ -221,18 +221,19 @@ impl Sandbox {
     fn execute(&self, command: &[OsString], work: &Path, watch: &Watch<'_>) -> io::Result<Ended> {
         let work = work.canonicalize()?;
         let folders = Folders::create(&work, &self.view, self.tier)?;
-        let outer = self.command(command, &folders);
+        let outer = self.command(command, &folders)?;
         let ended = command::run(outer, watch);
         folders.remove()?;
         ended
     }
 
     /// Returns the process that supervises `command`.
-    fn command(&self, command: &[OsString], folders: &Folders<'_>) -> Command {
+    fn command(&self, command: &[OsString], folders: &Folders<'_>) -> io::Result<Command> {
         let helper = self.supervisor();
         let (mut outer, home, temporary) = match self.tier {
             Tier::Namespaces => {
-                let mut outer = bwrap::command(helper, self, folders);
+                let etc = self.etc.beside(folders.place(), &self.view)?;
+                let mut outer = bwrap::command(helper, self, folders, &etc);
                 // Ctrl-C on the terminal reaches us and not what we supervise.
                 outer.process_group(0);
                 (outer, &*self.view.home, Path::new("/tmp"))
@@ -251,7 +252,7 @@ impl Sandbox {
             .args([SUBCOMMAND, SUPERVISE])
             .args(self.spec(folders).to_args())
             .args(command);
-        outer
+        Ok(outer)
     }
 
     fn spec(&self, folders: &Folders<'_>) -> Spec {
