@@ -58,6 +58,7 @@ impl From<RepoError> for Error {
             | RepoError::Elsewhere { .. }
             | RepoError::Unsound(_)
             | RepoError::OddHead { .. }
+            | RepoError::Index { .. }
             | RepoError::Git { .. } => Kind::Refused,
         };
         Self::from_source(kind, &err)

@@ -64,6 +64,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let contract = args.contract.contract(&ProjectConfig::read(repo.top())?, repo.top())?;
     args.worker.may_review(&contract)?;
     repo.head()?.commit.map_or(Ok(()), |commit| bound(&repo, &commit))?;
+    repo.check_index()?;
     warn_of_dirt(&repo, &contract);
     fits::has_programs(&contract)?;
     let output = args.show.output_beside(repo.top())?;

@@ -68,6 +68,17 @@ pub enum RepoError {
         /// What it is.
         head: String,
     },
+    /// What is staged cannot be read, and accept would have to change it.
+    #[error(
+        "cannot read the index of {top}: {}; a split one is joined by `git config core.splitIndex false` and then \
+         `git update-index --no-split-index`", source.message()
+    )]
+    Index {
+        /// The repository.
+        top: PathBuf,
+        /// What libgit2 said.
+        source: git2::Error,
+    },
     /// Anything else that libgit2 says.
     #[error("cannot read the repository {top}: {}", source.message())]
     Git {
@@ -145,6 +156,16 @@ impl Repo {
         Ok(Head { branch, commit })
     }
 
+    /// Looks whether the index can be read, so that nobody learns that after an hour of work.
+    ///
+    /// # Errors
+    ///
+    /// [`RepoError::Index`].
+    pub fn check_index(&self) -> Result<(), RepoError> {
+        let read = self.git.index().and_then(|mut index| index.read(true));
+        read.map_err(|source| RepoError::Index { top: self.top.clone(), source })
+    }
+
     /// As [`Repo::dirty`], for all paths; nothing when that cannot be found out, or not in a reasonable time: the checkout
     /// is the user's, and the files that say what is ignored in it may be pipes.
     #[must_use]
@@ -188,7 +209,9 @@ impl Repo {
         let git = open(&self.top, PATIENCE).map_err(failed)?;
         let mut config = git.config().map_err(failed)?;
         config.add_file(settings, ConfigLevel::App, false).map_err(failed)?;
-        Ok(Self { top: self.top.clone(), git })
+        let durable = Self { top: self.top.clone(), git };
+        durable.check_index()?;
+        Ok(durable)
     }
 
     pub(crate) fn git(&self) -> &Repository {

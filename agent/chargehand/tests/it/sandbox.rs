@@ -126,6 +126,7 @@ fn the_workspace_is_the_working_directory_and_can_be_written() {
         assert_eq!(got.output.trim_end(), work.canonicalize().unwrap().to_str().unwrap());
         assert_eq!(fs::read_to_string(work.join("d/new")).unwrap(), "x\n");
         fs::remove_dir_all(work.join("d")).unwrap();
+        drop(sandbox);
         let left: Vec<_> = fs::read_dir(work.parent().unwrap()).unwrap().collect();
         assert_eq!(left.len(), 1, "the private folders are gone: {left:?}");
     }

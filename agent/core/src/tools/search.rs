@@ -1,6 +1,7 @@
 //! Finds a text in all files.
 
 use super::{ANY, Arguments, Desk, Effect, Subjects, Tool, ToolError};
+use crate::ports::EnvError;
 use crate::state::State;
 
 /// Matches that are shown.
@@ -34,7 +35,11 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
     for file in desk.state.files().iter().filter(|file| !file.is_hidden) {
         let path = &file.path;
         // What cannot be read as text has no line to show.
-        let Ok(Ok(text)) = desk.env.read(path).map(String::from_utf8) else { continue };
+        let text = match desk.env.read(path).map(String::from_utf8) {
+            Ok(Ok(text)) => text,
+            Err(err @ EnvError::Io { .. }) => return Err(err.into()),
+            Ok(Err(_)) | Err(EnvError::NotFound(_) | EnvError::Refused { .. }) => continue,
+        };
         // Looked for in what may be read: an answer to a guess would spell a secret out.
         let text = desk.env.secrets().mask(&text);
         let before = found.len();

@@ -17,17 +17,17 @@ use crate::world::{Complaint, Task};
 
 /// The families and how often each is trained on, as a part of the sum.
 pub const FAMILIES: &[(&str, usize)] = &[
-    ("create", 8),
-    ("exact", 4),
-    ("append", 8),
-    ("replace", 24),
-    ("set", 12),
-    ("rename", 18),
-    ("add", 9),
-    ("fix", 13),
+    ("create", 6),
+    ("exact", 3),
+    ("append", 5),
+    ("replace", 20),
+    ("set", 14),
+    ("rename", 17),
+    ("add", 12),
+    ("fix", 18),
     ("find", 15),
-    ("recover", 13),
-    ("refuse", 3),
+    ("recover", 18),
+    ("refuse", 4),
     ("ask", 6),
 ];
 

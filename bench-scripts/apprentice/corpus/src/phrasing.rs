@@ -80,7 +80,8 @@ pub(crate) fn goal(words: &mut Words, family: &str, facts: &Facts) -> String {
     let training = words.split == Split::Train;
     let share = match family {
         "replace" | "replace_from" => NOISE_PERCENT_REPLACE,
-        "create" | "append" | "set" | "fix" | "add" => NOISE_PERCENT,
+        // Which of two texts is the old one, only a search can tell; the oracle is lucky, or tries the other one first.
+        "create" | "append" | "set" | "fix" | "add" | "rename" | "find" => NOISE_PERCENT,
         _ => 0,
     };
     if training && words.rng.chance(share) {
@@ -92,8 +93,7 @@ pub(crate) fn goal(words: &mut Words, family: &str, facts: &Facts) -> String {
     let mut text = expand(words, constructions[at]);
     let last_is_text = text.ends_with("{t}");
     let first_is_slot = text.starts_with('{');
-    let blurs = share > 0 || matches!(family, "rename" | "find");
-    let blur = training && blurs && words.rng.chance(BLURRED_PERCENT);
+    let blur = training && share > 0 && words.rng.chance(BLURRED_PERCENT);
     if blur {
         text = blurred(words, &text);
     }

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::etc::Copies;
 use super::view::ETC;
 use super::{Folders, Sandbox};
 

@@ -26,9 +26,7 @@ impl<'a> Folders<'a> {
     /// Creates them beside `work`: the folder of the run is private, on the same disk, and goes with the run even
     /// if we are killed.
     pub(crate) fn create(work: &'a Path, view: &View, tier: Tier) -> io::Result<Self> {
-        let holder = tempfile::Builder::new()
-            .prefix("command-")
-            .tempdir_in(place(work))?;
+        let holder = tempfile::Builder::new().prefix("command-").tempdir_in(place(work))?;
         let home = holder.path().join("home");
         let temporary = holder.path().join("tmp");
         fs::create_dir_all(home.join(".cargo"))?;
