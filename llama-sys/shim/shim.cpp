@@ -14,6 +14,10 @@
 #include <string>
 #include <vector>
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 struct chs_template {
     common_chat_template parsed;
 };
@@ -117,6 +121,19 @@ extern "C" chs_status chs_work_size(llama_context * ctx, uint32_t n_tokens, uint
         }
         return std::to_string(ggml_graph_plan(graph, n_threads, nullptr).work_size);
     });
+}
+
+extern "C" void chs_keep_freed(bool keep) {
+#if defined(__GLIBC__)
+    // glibc's own first values, which it forgets when others are set.
+    mallopt(M_MMAP_THRESHOLD, keep ? 64 << 20 : 128 << 10);
+    mallopt(M_TRIM_THRESHOLD, keep ? 256 << 20 : 128 << 10);
+    if (!keep) {
+        malloc_trim(0);
+    }
+#else
+    (void) keep;
+#endif
 }
 
 struct chs_head {

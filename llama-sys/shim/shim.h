@@ -55,6 +55,10 @@ chs_status chs_memory_rows(const struct llama_context * ctx, chs_text * text);
 // Scratch bytes of the CPU backend for a graph of that shape, as a JSON number.
 chs_status chs_work_size(struct llama_context * ctx, uint32_t n_tokens, uint32_t n_seqs, uint32_t n_outputs, int32_t n_threads, chs_text * text);
 
+// Has malloc keep what is freed, for whoever asks next, instead of giving it back to the system; or, with false, give all
+// of it back, now and from now on. Where malloc is not that of glibc, nothing happens.
+void chs_keep_freed(bool keep);
+
 // What stands before the last matrix of a model, for logits of a few tokens instead of all.
 typedef struct chs_head chs_head;
 

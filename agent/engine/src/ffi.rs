@@ -236,6 +236,12 @@ fn open_model(
     Some(unsafe { mem::transmute::<NonNull<llama_model>, LlamaModel>(raw) })
 }
 
+/// Has the process keep what it frees, or give all of it back to the system.
+pub(crate) fn keep_freed(keep: bool) {
+    // SAFETY: The function takes a plain value, and may be called at any time from any thread.
+    unsafe { llama_sys::chs_keep_freed(keep) }
+}
+
 /// A process has one backend at a time: held by a test that starts one.
 #[cfg(test)]
 pub(crate) static ONE_BACKEND: std::sync::Mutex<()> = std::sync::Mutex::new(());

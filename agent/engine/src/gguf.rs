@@ -7,6 +7,7 @@
 mod bounds;
 mod bytes;
 mod split;
+mod tokens;
 mod types;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use self::bytes::{Reader, Value};
+use self::tokens::Listed;
 
 pub use self::split::{SplitName, digest, model, paths, seals};
 
@@ -159,6 +161,7 @@ struct Contents {
     numbers: BTreeMap<String, Vec<u64>>,
     tensors: Vec<Tensor>,
     tokens: Texts,
+    listed: Listed,
     merges: Texts,
     /// Its number among the files of a split model, from 0.
     no: u64,
@@ -263,7 +266,7 @@ fn read_keys<R: Read + Seek>(
     contents: &mut Contents,
 ) -> Result<u64, Fault> {
     let mut alignment = 32;
-    let Contents { header, numbers, tokens, merges, no, .. } = contents;
+    let Contents { header, numbers, tokens, listed, merges, no, .. } = contents;
     header.files = 1;
     for _ in 0..keys {
         let key = reader.string("a key")?;
@@ -278,15 +281,25 @@ fn read_keys<R: Read + Seek>(
             ("split.count", Value::Number(number)) => header.files = number.max(1),
             ("split.no", Value::Number(number)) => *no = number,
             ("tokenizer.ggml.model", Value::Text(text)) => header.tokenizer = Some(text),
-            ("tokenizer.ggml.tokens", Value::Texts(texts)) => {
-                header.vocabulary = Some(texts.count);
-                *tokens = texts;
+            ("tokenizer.ggml.pre", Value::Text(text)) => listed.pre = text,
+            (tokens::TEXTS, Value::Tokens(count, texts)) => {
+                header.vocabulary = Some(count.count);
+                (*tokens, listed.texts) = (count, texts);
             }
+            (tokens::KINDS, Value::Kinds(kinds)) => listed.kinds = kinds,
             ("tokenizer.ggml.merges", Value::Texts(texts)) => *merges = texts,
             ("tokenizer.chat_template", Value::Text(text)) => header.chat_template = Some(text),
             (_, Value::Number(number)) => drop(numbers.insert(key.clone(), vec![number])),
             (_, Value::Numbers(several)) => drop(numbers.insert(key.clone(), several)),
-            (_, Value::Text(_) | Value::Texts(_) | Value::Array | Value::Other) => {}
+            (
+                _,
+                Value::Text(_)
+                | Value::Texts(_)
+                | Value::Tokens(..)
+                | Value::Kinds(_)
+                | Value::Array
+                | Value::Other,
+            ) => {}
         }
     }
     // The architecture may stand behind what it names.

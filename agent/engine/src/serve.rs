@@ -286,15 +286,15 @@ fn load_failure(error: &EngineError) -> Failure {
     let reason = error.to_string();
     match error {
         EngineError::Replaced(_) => Failure::Replaced { reason },
-        EngineError::SecondBackend
-        | EngineError::File(_)
-        | EngineError::KvType(_)
+        EngineError::File(_)
         | EngineError::Load { .. }
-        | EngineError::Context { .. }
         | EngineError::NoVocabulary(_)
-        | EngineError::OtherTokens(_)
         | EngineError::Vocabulary(_)
-        | EngineError::Template(_) => Failure::Load { reason },
+        | EngineError::Template(_) => Failure::File { reason },
+        EngineError::SecondBackend
+        | EngineError::KvType(_)
+        | EngineError::Context { .. }
+        | EngineError::OtherTokens(_) => Failure::Load { reason },
     }
 }
 

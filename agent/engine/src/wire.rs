@@ -213,6 +213,12 @@ pub enum Failure {
         /// In words.
         reason: String,
     },
+    /// Its file is none that can be loaded, here or anywhere.
+    #[error("{reason}")]
+    File {
+        /// In words.
+        reason: String,
+    },
     /// Its file is another one than was planned.
     #[error("{reason}")]
     Replaced {

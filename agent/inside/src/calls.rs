@@ -149,6 +149,9 @@ const SIGNALLING: &[(i64, &[u64])] = &[
 const BY_USER: [(i64, u64); 2] =
     [(libc::SYS_setpriority, 2 /* PRIO_USER */), (libc::SYS_ioprio_set, 3 /* IOPRIO_WHO_USER */)];
 
+/// Calls whose second argument may be a process or its group.
+const OF_GROUPS: [i64; 3] = [libc::SYS_setpgid, libc::SYS_setpriority, libc::SYS_ioprio_set];
+
 /// `fchmodat2` has this number everywhere; the crate of C names does not have it yet.
 const SYS_FCHMODAT2: i64 = 452;
 
@@ -241,8 +244,10 @@ fn rules(spec: &Spec) -> Result<Rules, seccompiler::BackendError> {
         for (call, user) in BY_USER {
             add(&mut rules, call, one(word(0, SeccompCmpOp::Eq, user)?)?);
         }
-        // The supervisor's group in namespaces.
-        add(&mut rules, libc::SYS_setpgid, one(word(1, SeccompCmpOp::Eq, 1)?)?);
+        // The supervisor's group in namespaces, which nobody joins and whose priority nobody changes.
+        for call in OF_GROUPS {
+            add(&mut rules, call, one(word(1, SeccompCmpOp::Eq, 1)?)?);
+        }
     }
     for task in spec.protect.iter().take(MAX_PROTECTED) {
         protect(&mut rules, *task)?;
@@ -299,7 +304,7 @@ fn protect(rules: &mut Rules, task: i32) -> Result<(), seccompiler::BackendError
     ] {
         add(rules, call, one(word(0, SeccompCmpOp::Eq, low(task))?)?);
     }
-    for call in [libc::SYS_setpgid, libc::SYS_setpriority, libc::SYS_ioprio_set] {
+    for call in OF_GROUPS {
         add(rules, call, one(word(1, SeccompCmpOp::Eq, low(task))?)?);
     }
     Ok(())

@@ -280,8 +280,9 @@ impl Held<'_> {
             Err(err) => {
                 let stop = match self.brake.reason() {
                     Some(stop) => stop,
-                    // Another model than was planned: nothing was done, so there is nothing to judge.
-                    None if err.kind == Kind::Refused => return Err(err),
+                    // Another model than was planned, or none that can be loaded. Where nothing was done before,
+                    // there is nothing to judge.
+                    None if err.kind == Kind::Refused && !self.resumed => return Err(err),
                     None => Stop::WorkerFailed(err.to_string()),
                 };
                 watch.see(&Event::Stopped { stop: stop.clone() });

@@ -204,10 +204,11 @@ impl From<WorkerError> for Error {
                 Self::from_source(Kind::Refused, &err).hint("run it again: it is planned anew")
             }
             // The dry run skips vocabularies, so what is wrong with one comes out here.
-            WorkerError::Failed(_) => Self::from_source(Kind::Refused, &err)
+            WorkerError::File(_) => Self::from_source(Kind::Refused, &err)
                 .hint("the file may be damaged, or too new for this llama.cpp"),
             WorkerError::Start(_)
             | WorkerError::Died(_)
+            | WorkerError::Failed(_)
             | WorkerError::NoRoom(_)
             | WorkerError::Ledger(_)
             | WorkerError::Gone(_)

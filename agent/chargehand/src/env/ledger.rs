@@ -1,10 +1,14 @@
 //! Who holds how much memory, across processes: reserved before a model is loaded, gone with whoever held it.
 //!
-//! One file a holder, and the kernel's lock on it: no number of a process has to be trusted, and a holder that is
-//! killed releases what it held at once. One decision is made at a time, under the lock of the gate.
+//! One file for all, a slot in it for each holder, and the kernel's lock on the slot: no number of a process has to be
+//! trusted, and a holder that is killed releases what it held at once. What stands in a slot without a lock means
+//! nothing. One decision is made at a time, behind the gate, which is such a lock too. Nothing is created, listed or
+//! removed for a decision: of those that were timed, that took most.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+mod table;
+
+use std::fs::DirBuilder;
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,16 +19,16 @@ use chargehand_core::memory::{self, Budget, Footprint, Holding, Plan, Refusal, S
 use chargehand_core::roles::covering;
 use thiserror::Error;
 
-use super::dir::random_hex;
+use self::table::{Gate, Slot, Table};
 
 /// A decision takes less than a millisecond; whoever holds the gate longer is stopped or hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// So often the gate is tried without a pause,
-const HURRIED: u32 = 200;
-/// and then with this one.
-const TICK: Duration = Duration::from_micros(100);
-/// A holder's file is shorter: a footprint has some dozen rows.
-const MAX_FILE: u64 = 1 << 20;
+/// So often the gate is tried without a pause, and no more: whoever is behind it may need the core,
+const HURRIED: u32 = 3;
+/// and then with this one, which the system makes some 50 us longer.
+const TICK: Duration = Duration::from_micros(10);
+/// The file, in the folder of the ledger.
+const FILE: &str = "holders";
 
 /// Why nothing was reserved.
 #[derive(Debug, Error)]
@@ -38,10 +42,12 @@ pub enum LedgerError {
         source: io::Error,
     },
     /// Somebody who lives holds something, and it cannot be read what.
-    #[error("the ledger {}: its holder lives and it cannot be read: {reason}", path.display())]
+    #[error("the ledger {}: the holder of slot {slot} lives and cannot be read: {reason}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
+        /// The number of the slot in it.
+        slot: u32,
         /// What is wrong with it.
         reason: String,
     },
@@ -53,7 +59,7 @@ pub enum LedgerError {
     Refused(#[from] Refusal),
 }
 
-/// The folder in which every holder has its file.
+/// The folder with the file in which every holder has its slot.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     dir: PathBuf,
@@ -63,9 +69,9 @@ pub struct Ledger {
 #[derive(Debug)]
 pub struct Reservation {
     ledger: Ledger,
-    path: PathBuf,
-    /// Locked as long as it is open.
-    file: File,
+    /// The slot is locked as long as this is open.
+    table: Table,
+    slot: Slot,
     entry: Mutex<Entry>,
 }
 
@@ -95,13 +101,19 @@ impl Ledger {
         footprint: Footprint,
         machine: &dyn Fn() -> Budget,
     ) -> Result<(Plan, Reservation), LedgerError> {
-        let gate = self.gate()?;
-        let budget = machine().less(&self.scan(None)?);
-        let plan = memory::plan(vec![footprint.clone()], &budget)?;
         let holding = Holding { pid: std::process::id(), footprint, stage: Stage::Reserved };
-        let reservation = self.enter(holding).map_err(|source| self.io(source))?;
+        let entry = Entry { holding, waiting: Vec::new() };
+        // All that can be done before the others have to wait.
+        let text = entry.text().map_err(|source| self.io(source))?;
+        let table = self.open()?;
+        let gate = self.gate(&table)?;
+        let machine = machine();
+        let (held, slots) = self.scan(&table)?;
+        let budget = machine.less(&held);
+        let plan = memory::plan(vec![entry.holding.footprint.clone()], &budget)?;
+        let slot = table.take(&slots, &text).map_err(|source| self.io(source))?;
         drop(gate);
-        Ok((plan, reservation))
+        Ok((plan, Reservation { ledger: self.clone(), table, slot, entry: Mutex::new(entry) }))
     }
 
     /// Returns what is held now.
@@ -110,84 +122,55 @@ impl Ledger {
     ///
     /// [`LedgerError`].
     pub fn holdings(&self) -> Result<Vec<Holding>, LedgerError> {
-        if !self.dir.exists() {
+        if !self.dir.join(FILE).exists() {
             return Ok(Vec::new());
         }
-        let _gate = self.gate()?;
-        self.scan(None)
+        let table = self.open()?;
+        let _gate = self.gate(&table)?;
+        Ok(self.scan(&table)?.0)
+    }
+
+    fn open(&self) -> Result<Table, LedgerError> {
+        let path = self.dir.join(FILE);
+        let table = Table::open(&path).or_else(|err| {
+            if err.kind() != io::ErrorKind::NotFound {
+                return Err(err);
+            }
+            DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
+            Table::open(&path)
+        });
+        table.map_err(|source| self.io(source))
     }
 
     /// Waits for its turn.
-    fn gate(&self) -> Result<File, LedgerError> {
-        let open = || {
-            DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
-            OpenOptions::new()
-                .create(true)
-                .write(true)
-                .truncate(false)
-                .open(self.dir.join("gate.lock"))
-        };
-        let gate = open().map_err(|source| self.io(source))?;
+    fn gate<'t>(&self, table: &'t Table) -> Result<Gate<'t>, LedgerError> {
         let begin = Instant::now();
         for tries in 0_u32.. {
-            match gate.try_lock() {
-                Ok(()) => return Ok(gate),
-                Err(TryLockError::Error(source)) => return Err(self.io(source)),
-                Err(TryLockError::WouldBlock) if begin.elapsed() > PATIENCE => {
-                    return Err(LedgerError::Shut(self.dir.clone()));
-                }
-                // A decision is shorter than the shortest sleep.
-                Err(TryLockError::WouldBlock) if tries < HURRIED => thread::yield_now(),
-                Err(TryLockError::WouldBlock) => thread::sleep(TICK),
+            match table.try_gate() {
+                Ok(Some(gate)) => return Ok(gate),
+                Err(source) => return Err(self.io(source)),
+                Ok(None) if begin.elapsed() > PATIENCE => break,
+                // Most decisions are shorter than the shortest sleep.
+                Ok(None) if tries < HURRIED => thread::yield_now(),
+                Ok(None) => thread::sleep(TICK),
             }
         }
         Err(LedgerError::Shut(self.dir.clone()))
     }
 
-    /// Returns what those hold who live, without whoever has the file `own`, and clears up behind those who do not.
-    /// Only behind the gate.
-    fn scan(&self, own: Option<&Path>) -> Result<Vec<Holding>, LedgerError> {
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&self.dir).map_err(|source| self.io(source))? {
-            let path = entry.map_err(|source| self.io(source))?.path();
-            if path.extension().is_some_and(|end| end == "json") && Some(path.as_path()) != own {
-                found.extend(self.look(&path)?);
-            }
-        }
-        Ok(found)
-    }
-
-    fn look(&self, path: &Path) -> Result<Option<Holding>, LedgerError> {
-        let mut file = match File::open(path) {
-            Ok(file) => file,
-            // Its holder went away a moment ago.
-            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(self.io(source)),
+    /// Returns what all those hold who live, without whoever has `table` open, and their slots. Only behind the gate.
+    fn scan(&self, table: &Table) -> Result<(Vec<Holding>, Vec<Slot>), LedgerError> {
+        let slots = table.locked().map_err(|source| self.io(source))?;
+        let read = |slot: &Slot| -> Result<Holding, LedgerError> {
+            let text = table.read(*slot);
+            let holding = text.and_then(|text| Ok(serde_json::from_slice(&text)?));
+            holding.map_err(|err| LedgerError::Unreadable {
+                path: self.dir.join(FILE),
+                slot: slot.number(),
+                reason: err.to_string(),
+            })
         };
-        match file.try_lock() {
-            Ok(()) => {
-                fs::remove_file(path).unwrap_or_default();
-                Ok(None)
-            }
-            Err(TryLockError::Error(source)) => Err(self.io(source)),
-            Err(TryLockError::WouldBlock) => {
-                let unreadable = |reason| LedgerError::Unreadable { path: path.to_owned(), reason };
-                let mut text = String::new();
-                let read = (&mut file).take(MAX_FILE).read_to_string(&mut text);
-                read.map_err(|err| unreadable(err.to_string()))?;
-                serde_json::from_str(&text).map(Some).map_err(|err| unreadable(err.to_string()))
-            }
-        }
-    }
-
-    /// Writes a holder's file. Only behind the gate: nobody else may see it before it is locked and whole.
-    fn enter(&self, holding: Holding) -> io::Result<Reservation> {
-        let path = self.dir.join(format!("{}-{}.json", holding.pid, random_hex::<8>()?));
-        let file = OpenOptions::new().create_new(true).read(true).write(true).open(&path)?;
-        file.lock()?;
-        let entry = Entry { holding, waiting: Vec::new() };
-        entry.write(&file)?;
-        Ok(Reservation { ledger: self.clone(), path, file, entry: Mutex::new(entry) })
+        Ok((slots.iter().map(read).collect::<Result<_, _>>()?, slots))
     }
 
     fn io(&self, source: io::Error) -> LedgerError {
@@ -203,8 +186,8 @@ impl Reservation {
     ///
     /// [`LedgerError`].
     pub fn resident(&self, footprint: Footprint) -> Result<(), LedgerError> {
-        let _gate = self.ledger.gate()?;
-        self.set(|entry| entry.hold(footprint, Stage::Resident))
+        let (mut entry, _gate) = self.alone()?;
+        self.set(&mut entry, |entry| entry.hold(footprint, Stage::Resident))
     }
 
     /// Says that the memory is about to be given back and will be taken again: nobody else is given it meanwhile.
@@ -213,8 +196,8 @@ impl Reservation {
     ///
     /// [`LedgerError`].
     pub fn keep_place(&self) -> Result<(), LedgerError> {
-        let _gate = self.ledger.gate()?;
-        self.set(|entry| entry.holding.stage = Stage::Reserved)
+        let (mut entry, _gate) = self.alone()?;
+        self.set(&mut entry, |entry| entry.holding.stage = Stage::Reserved)
     }
 
     /// Plans to load `footprint` in place of what was held, which nobody has in memory any more, and holds it instead.
@@ -228,9 +211,9 @@ impl Reservation {
         footprint: Footprint,
         machine: &dyn Fn() -> Budget,
     ) -> Result<Plan, LedgerError> {
-        let _gate = self.ledger.gate()?;
+        let (mut entry, _gate) = self.alone()?;
         let plan = self.plan(footprint.clone(), machine)?;
-        self.set(|entry| entry.hold(footprint, Stage::Reserved))?;
+        self.set(&mut entry, |entry| entry.hold(footprint, Stage::Reserved))?;
         Ok(plan)
     }
 
@@ -245,9 +228,9 @@ impl Reservation {
         footprint: Footprint,
         machine: &dyn Fn() -> Budget,
     ) -> Result<Plan, LedgerError> {
-        let _gate = self.ledger.gate()?;
+        let (mut entry, _gate) = self.alone()?;
         let plan = self.plan(footprint.clone(), machine)?;
-        self.set(|entry| {
+        self.set(&mut entry, |entry| {
             let first = entry.holding.footprint.clone();
             entry.waiting.extend([first, footprint]);
         })?;
@@ -260,22 +243,25 @@ impl Reservation {
         footprint: Footprint,
         machine: &dyn Fn() -> Budget,
     ) -> Result<Plan, LedgerError> {
-        let budget = machine().less(&self.ledger.scan(Some(&self.path))?);
+        let budget = machine().less(&self.ledger.scan(&self.table)?.0);
         Ok(memory::plan(vec![footprint], &budget)?)
     }
 
-    /// Holds something else. What cannot be written down is not held: others do not know of it.
-    fn set(&self, change: impl FnOnce(&mut Entry)) -> Result<(), LedgerError> {
-        let mut entry = self.entry();
-        let mut changed = entry.clone();
-        change(&mut changed);
-        changed.write(&self.file).map_err(|source| self.ledger.io(source))?;
-        *entry = changed;
-        Ok(())
+    /// Waits for its turn, also among the threads of this process: the gate knows only who has opened the file, and
+    /// whoever has this opened it once.
+    fn alone(&self) -> Result<(MutexGuard<'_, Entry>, Gate<'_>), LedgerError> {
+        let entry = self.entry.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok((entry, self.ledger.gate(&self.table)?))
     }
 
-    fn entry(&self) -> MutexGuard<'_, Entry> {
-        self.entry.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Holds something else. What cannot be written down is not held: others do not know of it.
+    fn set(&self, entry: &mut Entry, change: impl FnOnce(&mut Entry)) -> Result<(), LedgerError> {
+        let mut changed = entry.clone();
+        change(&mut changed);
+        let written = changed.text().and_then(|text| self.table.write(self.slot, &text));
+        written.map_err(|source| self.ledger.io(source))?;
+        *entry = changed;
+        Ok(())
     }
 }
 
@@ -284,18 +270,15 @@ impl Entry {
         (self.holding.footprint, self.holding.stage) = (footprint, stage);
     }
 
-    fn write(&self, mut file: &File) -> io::Result<()> {
+    fn text(&self) -> io::Result<Vec<u8>> {
         let footprint = covering(&self.holding.footprint, &self.waiting);
-        let text = serde_json::to_vec(&Holding { footprint, ..self.holding.clone() });
-        file.seek(SeekFrom::Start(0))?;
-        file.set_len(0)?;
-        file.write_all(&text.map_err(io::Error::other)?)
+        Ok(serde_json::to_vec(&Holding { footprint, ..self.holding.clone() })?)
     }
 }
 
 impl Drop for Reservation {
-    /// The lock goes with the file; that the file itself goes is for tidiness.
+    /// The lock would go with the file, but not while a program that is just being started has it too.
     fn drop(&mut self) {
-        fs::remove_file(&self.path).unwrap_or_default();
+        self.table.give_back(self.slot);
     }
 }

@@ -72,6 +72,9 @@ pub(super) fn climb(
             Err(ClientError::Failed(Failure::Replaced { reason })) => {
                 return Err(WorkerError::Replaced(reason));
             }
+            Err(ClientError::Failed(Failure::File { reason })) => {
+                return Err(WorkerError::File(reason));
+            }
             Err(ClientError::Failed(failure)) => {
                 return Err(WorkerError::Failed(failure.to_string()));
             }

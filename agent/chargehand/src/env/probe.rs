@@ -116,17 +116,15 @@ pub(crate) fn own_groups(root: &Path) -> Vec<PathBuf> {
 
 fn version_2(group: &Path) -> Option<Group> {
     let limits = ["memory.max", "memory.high"].map(|name| limit(&group.join(name)));
-    let files = ["inactive_file", "active_file"];
-    let unclean = ["file_dirty", "file_writeback"];
-    let clean = counted(group, files).saturating_sub(counted(group, unclean));
-    Some(room(limits.into_iter().flatten().min()?, &group.join("memory.current"), clean))
+    let limit = limits.into_iter().flatten().min()?;
+    let clean = clean(group, ["inactive_file", "active_file"], ["file_dirty", "file_writeback"]);
+    Some(room(limit, &group.join("memory.current"), clean))
 }
 
 fn version_1(group: &Path) -> Option<Group> {
     let limit = limit(&group.join("memory.limit_in_bytes"))?;
     let files = ["total_inactive_file", "total_active_file"];
-    let unclean = ["total_dirty", "total_writeback"];
-    let clean = counted(group, files).saturating_sub(counted(group, unclean));
+    let clean = clean(group, files, ["total_dirty", "total_writeback"]);
     Some(room(limit, &group.join("memory.usage_in_bytes"), clean))
 }
 
@@ -137,14 +135,16 @@ fn room(limit: u64, used: &Path, clean: u64) -> Group {
     Group { limit: Bytes(limit), room: Bytes(room) }
 }
 
-/// Returns the sum of two values of `memory.stat`; one that cannot be read counts nothing.
-fn counted(group: &Path, names: [&str; 2]) -> u64 {
+/// Returns the bytes of clean file pages by `memory.stat`; a value that cannot be read counts nothing. It is read once, and
+/// only where there is a limit: the kernel adds it all up for each reader, while others wait at the gate of the ledger.
+fn clean(group: &Path, files: [&str; 2], unclean: [&str; 2]) -> u64 {
     let stat = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
     let value = |name: &str| {
         let line = stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.and_then(|value| value.parse().ok()).unwrap_or(0_u64)
     };
-    names.into_iter().map(value).fold(0, u64::saturating_add)
+    let sum = |names: [&str; 2]| names.into_iter().map(value).fold(0, u64::saturating_add);
+    sum(files).saturating_sub(sum(unclean))
 }
 
 /// Reads a limit. `max` is none, and so is a file that is not there: the topmost group has none. One that cannot

@@ -50,6 +50,9 @@ pub enum WorkerError {
     /// It lives and says that the model cannot be loaded.
     #[error("the worker cannot load the model: {0}")]
     Failed(String),
+    /// The file of the model is none that can be loaded.
+    #[error("the worker cannot load the model: {0}")]
+    File(String),
     /// The file of the model is another one than was planned.
     #[error("{0}")]
     Replaced(String),

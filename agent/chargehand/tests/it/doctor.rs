@@ -52,6 +52,7 @@ fn no_class_is_left_out() {
         "supervisor_descriptor",
         "supervisor_file",
         "supervisor_time",
+        "supervisor_group_time",
         "mount",
         "setuid",
         "environment_of_another",

@@ -18,24 +18,28 @@ fn beside(make: impl FnOnce(&Path)) -> (Place, PathBuf) {
     let mut place = Place::new("work");
     let helper = place.path("chargehand");
     let small = place.path("chargehand-inside");
-    symlink(OWN, &helper).unwrap();
+    // With a mode of its own: what may write to the small one is held against who may write to this one.
+    copy(OWN, &helper, 0o755);
     make(&small);
     place.machine = Machine { helper, ..place.machine };
     (place, small)
 }
 
-/// By a process of its own: a file that some thread of ours has open for writing cannot be started.
-fn copy(to: &Path) {
-    assert!(Command::new("cp").arg(SMALL).arg(to).status().unwrap().success());
-}
-
-fn copy_with_mode(to: &Path, mode: u32) {
-    copy(to);
+/// By a process of its own, as [`script`]: a file that some thread of ours has open for writing cannot be started,
+/// nor while a child that another thread has begun still has it open.
+fn copy(program: &str, to: &Path, mode: u32) {
+    assert!(Command::new("cp").arg(program).arg(to).status().unwrap().success());
     fs::set_permissions(to, Permissions::from_mode(mode)).unwrap();
 }
 
+fn copy_with_mode(to: &Path, mode: u32) {
+    copy(SMALL, to, mode);
+}
+
 fn script(to: &Path, text: &str) {
-    fs::write(to, format!("#!/bin/sh\n{text}\n")).unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\""]).arg(to).arg(text);
+    assert!(shell.status().unwrap().success());
     fs::set_permissions(to, Permissions::from_mode(0o755)).unwrap();
 }
 
@@ -82,7 +86,7 @@ fn what_others_could_have_put_there_does_not_supervise() {
     // Only root can give a file away.
     check(
         |small| {
-            copy(small);
+            copy_with_mode(small, 0o755);
             if chown(small, Some(12345), None).is_err() {
                 fs::remove_file(small).unwrap();
             }
@@ -96,14 +100,14 @@ fn one_that_is_replaced_does_not_supervise_any_more() {
     let changes: [fn(&Path); 3] = [
         |small| {
             let other = small.with_file_name("other");
-            copy(&other);
+            copy_with_mode(&other, 0o755);
             fs::rename(other, small).unwrap();
         },
         |small| script(small, "exit 0"),
         |small| fs::remove_file(small).unwrap(),
     ];
     for change in changes {
-        let (place, small) = beside(copy);
+        let (place, small) = beside(|small| copy_with_mode(small, 0o755));
         let sandboxes = place.sandboxes();
         change(&small);
         for sandbox in sandboxes {

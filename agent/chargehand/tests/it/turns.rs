@@ -167,6 +167,8 @@ fn in_review(place: &Place) -> (Held, PathBuf) {
     fcntl(&writer, FcntlArg::F_SETPIPE_SZ(1)).unwrap();
     let mut command = place.command(JOB.iter().chain(&["--json"]));
     let child = command.stdout(writer).stderr(Stdio::null()).spawn().unwrap();
+    // It keeps a writing end, with which the lines of a job that fails would never end.
+    drop(command);
     let mut lines = BufReader::new(File::from(reader)).lines();
     assert!(lines.any(|line| line.unwrap().contains("\"model_change\"")));
     (Held { child, lines }, place.run_dir().join("parked/coder"))

@@ -30,6 +30,8 @@ pub struct ModelHeader {
     pub tensors: Vec<Tensor>,
     /// Tokens of its vocabulary.
     pub tokens: Texts,
+    /// What its tokens have in common.
+    pub prefixes: Prefixes,
     /// Merges of its vocabulary.
     pub merges: Texts,
     /// Its first file, where it has one on this machine.
@@ -59,6 +61,19 @@ impl Texts {
             if bytes > 15 { bytes.saturating_add(9).div_ceil(16).saturating_mul(16) } else { 0 };
         self.outside = self.outside.saturating_add(taken);
     }
+}
+
+/// What the texts of tokens have in common, as far as the trees of them depend on it; at least that.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Prefixes {
+    /// Beginnings of texts, each counted once: the nodes of the tree of all.
+    pub nodes: u64,
+    /// Texts that no string of JSON may hold as they are.
+    pub cut: u64,
+    /// The same as `nodes` for what these have from there on: in one tree, and by how much stands before it.
+    pub rests: u64,
+    /// The characters of the longest text.
+    pub longest: u64,
 }
 
 /// A tensor.

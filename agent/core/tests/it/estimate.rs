@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chargehand_core::bytes::Bytes;
 use chargehand_core::memory::estimate::{EstimateError, estimate};
-use chargehand_core::memory::header::{FileId, ModelHeader, Tensor, Texts};
+use chargehand_core::memory::header::{FileId, ModelHeader, Prefixes, Tensor, Texts};
 use chargehand_core::memory::{Backing, Footprint, HOST, LoadOptions, Pool, larger};
 use proptest::prelude::*;
 
@@ -28,6 +28,7 @@ fn header(architecture: &str, numbers: &[(&str, u64)], tensors: &[(&str, u64)]) 
         numbers,
         tensors: tensors.iter().map(tensor).collect(),
         tokens: texts(1000),
+        prefixes: Prefixes::default(),
         merges: texts(900),
         file: None,
     }

@@ -5,6 +5,7 @@ use std::io::{Read, Seek};
 use chargehand_core::memory::header::Texts;
 
 use super::Fault;
+use super::tokens::{self, List};
 
 /// Keys and texts longer than this are refused: chat templates have some ten thousand bytes.
 const MAX_TEXT: u64 = 4 << 20;
@@ -14,10 +15,12 @@ const VOCABULARY: &str = "tokenizer.ggml.";
 const MAX_LISTED: u64 = 4096;
 /// A vocabulary of a million tokens takes some 50 MB. What is longer would keep us reading.
 const MAX_HEADER: u64 = 256 << 20;
+/// The type of a kind of token.
+const INT32: u32 = 5;
 /// An array of numbers that is no longer may have one a layer, and is kept.
 const MAX_KEPT: u64 = 1024;
 
-/// A value of a key. Long arrays are skipped, so that a vocabulary costs nothing.
+/// A value of a key. Long arrays are skipped but for the tokens of a vocabulary and their kinds.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Value {
     /// A text.
@@ -28,6 +31,10 @@ pub(super) enum Value {
     Numbers(Vec<u64>),
     /// An array of texts.
     Texts(Texts),
+    /// The texts of tokens.
+    Tokens(Texts, List),
+    /// The kinds of tokens, as far as a byte says them.
+    Kinds(Vec<u8>),
     /// Any other array.
     Array,
     /// A fraction, a truth value or a negative number.
@@ -149,12 +156,22 @@ impl<R: Read + Seek> Reader<R> {
         })
     }
 
+    /// Reads the kinds of tokens.
+    fn kinds(&mut self, length: u64) -> Result<Vec<u8>, Fault> {
+        self.claim(tokens::KINDS, length.saturating_mul(4))?;
+        let kinds = (0..length).map(|_| {
+            let kind = self.u32(tokens::KINDS)?;
+            Ok(u8::try_from(kind).unwrap_or(u8::MAX))
+        });
+        kinds.collect()
+    }
+
     fn items(&mut self, key: &str) -> Result<Value, Fault> {
         let kind = self.u32(key)?;
         let length = self.u64(key)?;
         if kind == 8 {
             self.check_count(key, length, 8)?;
-            let mut texts = Texts::default();
+            let (mut texts, mut list) = (Texts::default(), List::default());
             for _ in 0..length {
                 let bytes = self.u64(key)?;
                 if bytes > MAX_LISTED && key.starts_with(VOCABULARY) {
@@ -162,10 +179,19 @@ impl<R: Read + Seek> Reader<R> {
                         format!("`{key}` has a text of {bytes} bytes, more than {MAX_LISTED}");
                     return Err(Fault::Malformed(text));
                 }
-                self.skip(key, bytes)?;
+                match key {
+                    tokens::TEXTS => self.fill(key, list.add(bytes))?,
+                    _ => self.skip(key, bytes)?,
+                }
                 texts.add(bytes);
             }
-            return Ok(Value::Texts(texts));
+            return Ok(match key {
+                tokens::TEXTS => Value::Tokens(texts, list),
+                _ => Value::Texts(texts),
+            });
+        }
+        if key == tokens::KINDS && kind == INT32 {
+            return self.kinds(length).map(Value::Kinds);
         }
         let bytes = length.saturating_mul(width(kind, key)?);
         if length > MAX_KEPT {

@@ -49,7 +49,8 @@ impl<'n> SplitName<'n> {
 ///
 /// [`GgufError`], which names the file and what is wrong with it.
 pub fn model(path: &Path, weights: Weights) -> Result<ModelHeader, GgufError> {
-    let Contents { header, numbers, tensors, tokens, merges, no, .. } = super::open(path, weights)?;
+    let Contents { header, numbers, tensors, tokens, listed, merges, no, .. } =
+        super::open(path, weights)?;
     let bad = |fault| GgufError::Bad { path: path.to_owned(), fault };
     let files = header.files;
     let first = Contents { header: header.clone(), no, ..Contents::default() };
@@ -60,6 +61,7 @@ pub fn model(path: &Path, weights: Weights) -> Result<ModelHeader, GgufError> {
         numbers,
         tensors,
         tokens,
+        prefixes: listed.prefixes(header.tokenizer.as_deref().unwrap_or_default()),
         merges,
         file: file.map(|facts| FileId { device: facts.dev(), inode: facts.ino() }),
     };

@@ -145,7 +145,7 @@ fn requests_out_of_order_and_noise_are_refused() {
 pub(crate) fn refused(path: &Path) -> String {
     let (reader, writer, _handle) = worker();
     match Client::new(reader, writer).load(&planned(path), 0, Rung::Planned) {
-        Err(ClientError::Failed(Failure::Load { reason })) => reason,
+        Err(ClientError::Failed(Failure::File { reason })) => reason,
         other => panic!("{other:?}"),
     }
 }
@@ -156,7 +156,7 @@ fn a_model_that_is_none_is_a_failure_to_load() {
     let mut client = Client::new(reader, writer);
     let result = client.load(&planned(Path::new("/nonexistent/model.gguf")), 0, Rung::Planned);
     match result {
-        Err(ClientError::Failed(Failure::Load { reason })) => {
+        Err(ClientError::Failed(Failure::File { reason })) => {
             assert!(reason.contains("model.gguf"));
         }
         other => panic!("{other:?}"),

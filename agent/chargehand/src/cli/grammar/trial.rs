@@ -175,6 +175,7 @@ impl<'a> Trial<'a> {
             WorkerError::Start(_)
             | WorkerError::Died(_)
             | WorkerError::Failed(_)
+            | WorkerError::File(_)
             | WorkerError::NoRoom(_)
             | WorkerError::Ledger(_)
             | WorkerError::Short(_)

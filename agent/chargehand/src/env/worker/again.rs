@@ -9,6 +9,7 @@ use chargehand_core::roles::Carried;
 use chargehand_engine::session::Parked;
 use chargehand_engine::wire;
 
+use super::super::ledger::Reservation;
 use super::super::live::{Live, climb};
 use super::super::parking::Parking;
 use super::super::pressure::CALM;
@@ -18,14 +19,15 @@ impl ModelWorker {
     /// Writes what it remembers to the disk and ends its process. What cannot be written is evaluated again.
     pub fn park(&mut self, watch: &mut dyn Watch) -> Carried {
         let begun = Instant::now();
-        if let Some(held) = &self.held {
-            // What hinders this hinders the next load too, which says so.
-            held.keep_place().unwrap_or_default();
-        }
+        let held = self.held.as_deref();
         let left = match (self.live.take(), &mut self.terms.parking) {
-            (Some(live), Some(parking)) => leave(live, parking, watch),
+            (Some(live), Some(parking)) => leave(live, held, parking, watch),
             // It died or made room, or has no place: it remembers nothing.
-            (Some(_) | None, _) => Ok(Parked::default()),
+            (live, _) => {
+                keep_place(held);
+                drop(live);
+                Ok(Parked::default())
+            }
         };
         carried(left, begun)
     }
@@ -78,11 +80,26 @@ impl ModelWorker {
     }
 }
 
+/// Keeps the place of a model whose process is about to end: nobody else takes its memory meanwhile. Until it has
+/// ended, that is both used and held, so it is asked for as late as can be.
+fn keep_place(held: Option<&Reservation>) {
+    if let Some(held) = held {
+        // What hinders this hinders the next load too, which says so.
+        held.keep_place().unwrap_or_default();
+    }
+}
+
 /// Has a worker write what it remembers, and ends it.
-fn leave(mut live: Live, parking: &mut Parking, watch: &mut dyn Watch) -> Result<Parked, String> {
+fn leave(
+    mut live: Live,
+    held: Option<&Reservation>,
+    parking: &mut Parking,
+    watch: &mut dyn Watch,
+) -> Result<Parked, String> {
     let file = parking.path().to_owned();
     let mut hear = |_: Option<&wire::Event>| flow(watch.stop().is_some());
     let left = live.attend(Duration::ZERO, |talk, _| talk.park(&file), &mut hear);
+    keep_place(held);
     drop(live);
     let kept = left.map_err(|err| err.to_string()).and_then(|parked| match parked.tokens {
         0 => Ok(parked),

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
+use serde_json::json;
 
 use crate::place::{Outcome, Place};
 use crate::temp_repo::fifo;
@@ -345,4 +346,50 @@ fn m25_a_model_that_shrinks_ends_its_worker_only() {
     let ended = job.end(0);
     // What it had done before is judged as it is.
     assert_eq!(ended.report["stop"]["kind"], "worker_failed", "{}", ended.report);
+}
+
+/// Two sound files that do not go together are found out when both are loaded, as what a device has no room for is.
+#[test]
+fn a_sound_model_that_cannot_be_loaded_is_not_called_damaged() {
+    let place = super::fixture();
+    let tokens = "tokenizer.ggml.tokens";
+    let mut texts = Model::built_in().texts(tokens);
+    texts[300..].reverse();
+    let path = place.root().join("other.gguf");
+    fs::write(&path, Model::built_in().set_texts(tokens, &texts).bytes()).unwrap();
+    let job = ["run", "do it", "--create", "new", "--turns", "2", "--draft"];
+    let outcome = place.run(&[&job[..], &[path.to_str().unwrap()]].concat());
+    let outcome = outcome.expect(74).says("other tokens than the model that it is to guess for");
+    assert!(!outcome.stderr.contains("damaged"), "{}", outcome.stderr);
+    assert_eq!(place.report()["stop"]["kind"], "worker_failed");
+}
+
+/// What was done before is judged, whoever was to go on with it.
+#[test]
+fn a_run_that_a_damaged_model_goes_on_with_has_its_evidence() {
+    let place = super::fixture();
+    let path = place.root().join("bad.gguf");
+    let model = Model::built_in().set("tokenizer.ggml.model", TEXT, text(b"no-such"));
+    fs::write(&path, model.bytes()).unwrap();
+    let bad = path.to_str().unwrap();
+    let job = ["run", "do it", "--create", "new", "-m", bad];
+    super::fixture().run(&job).expect(3).says("may be damaged");
+    let write = ("write_file", json!({ "path": "new", "content": "x" }));
+    let script = place.script("s", &[write, ("finish", json!({ "summary": "s" }))]);
+    // Narrow enough for a model that nobody has examined.
+    let narrow = [
+        "--create",
+        "new",
+        "--turns",
+        "1",
+        "--max-changed-files",
+        "3",
+        "--max-changed-lines",
+        "100",
+    ];
+    place.job(&script, &narrow).expect(4);
+    place.run(&["resume", "last", "-m", bad]).says("cannot load");
+    let report = place.report();
+    assert_eq!(report["stop"]["kind"], "worker_failed", "{report}");
+    assert_eq!(report["evidence"]["changes"][0]["path"], "new", "{report}");
 }

@@ -101,6 +101,14 @@ pub(super) const ALL: &[Attempt] = &[
         deed: |_| raw(libc::SYS_sched_setparam, &[getppid().as_raw().into(), 0]),
     },
     Attempt {
+        name: "supervisor_group_time",
+        what: "take the processor from the group of the supervisor",
+        layers: [CALLS, CALLS, ""],
+        residue: None,
+        is_harmless: false,
+        deed: |_| slow_down_group(),
+    },
+    Attempt {
         name: "supervisor_word",
         what: "speak in the name of the supervisor",
         layers: ["supervisor", "supervisor", ""],
@@ -191,6 +199,21 @@ fn read_memory(pid: Pid) -> Outcome {
     match process_vm_readv(pid, &mut [IoSliceMut::new(&mut byte)], &there) {
         Ok(_) | Err(Errno::EFAULT) => Outcome::Succeeded,
         Err(err) => Outcome::Stopped(err.to_string()),
+    }
+}
+
+/// Asks for the lowest priority, which the kernel gives to whoever may change one at all, to the group of the
+/// supervisor: on the processor, and on the disk. Whoever is let through slows down the sandbox of this attempt only.
+fn slow_down_group() -> Outcome {
+    const DISK_GROUP: i64 = 2;
+    const DISK_IDLE: i64 = 3 << 13;
+    let group = match getpgid(Some(getppid())) {
+        Ok(group) => group.as_raw().into(),
+        Err(err) => return Outcome::Stopped(err.to_string()),
+    };
+    match raw(libc::SYS_setpriority, &[libc::PRIO_PGRP.into(), group, 19]) {
+        Outcome::Stopped(_) => raw(libc::SYS_ioprio_set, &[DISK_GROUP, group, DISK_IDLE]),
+        other @ (Outcome::Succeeded | Outcome::NotTried(_)) => other,
     }
 }
 

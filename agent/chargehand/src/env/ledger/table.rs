@@ -1,0 +1,156 @@
+//! The file of the ledger: a gate and slots, each with a lock that the kernel takes away when its holder ends.
+//!
+//! The locks are those of open files, on single bytes: byte 0 is the gate, byte n is slot n. What is locked and what is
+//! written have nothing to do with each other, so nobody is kept from reading.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+
+/// So many may hold something at once. What is not written takes no room of the disk.
+const SLOTS: u32 = 4096;
+/// Far more than a holder writes: a footprint has some dozen rows.
+const SIZE: u32 = 1 << 20;
+/// A slot begins with the length of its text.
+const HEAD: u32 = 4;
+/// Most texts are shorter, and take one read.
+const FIRST_READ: usize = 8 << 10;
+
+/// The file, opened once by each who holds something: what is locked through it is locked until it is closed.
+#[derive(Debug)]
+pub(super) struct Table(File);
+
+/// Where somebody writes what it holds; 0 is none.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Slot(u32);
+
+/// Nobody else is behind the gate as long as this is there.
+#[derive(Debug)]
+pub(super) struct Gate<'t>(&'t Table);
+
+impl Slot {
+    pub(super) fn number(self) -> u32 {
+        self.0
+    }
+
+    fn start(self) -> u64 {
+        u64::from(self.0) * u64::from(SIZE)
+    }
+}
+
+impl Table {
+    /// Opens it, and makes it if need be, in a folder that is there.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let mut how = OpenOptions::new();
+        // Whoever clears up old files in the folder of a session leaves those with the sticky bit.
+        how.read(true).write(true).create(true).truncate(false).mode(0o1600);
+        Ok(Self(how.open(path)?))
+    }
+
+    /// Passes the gate, unless somebody else has.
+    pub(super) fn try_gate(&self) -> io::Result<Option<Gate<'_>>> {
+        match self.set(libc::F_WRLCK, 0) {
+            Ok(()) => Ok(Some(Gate(self))),
+            Err(Errno::EAGAIN | Errno::EACCES) => Ok(None),
+            Err(err) => Err(err.into()),
+        }
+    }
+
+    /// Takes the first slot that is not among `taken`, and writes into it. Only behind the gate.
+    pub(super) fn take(&self, taken: &[Slot], text: &[u8]) -> io::Result<Slot> {
+        let full = || io::Error::other(format!("all of its {SLOTS} slots are taken"));
+        let mut slots = (1..=SLOTS).map(Slot);
+        let slot = slots.find(|slot| !taken.contains(slot)).ok_or_else(full)?;
+        self.set(libc::F_WRLCK, slot.0)?;
+        self.write(slot, text).inspect_err(|_| self.give_back(slot))?;
+        Ok(slot)
+    }
+
+    /// Lets others have a slot.
+    pub(super) fn give_back(&self, slot: Slot) {
+        self.unlock(slot.0);
+    }
+
+    /// Returns the slots that others hold.
+    pub(super) fn locked(&self) -> io::Result<Vec<Slot>> {
+        let mut found = Vec::new();
+        // The kernel names any one of the locks in a range: there may be more on both sides of it.
+        let mut ranges = vec![(1, SLOTS)];
+        while let Some((first, last)) = ranges.pop() {
+            if first > last {
+                continue;
+            }
+            let mut asked = range(libc::F_WRLCK, first, last - first + 1);
+            fcntl(&self.0, FcntlArg::F_OFD_GETLK(&mut asked))?;
+            if i32::from(asked.l_type) == libc::F_UNLCK {
+                continue;
+            }
+            // A lock of somebody else's making is as wide as it likes.
+            let begin = u32::try_from(asked.l_start).unwrap_or(0).max(first);
+            let past = u32::try_from(asked.l_start.saturating_add(asked.l_len)).unwrap_or(u32::MAX);
+            let end = if asked.l_len == 0 { last } else { (past - 1).min(last) };
+            found.extend((begin..=end).map(Slot));
+            ranges.extend([(first, begin - 1), (end + 1, last)]);
+        }
+        Ok(found)
+    }
+
+    /// Returns what stands in a slot.
+    pub(super) fn read(&self, slot: Slot) -> io::Result<Vec<u8>> {
+        let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
+        let mut text = vec![0; FIRST_READ];
+        let got = self.0.read_at(&mut text, slot.start())?;
+        let (head, _) = text[..got].split_first_chunk().ok_or_else(|| invalid("it is empty"))?;
+        let length = match u32::from_le_bytes(*head) {
+            0 => return Err(invalid("it was not written to its end")),
+            length if length > SIZE - HEAD => return Err(invalid("it is too long")),
+            length => length,
+        };
+        text.resize((HEAD + length) as usize, 0);
+        if let Some(rest) = text.get_mut(got..) {
+            self.0.read_exact_at(rest, slot.start() + got as u64)?;
+        }
+        text.drain(..HEAD as usize);
+        Ok(text)
+    }
+
+    /// Writes into a slot. Only whoever has taken it, behind the gate. Of what was written in part the length is 0.
+    pub(super) fn write(&self, slot: Slot, text: &[u8]) -> io::Result<()> {
+        let length = u32::try_from(text.len()).ok().filter(|length| *length <= SIZE - HEAD);
+        let length = length.ok_or(io::ErrorKind::FileTooLarge)?;
+        self.0.write_all_at(&0_u32.to_le_bytes(), slot.start())?;
+        self.0.write_all_at(text, slot.start() + u64::from(HEAD))?;
+        self.0.write_all_at(&length.to_le_bytes(), slot.start())
+    }
+
+    fn unlock(&self, byte: u32) {
+        let freed = self.set(libc::F_UNLCK, byte);
+        debug_assert!(freed.is_ok(), "BUG: a lock cannot be given back: {freed:?}");
+    }
+
+    fn set(&self, kind: libc::c_int, byte: u32) -> Result<(), Errno> {
+        fcntl(&self.0, FcntlArg::F_OFD_SETLK(&range(kind, byte, 1))).map(drop)
+    }
+}
+
+impl Drop for Gate<'_> {
+    fn drop(&mut self) {
+        self.0.unlock(0);
+    }
+}
+
+fn range(kind: libc::c_int, first: u32, count: u32) -> libc::flock {
+    let fits = "the constants of the system fit its own fields";
+    libc::flock {
+        l_type: kind.try_into().expect(fits),
+        l_whence: libc::SEEK_SET.try_into().expect(fits),
+        l_start: first.into(),
+        l_len: count.into(),
+        l_pid: 0,
+    }
+}
