@@ -109,7 +109,8 @@ fn close_inherited() -> io::Result<()> {
 fn run(spec: Spec, command: Vec<OsString>, env: Environment) -> io::Result<Told> {
     let family = Arc::new(Family::default());
     // First, so that this thread is protected as well.
-    watch(&family, &spec)?;
+    watch(&family, &spec)
+        .map_err(|err| io::Error::new(err.kind(), format!("no thread to watch it: {err}")))?;
     let output = io::stderr().as_fd().try_clone_to_owned()?;
     let (end, landlock) = match enter::start(spec, command, env, output) {
         Ok(begun) => {

@@ -42,7 +42,7 @@ enum Judge {
     Waiting(Box<Ready>),
     /// It is there, or parked.
     Begun(Box<Started>),
-    /// It could not be started.
+    /// It could not be started. The runner then ends the job, so nobody asks for it again; one that did would be told.
     Missing,
 }
 

@@ -1,9 +1,10 @@
 //! The base of a run as it was laid out, and which of its files nobody has touched since.
 //!
 //! Whoever changes a file, its mode or its names moves its change time, and nobody but the clock sets that. So a file
-//! that lies as it lay still has the hash that it had. A write through memory that was mapped before moves no time: this
-//! holds because no process but ours ever has a file of `work` open, no worker and no command. Seals are remembered for as long as this process lives and are
-//! written nowhere: a run that is resumed, verified or accepted is hashed whole.
+//! that lies as it lay still has the hash that it had. A write through memory that was mapped before moves no time:
+//! this holds because no process but ours ever has a file of `work` open, no worker and no command. Seals are remembered
+//! for as long as this process lives and are written nowhere: a run that is resumed, verified or accepted is hashed
+//! whole.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};

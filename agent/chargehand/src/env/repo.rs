@@ -170,12 +170,13 @@ impl Repo {
     /// is the user's, and the files that say what is ignored in it may be pipes.
     #[must_use]
     pub fn dirty_soon(&self) -> Option<Vec<String>> {
-        self.dirty_within(PATIENCE)
+        self.dirty_within(PATIENCE)?.ok()
     }
 
-    fn dirty_within(&self, patience: Duration) -> Option<Vec<String>> {
+    /// Returns nothing when it takes longer than `patience`.
+    fn dirty_within(&self, patience: Duration) -> Option<Result<Vec<String>, RepoError>> {
         let top = self.top.clone();
-        in_time(patience, move || Self::discover(&top)?.dirty(&|_| true))?.ok()
+        in_time(patience, move || Self::discover(&top)?.dirty(&|_| true))
     }
 
     /// Returns the paths with changes that are not committed, untracked ones among them, for which `wanted` holds.
@@ -293,7 +294,7 @@ mod tests {
         });
         check(".gitignore", "", |top| {
             let repo = Repo::discover(top).unwrap();
-            assert_eq!(repo.dirty_within(SHORT), None);
+            assert!(repo.dirty_within(SHORT).is_none());
         });
         check("p", "", |top| {
             let repo = Repo::discover(top).unwrap();

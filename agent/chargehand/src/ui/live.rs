@@ -89,7 +89,7 @@ impl Live {
             }
             Event::Malformed { usage, .. } => self.spend(usage),
             Event::WorkerRestarted { .. } => "worker restarted".clone_into(&mut self.doing),
-            Event::MemoryWarned { .. } => "memory is short".clone_into(&mut self.doing),
+            Event::MemoryWarned { reason } => self.doing = short(reason),
             Event::ModelChanged(handover) => self.doing = format!("{} is loaded", handover.to),
             Event::Checked { run } => {
                 self.doing = format!("{} {}", short(&run.name), short(&run.result()));

@@ -104,8 +104,11 @@ fn a_repository_writes_no_marks_of_the_built_in_families() {
     let cards = || place.run(&["eval", "cards", "--json"]).expect(0).lines();
     let before = cards();
     let theirs = ["eval", "run", "./first", "--repeat", "5"];
-    place.run(&theirs).expect(0).says("no scorecard speaks of tasks of your own");
+    let note = "no scorecard speaks of tasks of your own";
+    place.run(&theirs).expect(0).says(note);
     assert_eq!(cards(), before);
+    let again = place.run(&[&theirs[..], &["--resume", "last"]].concat()).expect(0);
+    assert!(!again.stderr.contains(note), "{}", again.stderr);
 }
 
 #[test]
@@ -171,6 +174,14 @@ fn a_card_is_about_whoever_did_the_trials() {
     fs::write(&trials, "").unwrap();
     let replaced = "subject `1` is not what it was: the model file is another one";
     examine(&place, &again).expect(3).says(replaced);
+    // Of what an earlier version began only words are known.
+    let head = trials.with_file_name("eval.json");
+    let kept = fs::read(&head).unwrap();
+    let mut old: Value = serde_json::from_slice(&kept).unwrap();
+    assert!(old["subjects"][0].as_object_mut().unwrap().remove("of").is_some());
+    fs::write(&head, old.to_string()).unwrap();
+    examine(&place, &again).expect(3).says("subject `1` is not what it was: it was other ");
+    fs::write(&head, kept).unwrap();
     other(&place, length);
     let config = place.home().join("config.toml");
     fs::write(&config, "sampling.top_k = 3\n").unwrap();

@@ -70,6 +70,9 @@ fn without_one_of_our_source_our_own_program_supervises() {
     check(|_| {}, false);
     check(|small| script(small, "printf 0123456789abcdef"), false);
     check(|small| script(small, "exit 0"), false);
+    // One that never answers, and one that never stops to.
+    check(|small| script(small, "exec tail -f /dev/null"), false);
+    check(|small| script(small, "yes"), false);
     let source = Command::new(SMALL).arg("--source").output().unwrap().stdout;
     let source = String::from_utf8(source).unwrap();
     check(|small| script(small, &format!("printf {source}; exit 1")), false);

@@ -10,7 +10,6 @@ use chargehand_core::gates::GATES;
 use chargehand_core::menu::{Menu, Values};
 use chargehand_core::phase::{Phase, Seat};
 use chargehand_core::ports::Environment;
-use chargehand_core::rel_path::RelPath;
 use chargehand_core::state::State;
 use chargehand_core::tool::ToolCall;
 use chargehand_core::tools::{self, Outcome};

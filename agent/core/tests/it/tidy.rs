@@ -189,6 +189,7 @@ fn unsafe_stands_in_one_file() {
         "agent/core/src/lib.rs",
         "agent/inside/src/lib.rs",
         "agent/chargehand/src/main.rs",
+        "agent/chargehand/src/bin/chargehand-inside.rs",
     ] {
         assert!(read(root).contains(&forbid), "{root} must say {forbid}");
     }

@@ -103,7 +103,8 @@ pub fn seals(path: &Path) -> Result<Vec<Seal>, GgufError> {
 ///
 /// # Errors
 ///
-/// [`GgufError`], when there is no such file, or that one is no model, or is not the first of so many.
+/// [`GgufError`], when there is no such file; for a file that is named as one of several also when it is no model, or
+/// not the first of so many.
 pub fn paths(path: &Path) -> Result<Vec<PathBuf>, GgufError> {
     let name = path.file_name().and_then(|name| name.to_str());
     if name.and_then(SplitName::of).is_none() {

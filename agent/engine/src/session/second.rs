@@ -23,6 +23,8 @@ pub(super) struct Second<'e> {
     sampler: Sampler,
     /// Why it guesses nothing more in this generation.
     failed: Option<String>,
+    /// Whether that was said before.
+    is_told: bool,
 }
 
 impl<'e> Second<'e> {
@@ -30,17 +32,18 @@ impl<'e> Second<'e> {
         let room = usize::try_from(context.n_batch()).unwrap_or(1).max(1);
         let (batch, cached) = (LlamaBatch::new(room, 1), Vec::new());
         let sampler = Sampler::new(&Sampling::default());
-        Self { context, batch, room, cached, sampler, failed: None }
+        Self { context, batch, room, cached, sampler, failed: None, is_told: false }
     }
 
-    /// Ends a generation, and returns why it guessed nothing more in it, if so.
+    /// Ends a generation, and returns why it guessed nothing more in it, if so. One that never can says so once.
     pub(super) fn end(&mut self) -> Option<String> {
-        self.failed.take()
+        let failed = self.failed.take()?;
+        (!std::mem::replace(&mut self.is_told, true)).then_some(failed)
     }
 
-    /// Returns up to `most` tokens that may follow `before`; `mask` says what may be said behind some of them. What `stop`
-    /// breaks off, it does not guess. Once something could not be evaluated, nothing more: all would be evaluated anew for
-    /// each token.
+    /// Returns up to `most` tokens that may follow `before`; `mask` says what may be said behind some of them. What
+    /// `stop` breaks off, it does not guess. Once something could not be evaluated, nothing more: all would be
+    /// evaluated anew for each token.
     pub(super) fn guess(
         &mut self,
         before: &[LlamaToken],

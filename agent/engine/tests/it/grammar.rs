@@ -201,8 +201,12 @@ fn guesses_are_no_shorter_where_no_logits_are_left_out() {
     });
     let [(narrow, fewer), (none, more)] = guessed;
     assert_eq!(none, 0);
-    // With weights in f16, f32 or bf16 no logits are left out on a processor either.
-    assert!(narrow == 0 || more > fewer, "{guessed:?} tokens are chosen among few, and guessed");
+    // With weights in f16, f32 or bf16, which the built-in model has not, none are left out on a processor either.
+    let may_be_none = narrow == 0 && std::env::var_os("CHARGEHAND_TEST_MODEL").is_some();
+    assert!(
+        may_be_none || (narrow > 0 && more > fewer),
+        "{guessed:?} tokens are chosen among few, and guessed"
+    );
 }
 
 #[test]

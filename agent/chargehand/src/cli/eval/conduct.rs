@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use chargehand_core::contract::Gates;
 use chargehand_core::eval::{Card, Suite, Task, Trial, grade, score};
@@ -80,17 +81,18 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let sandbox = needs_sandbox.then(Sandbox::detect).transpose()?;
     sandbox.as_ref().map_or(Ok(()), |sandbox| leave::permit(sandbox, args.tier))?;
     let interrupt = drive::listen()?;
+    let now = Duration::from_millis(audit::now_ms());
     let head = Head {
         schema: 0,
         id: String::new(),
-        started: audit::now_ms() / 1000,
+        started: now.as_secs(),
         subjects,
         suite: args.suite.clone(),
         tasks_sha256: hash(&suite),
         repeats: args.repeat,
         seed: args.seed,
     };
-    let record = begin(&places.state, args.resume.as_deref(), head)?;
+    let record = begin(&places.state, args.resume.as_deref(), head, now)?;
     let total = suite.tasks.len() * record.head.subjects.len() * args.repeat as usize;
     let progress = Progress::new(args.json, total, record.trials.len());
     let mut exam = Exam { suite, record, sandbox, interrupt, places, progress };
@@ -107,8 +109,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
 }
 
 /// Begins an examination, or opens the one that is to be gone on with.
-fn begin(state: &Path, resume: Option<&str>, head: Head) -> Result<Record, Error> {
-    let Some(id) = resume else { return Record::create(state, head) };
+fn begin(state: &Path, resume: Option<&str>, head: Head, now: Duration) -> Result<Record, Error> {
+    let Some(id) = resume else { return Record::create(state, head, now) };
     let record = Record::open(state, id)?;
     let old = &record.head;
     let asked = |head: &Head| head.subjects.iter().map(Subject::asked).collect::<Vec<_>>();
@@ -140,6 +142,7 @@ struct Exam {
 
 impl Exam {
     fn conduct(&mut self) -> Result<(), Error> {
+        let before = self.record.trials.len();
         for at in 0..self.record.head.subjects.len() {
             let subject = self.record.head.subjects[at].clone();
             if !self.is_over(at) {
@@ -153,6 +156,19 @@ impl Exam {
             if self.is_over(at) {
                 self.keep_card(at)?;
             }
+        }
+        if self.record.trials.len() > before { self.tell_what_counts() } else { Ok(()) }
+    }
+
+    /// Says once that tasks were done of which no card speaks, where there may be one.
+    fn tell_what_counts(&self) -> Result<(), Error> {
+        let mut subjects = self.record.head.subjects.iter();
+        let may_have = subjects.any(|subject| subject.of.is_some() && subject.ablation.is_none());
+        if may_have && suite::that_count(&self.suite)?.len() < self.suite.tasks.len() {
+            self.progress.end();
+            out::note(
+                "note: no scorecard speaks of tasks of your own in families of the built-in suites",
+            );
         }
         Ok(())
     }
@@ -196,12 +212,6 @@ impl Exam {
         let counted = suite::that_count(&self.suite)?;
         let mut trials = self.record.trials.clone();
         trials.retain(|trial| counted.contains(&trial.task));
-        if counted.len() < self.suite.tasks.len() {
-            self.progress.end();
-            out::note(
-                "note: no scorecard speaks of tasks of your own in families of the built-in suites",
-            );
-        }
         let state = &self.places.state;
         let before = card::own(state, &of)?.unwrap_or_else(|| Card::new(of));
         let mut card = before.clone();

@@ -49,10 +49,10 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// Begins one under `state`.
-    pub(super) fn create(state: &Path, mut head: Head) -> Result<Self, Error> {
+    /// Begins one under `state`, named after the moment `now`.
+    pub(super) fn create(state: &Path, mut head: Head, now: Duration) -> Result<Self, Error> {
         head.schema = SCHEMA;
-        let (id, path) = make_folder(&folder(state), Duration::from_secs(head.started))?;
+        let (id, path) = make_folder(&folder(state), now)?;
         head.id = id;
         let record = Self { path, head, trials: Vec::new() };
         record.write_head()?;
@@ -110,13 +110,18 @@ impl Record {
         of: Option<Fingerprint>,
     ) -> Result<(), Error> {
         let named = &mut self.head.subjects[subject];
-        if let (Some(now), Some(then)) = (&of, &named.of) {
-            let changes = now.changes_since(then);
-            if !changes.is_empty() {
-                let changes = changes.join(", ");
-                let message = format!("subject `{}` is not what it was: {changes}", subject + 1);
-                return Err(Error::new(Kind::Refused, message).hint("begin a new examination"));
+        let changes = match (&of, &named.of) {
+            (Some(now), Some(then)) => now.changes_since(then),
+            // Examinations that an earlier version began, and those of scripts, have words only.
+            (_, None) if !named.worker.is_empty() && named.worker != worker => {
+                vec![format!("it was {}", named.worker)]
             }
+            (None, Some(_)) | (_, None) => Vec::new(),
+        };
+        if !changes.is_empty() {
+            let changes = changes.join(", ");
+            let message = format!("subject `{}` is not what it was: {changes}", subject + 1);
+            return Err(Error::new(Kind::Refused, message).hint("begin a new examination"));
         }
         (named.worker, named.of) = (worker, of);
         self.write_head()

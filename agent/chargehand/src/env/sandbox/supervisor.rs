@@ -4,9 +4,13 @@
 //! what has been replaced since we asked it; whoever may write beside our program may as well replace that.
 
 use std::fs::{self, Metadata};
+use std::io::Read as _;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use chargehand_inside::{ASK_SOURCE, SOURCE};
 
@@ -15,6 +19,10 @@ const NAME: &str = "chargehand-inside";
 
 /// The mode bits by which others than its owner may write a file.
 const OTHERS_WRITE: u32 = 0o022;
+
+/// It answers within milliseconds; where a disk or a stranger's script takes longer, our own supervises.
+const PATIENCE: Duration = Duration::from_secs(3);
+const STEP: Duration = Duration::from_millis(1);
 
 /// The program that supervises commands.
 #[derive(Clone, Debug)]
@@ -68,10 +76,35 @@ fn state(found: &Metadata) -> State {
     (found.dev(), found.ino(), found.ctime(), found.ctime_nsec())
 }
 
-/// Starts the program, without a sandbox: it is ours, or somebody else could have replaced all of us.
+/// Starts the program, without a sandbox: it is ours, or somebody else could have replaced all of us. One that takes its
+/// time is killed.
 fn has_our_source(path: &Path) -> bool {
     let mut command = Command::new(path);
     command.arg(ASK_SOURCE).env_clear().current_dir("/").stdin(Stdio::null());
-    let told = command.stderr(Stdio::null()).output();
-    told.is_ok_and(|told| told.status.success() && told.stdout == SOURCE.as_bytes())
+    let Ok(mut child) = command.stderr(Stdio::null()).stdout(Stdio::piped()).spawn() else {
+        return false;
+    };
+    let deadline = Instant::now() + PATIENCE;
+    let (sender, told) = channel();
+    let stdout = child.stdout.take();
+    thread::spawn(move || {
+        let mut text = Vec::new();
+        // One byte more tells that there is more.
+        let stdout = stdout.map(|stdout| stdout.take(SOURCE.len() as u64 + 1));
+        // What could not be read is not our source.
+        drop(stdout.map(|mut stdout| stdout.read_to_end(&mut text)));
+        drop(sender.send(text));
+    });
+    let text = told.recv_timeout(PATIENCE).unwrap_or_default();
+    let ended = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status.success(),
+            Ok(None) if Instant::now() < deadline => thread::sleep(STEP),
+            Ok(None) | Err(_) => {
+                drop(child.kill().and_then(|()| child.wait()));
+                break false;
+            }
+        }
+    };
+    ended && text == SOURCE.as_bytes()
 }

@@ -376,19 +376,13 @@ fn a_run_that_a_damaged_model_goes_on_with_has_its_evidence() {
     super::fixture().run(&job).expect(3).says("may be damaged");
     let write = ("write_file", json!({ "path": "new", "content": "x" }));
     let script = place.script("s", &[write, ("finish", json!({ "summary": "s" }))]);
-    // Narrow enough for a model that nobody has examined.
-    let narrow = [
-        "--create",
-        "new",
-        "--turns",
-        "1",
-        "--max-changed-files",
-        "3",
-        "--max-changed-lines",
-        "100",
-    ];
-    place.job(&script, &narrow).expect(4);
-    place.run(&["resume", "last", "-m", bad]).says("cannot load");
+    // As little as a model may change that nobody has examined.
+    let contract = place.root().join("c.toml");
+    let scope = "[scope]\ncreate = ['new']\nmax_changed_files = 1\nmax_changed_lines = 1\n";
+    fs::write(&contract, format!("goal = 'x'\n{scope}[limits]\nturns = 1\n")).unwrap();
+    let contract = contract.to_str().unwrap();
+    place.run(&["run", "--contract", contract, "--worker", &script]).expect(4);
+    place.run(&["resume", "last", "-m", bad]).expect(0).says("the worker could not go on");
     let report = place.report();
     assert_eq!(report["stop"]["kind"], "worker_failed", "{report}");
     assert_eq!(report["evidence"]["changes"][0]["path"], "new", "{report}");
