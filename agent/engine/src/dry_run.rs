@@ -146,7 +146,7 @@ impl Simulated {
         at_least: Bytes,
     ) -> Result<Self, DryRunError> {
         let path = Path::new(&options.path);
-        let header = gguf::model(path, Weights::Here)?;
+        let header = gguf::counted(path)?;
         let settings = ModelSettings::of(options);
         backend.complaints.clear();
         let before = private_bytes();

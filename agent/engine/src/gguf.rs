@@ -23,7 +23,7 @@ use thiserror::Error;
 use self::bytes::{Reader, Value};
 use self::tokens::Listed;
 
-pub use self::split::{SplitName, digest, model, paths, seals};
+pub use self::split::{SplitName, counted, digest, model, paths, seals};
 
 /// Real models have fewer than 100 keys and 2,000 tensors.
 const MAX_KEYS: u64 = 4096;

@@ -200,7 +200,7 @@ mod tests {
 
     use super::Vocab;
     use crate::ffi;
-    use crate::gguf::{self, Weights};
+    use crate::gguf;
 
     /// What a dry run counts of a vocabulary that it does not load, held against real ones, where
     /// `bench-scripts/models/generate` made them.
@@ -218,7 +218,7 @@ mod tests {
                 writeln!(io::stderr(), "NOT TESTED: {name}: {said}").unwrap();
                 continue;
             }
-            let header = gguf::model(&path, Weights::Here).unwrap();
+            let header = gguf::counted(&path).unwrap();
             let model = ffi::load_vocabulary(&backend, &path).unwrap();
             let taken = 2 * Vocab::of(&model).unwrap().vocabulary.memory_bytes() as u64;
             let counted = estimate::trees(&header).0;
@@ -244,7 +244,7 @@ mod tests {
             let piece = |_| start.chars().chain((0..length).map(|_| letter())).collect();
             let pieces: Vec<String> = (0..count).map(piece).collect();
             write(&path, &pieces.iter().map(String::as_str).collect::<Vec<_>>());
-            let header = gguf::model(&path, Weights::Here).unwrap();
+            let header = gguf::counted(&path).unwrap();
             let model = ffi::load_vocabulary(&backend, &path).unwrap();
             let taken = 2 * Vocab::of(&model).unwrap().vocabulary.memory_bytes() as u64;
             let counted = estimate::trees(&header).0;

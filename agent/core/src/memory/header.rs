@@ -30,7 +30,7 @@ pub struct ModelHeader {
     pub tensors: Vec<Tensor>,
     /// Tokens of its vocabulary.
     pub tokens: Texts,
-    /// What its tokens have in common.
+    /// What its tokens have in common; nothing where that was not counted.
     pub prefixes: Prefixes,
     /// Merges of its vocabulary.
     pub merges: Texts,

@@ -5,10 +5,11 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use chargehand_core::memory::header::{FileId, ModelHeader};
+use chargehand_core::memory::header::{FileId, ModelHeader, Prefixes};
 use chargehand_core::seal::Seal;
 use sha2::{Digest, Sha256};
 
+use super::tokens::Listed;
 use super::{Contents, Fault, GgufError, Weights};
 
 /// What a file of a split model is called: `STEM-00002-of-00003.gguf`.
@@ -43,12 +44,28 @@ impl<'n> SplitName<'n> {
     }
 }
 
-/// Reads the headers of all files of the model whose first one is at `path`.
+/// Reads the headers of all files of the model whose first one is at `path`. How much its tokens have in common is not
+/// counted.
 ///
 /// # Errors
 ///
 /// [`GgufError`], which names the file and what is wrong with it.
 pub fn model(path: &Path, weights: Weights) -> Result<ModelHeader, GgufError> {
+    Ok(read(path, weights)?.0)
+}
+
+/// The same of a model that is here, and how much its tokens have in common, which takes longer than all the rest.
+///
+/// # Errors
+///
+/// As for [`model`].
+pub fn counted(path: &Path) -> Result<ModelHeader, GgufError> {
+    let (mut model, listed, tokenizer) = read(path, Weights::Here)?;
+    model.prefixes = listed.prefixes(tokenizer.as_deref().unwrap_or_default());
+    Ok(model)
+}
+
+fn read(path: &Path, weights: Weights) -> Result<(ModelHeader, Listed, Option<String>), GgufError> {
     let Contents { header, numbers, tensors, tokens, listed, merges, no, .. } =
         super::open(path, weights)?;
     let bad = |fault| GgufError::Bad { path: path.to_owned(), fault };
@@ -61,14 +78,14 @@ pub fn model(path: &Path, weights: Weights) -> Result<ModelHeader, GgufError> {
         numbers,
         tensors,
         tokens,
-        prefixes: listed.prefixes(header.tokenizer.as_deref().unwrap_or_default()),
+        prefixes: Prefixes::default(),
         merges,
         file: file.map(|facts| FileId { device: facts.dev(), inode: facts.ino() }),
     };
     for (no, path) in (0..).zip(beside(path, files)?).skip(1) {
         model.tensors.extend(read_part(&path, no, files, weights)?.tensors);
     }
-    Ok(model)
+    Ok((model, listed, header.tokenizer))
 }
 
 /// Returns a hash over the headers of all files of a model: two that are equal take the same memory.
