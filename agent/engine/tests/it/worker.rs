@@ -145,7 +145,7 @@ fn requests_out_of_order_and_noise_are_refused() {
 pub(crate) fn refused(path: &Path) -> String {
     let (reader, writer, _handle) = worker();
     match Client::new(reader, writer).load(&planned(path), 0, Rung::Planned) {
-        Err(ClientError::Failed(Failure::File { reason })) => reason,
+        Err(ClientError::Failed(Failure::Load { reason })) => reason,
         other => panic!("{other:?}"),
     }
 }
