@@ -3,9 +3,11 @@
 Such a model says nothing sensible, which is the point: whatever it says must be a well-formed call.
 The weights have one tilt, towards the double quote, so that its strings come to an end.
 
-    python generate.py FOLDER [--large qwen]
+    python generate.py FOLDER [--large qwen] [--layers q4_0]
 
 `--large` writes that one in the shape of Qwen 2.5 0.5B, 0.49 billion weights, for measuring; it has no tilt.
+`--layers` stores the matrices of the layers so; the vocabulary's stay in q8_0, as llama.cpp's own quantisation
+leaves them where a row is no multiple of 256.
 """
 
 import argparse
@@ -53,10 +55,10 @@ MODELS = [
 ]
 
 
-def add_facts(file: GgufFile, name: str, arch: str, shape: Shape) -> None:
+def add_facts(file: GgufFile, name: str, arch: str, shape: Shape, kind: int) -> None:
     file.add("general.architecture", gguf_file.STRING, arch)
     file.add("general.name", gguf_file.STRING, f"{name}, random weights")
-    file.add("general.file_type", gguf_file.U32, 7)
+    file.add("general.file_type", gguf_file.U32, {gguf_file.Q8_0: 7, gguf_file.Q4_0: 2}[kind])
     numbers = {"context_length": CONTEXT, "embedding_length": shape.width, "block_count": shape.layers}
     numbers |= {"feed_forward_length": shape.feed_forward, "attention.head_count": shape.heads}
     numbers |= {"attention.head_count_kv": shape.kv_heads, "rope.dimension_count": shape.head}
@@ -81,7 +83,7 @@ def add_vocabulary(file: GgufFile, vocab: vocabulary.Vocabulary, template: str) 
     file.add("tokenizer.chat_template", gguf_file.STRING, template)
 
 
-def add_weights(file: GgufFile, vocab: vocabulary.Vocabulary, arch: str, seed: str, shape: Shape) -> None:
+def add_weights(file: GgufFile, vocab: vocabulary.Vocabulary, arch: str, seed: str, shape: Shape, kind: int) -> None:
     dice = random.Random(seed)
     rows, width = len(vocab.tokens), shape.width
     embedding = random_matrix(dice, width, rows, 1.0)
@@ -106,10 +108,10 @@ def add_weights(file: GgufFile, vocab: vocabulary.Vocabulary, arch: str, seed: s
     }
     for layer in range(shape.layers):
         for name, (columns, count) in matrices.items():
-            matrix = random_matrix(dice, columns, count, 1.0 / columns**0.5)
+            matrix = random_matrix(dice, columns, count, 1.0 / columns**0.5, kind)
             if name in ("attn_output", "ffn_down"):
-                clear_row(matrix, columns, 0)
-            file.add_blocks(f"blk.{layer}.{name}.weight", columns, bytes(matrix))
+                clear_row(matrix, columns, 0, kind)
+            file.add_blocks(f"blk.{layer}.{name}.weight", columns, bytes(matrix), kind)
         for name in ("attn_norm", "ffn_norm"):
             file.add_floats(f"blk.{layer}.{name}.weight", [1.0] * width)
         if arch == "qwen2":
@@ -117,13 +119,13 @@ def add_weights(file: GgufFile, vocab: vocabulary.Vocabulary, arch: str, seed: s
                 file.add_floats(f"blk.{layer}.{name}.bias", [0.0] * matrices[name][1])
 
 
-def make(folder: Path, model, shape: Shape) -> str:
+def make(folder: Path, model, shape: Shape, kind: int) -> str:
     name, read, arch, template = model
     vocab = read()
     file = GgufFile()
-    add_facts(file, name, arch, shape)
+    add_facts(file, name, arch, shape, kind)
     add_vocabulary(file, vocab, (HERE / "templates" / f"{template}.jinja").read_text())
-    add_weights(file, vocab, arch, name, shape)
+    add_weights(file, vocab, arch, name, shape, kind)
     path = folder / f"{name}.gguf"
     file.write(path)
     return f"{path}: {path.stat().st_size / 1e6:.1f} MB, {len(vocab.tokens)} tokens, {len(vocab.merges)} merges"
@@ -133,14 +135,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--large", choices=[name for name, *_ in MODELS])
+    parser.add_argument("--layers", choices=["q8_0", "q4_0"], default="q8_0")
     arguments = parser.parse_args()
     folder = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     models = [model for model in MODELS if arguments.large in (None, model[0])]
     shape = LARGE if arguments.large else SMALL
+    kind = {"q8_0": gguf_file.Q8_0, "q4_0": gguf_file.Q4_0}[arguments.layers]
     with ProcessPoolExecutor(max_workers=2) as pool:
-        for line in pool.map(make, [folder] * len(models), models, [shape] * len(models)):
-            print(line, flush=True)
+        for made in [pool.submit(make, folder, model, shape, kind) for model in models]:
+            print(made.result(), flush=True)
 
 
 if __name__ == "__main__":

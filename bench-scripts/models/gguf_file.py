@@ -1,7 +1,7 @@
 """Writes a GGUF file, version 3: typed key-value pairs, then tensors at aligned offsets.
 
-No library is needed for that: every tensor here is either floats, Q8_0 blocks of random bytes, or a hole of
-any type, which takes no room on the disk.
+No library is needed for that: every tensor here is either floats, Q8_0 or Q4_0 blocks of random bytes, or a hole
+of any type, which takes no room on the disk.
 """
 
 import math
@@ -10,7 +10,6 @@ import struct
 from pathlib import Path
 
 ALIGNMENT = 32
-BLOCK = 32  # Weights that share one scale in Q8_0.
 # Tensor types, as ggml numbers them, and what a block of them is: values, bytes.
 F32, F16, Q4_0, Q8_0, Q4_K, Q6_K, MXFP4 = 0, 1, 2, 8, 12, 14, 39
 BLOCKS = {F32: (1, 4), F16: (1, 2), Q4_0: (32, 18), Q8_0: (32, 34), Q4_K: (256, 144), Q6_K: (256, 210), MXFP4: (32, 17)}
@@ -49,9 +48,8 @@ class GgufFile:
         data = struct.pack(f"<{len(numbers)}f", *numbers)
         self.tensors.append((name, [len(numbers)], F32, data))
 
-    def add_blocks(self, name: str, columns: int, data: bytes) -> None:
-        row = columns // BLOCK * (2 + BLOCK)
-        self.tensors.append((name, [columns, len(data) // row], Q8_0, data))
+    def add_blocks(self, name: str, columns: int, data: bytes, kind: int = Q8_0) -> None:
+        self.tensors.append((name, [columns, len(data) // row_bytes(columns, kind)], kind, data))
 
     def add_hole(self, name: str, shape: list[int], kind: int) -> None:
         values, size = BLOCKS[kind]
@@ -80,23 +78,29 @@ class GgufFile:
         part.replace(path)
 
 
-def random_matrix(dice: random.Random, columns: int, rows: int, spread: float) -> bytearray:
-    """Returns Q8_0 blocks of evenly spread weights whose standard deviation is `spread`."""
-    # Bytes from -128 to 127 have a standard deviation of 73.9.
-    scale = struct.pack("<e", spread / 73.9)
-    blocks = columns // BLOCK * rows
-    noise = dice.randbytes(blocks * BLOCK)
-    parts = (scale + noise[at : at + BLOCK] for at in range(0, len(noise), BLOCK))
+def row_bytes(columns: int, kind: int) -> int:
+    values, size = BLOCKS[kind]
+    return columns // values * size
+
+
+def random_matrix(dice: random.Random, columns: int, rows: int, spread: float, kind: int = Q8_0) -> bytearray:
+    """Returns blocks of evenly spread weights whose standard deviation is `spread`."""
+    # Whole numbers from -128 to 127 have a standard deviation of 73.9, those from -8 to 7 one of 4.61.
+    scale = struct.pack("<e", spread / {Q8_0: 73.9, Q4_0: 4.61}[kind])
+    values, size = BLOCKS[kind]
+    block = size - len(scale)
+    noise = dice.randbytes(columns // values * rows * block)
+    parts = (scale + noise[at : at + block] for at in range(0, len(noise), block))
     return bytearray().join(parts)
 
 
 def set_weight(matrix: bytearray, columns: int, row: int, level: int) -> None:
-    """Sets the first weight of a row to `level` steps of its scale, from -128 to 127."""
-    at = row * (columns // BLOCK) * (2 + BLOCK) + 2
+    """Sets the first weight of a row of Q8_0 to `level` steps of its scale, from -128 to 127."""
+    at = row * row_bytes(columns, Q8_0) + 2
     matrix[at] = level % 256
 
 
-def clear_row(matrix: bytearray, columns: int, row: int) -> None:
+def clear_row(matrix: bytearray, columns: int, row: int, kind: int = Q8_0) -> None:
     """Sets all weights of a row to zero."""
-    size = columns // BLOCK * (2 + BLOCK)
+    size = row_bytes(columns, kind)
     matrix[row * size : (row + 1) * size] = bytes(size)

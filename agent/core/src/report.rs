@@ -161,12 +161,12 @@ impl Report {
     }
 
     /// Returns the exit code of the run: 0 holds, 1 violated, 4 a limit was reached or its review is open,
-    /// 74 violated because the worker could not go on, 130 interrupted.
+    /// 74 the worker could not go on, 130 interrupted.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match (&self.stop, self.verdict) {
             (Stop::Interrupted, _) => 130,
-            (Stop::WorkerFailed(_), Verdict::Violated) => 74,
+            (Stop::WorkerFailed(_), _) => 74,
             (stop, _) if stop.is_limit() => 4,
             (_, Verdict::Holds) if self.is_open() => 4,
             (_, Verdict::Holds) => 0,

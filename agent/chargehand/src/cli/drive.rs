@@ -29,7 +29,7 @@ use crate::config;
 use crate::env::dir::hex;
 use crate::env::parking;
 use crate::env::run_dir::{RunDir, Status};
-use crate::env::sandbox::Sandbox;
+use crate::env::sandbox::{COMMANDS, Sandbox};
 use crate::env::workspace::{Changes, Workspace};
 use crate::error::{Error, Kind};
 use crate::signal::{AtOnce, Interrupt};
@@ -272,7 +272,7 @@ impl Held<'_> {
             Hands::Hired(ready) => ready,
         };
         // Of no use to anybody: whoever wrote it was killed.
-        self.dir.remove(&[parking::FOLDER])?;
+        self.dir.remove(&[parking::FOLDER, COMMANDS])?;
         let (ready, reviewer) = crew::with_places(ready, reviewer, self.dir.path())?;
         watch.view().phase(Phase::Loading);
         match ready.start(&|| self.brake.reason().is_some()) {

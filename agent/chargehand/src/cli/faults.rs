@@ -159,7 +159,7 @@ impl From<LedgerError> for Error {
     fn from(err: LedgerError) -> Self {
         match err {
             LedgerError::Refused(refusal) => refusal.into(),
-            LedgerError::Shut(_) | LedgerError::Unreadable { .. } => {
+            LedgerError::Shut(_) | LedgerError::Gone(_) | LedgerError::Unreadable { .. } => {
                 Self::from_source(Kind::Refused, &err)
             }
             LedgerError::Io { .. } => Self::from_source(Kind::Failed, &err),

@@ -19,6 +19,7 @@ use super::{fits, record, which};
 use crate::audit::{Line, Log};
 use crate::config::Places;
 use crate::env::approvals::Approvals;
+use crate::env::repo::Repo;
 use crate::env::run_dir::{RunDir, Status};
 use crate::env::workspace::Workspace;
 use crate::error::{Error, Kind};
@@ -55,6 +56,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let (mut log, lines) = Log::reopen(&log_of(&dir)?)?;
     is_agreed(&dir, &contract, &lines)?;
     args.worker.may_review(&contract)?;
+    // One that is gone is missed by whoever accepts.
+    Repo::discover(&dir.file().repo).map_or(Ok(()), |repo| repo.check_index())?;
     let output = args.show.output_beside(&dir.file().repo)?;
     fits::spares(&Workspace::open(&dir)?, output.as_deref())?;
     if !args.worker.is_given() && args.worker.sets_model() {

@@ -20,9 +20,11 @@ use chargehand_core::roles::covering;
 use thiserror::Error;
 
 use self::table::{Gate, Slot, Table};
+use super::probe::ASKS_DEVICES;
 
-/// A decision takes less than a millisecond; whoever holds the gate longer is stopped or hangs.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A decision takes less than a millisecond; whoever holds the gate longer is stopped or hangs. Only the drivers of GPUs
+/// may take as long as whoever asks them waits, and several may ask in turn.
+const PATIENCE: Duration = Duration::from_secs(if ASKS_DEVICES { 180 } else { 10 });
 /// So often the gate is tried without a pause, and no more: whoever is behind it may need the core,
 const HURRIED: u32 = 3;
 /// and then with this one, which the system makes some 50 us longer.
@@ -54,6 +56,12 @@ pub enum LedgerError {
     /// The gate stays shut.
     #[error("the ledger {} was locked for {} s by a process that does nothing", .0.display(), PATIENCE.as_secs())]
     Shut(PathBuf),
+    /// Somebody took the file away: whoever opened it before is not seen by those who open the new one.
+    #[error(
+        "the ledger {} was removed while it was in use: who holds memory through it is not seen by others; end those runs",
+        .0.display()
+    )]
+    Gone(PathBuf),
     /// There is too little memory.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -147,7 +155,7 @@ impl Ledger {
         let begin = Instant::now();
         for tries in 0_u32.. {
             match table.try_gate() {
-                Ok(Some(gate)) => return Ok(gate),
+                Ok(Some(gate)) => return self.is_seen(table).map(|()| gate),
                 Err(source) => return Err(self.io(source)),
                 Ok(None) if begin.elapsed() > PATIENCE => break,
                 // Most decisions are shorter than the shortest sleep.
@@ -156,6 +164,16 @@ impl Ledger {
             }
         }
         Err(LedgerError::Shut(self.dir.clone()))
+    }
+
+    /// Sees to it that the others open the same file.
+    fn is_seen(&self, table: &Table) -> Result<(), LedgerError> {
+        let path = self.dir.join(FILE);
+        match table.is_at(&path) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(LedgerError::Gone(path)),
+            Err(source) => Err(self.io(source)),
+        }
     }
 
     /// Returns what all those hold who live, without whoever has `table` open, and their slots. Only behind the gate.

@@ -12,6 +12,10 @@ use chargehand_core::memory::{Budget, HOST, Pool, host_headroom};
 use super::prober::Prober;
 use crate::config::MemoryConfig;
 
+/// Whether a look at the machine starts a process that asks the drivers of its GPUs.
+pub const ASKS_DEVICES: bool =
+    cfg!(any(feature = "cuda", feature = "vulkan", feature = "metal", feature = "rocm"));
+
 /// Returns the memory that a process of ours takes now, files that it has mapped included.
 #[must_use]
 pub fn resident(pid: u32) -> Option<Bytes> {
@@ -27,9 +31,7 @@ pub fn resident(pid: u32) -> Option<Bytes> {
 pub fn budget(set: &MemoryConfig) -> Budget {
     let mut pools = vec![host(Path::new("/"))];
     // Only a build for GPUs asks for them: that costs a driver context.
-    if cfg!(any(feature = "cuda", feature = "vulkan", feature = "metal", feature = "rocm"))
-        && let Ok(devices) = Prober::of(Vec::new()).devices()
-    {
+    if ASKS_DEVICES && let Ok(devices) = Prober::of(Vec::new()).devices() {
         pools.extend(devices);
     }
     with_headroom(Budget { pools }, set)

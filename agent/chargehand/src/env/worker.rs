@@ -80,9 +80,10 @@ impl From<LedgerError> for WorkerError {
     fn from(err: LedgerError) -> Self {
         match err {
             LedgerError::Refused(refusal) => Self::NoRoom(refusal),
-            LedgerError::Io { .. } | LedgerError::Unreadable { .. } | LedgerError::Shut(_) => {
-                Self::Ledger(err)
-            }
+            LedgerError::Io { .. }
+            | LedgerError::Unreadable { .. }
+            | LedgerError::Shut(_)
+            | LedgerError::Gone(_) => Self::Ledger(err),
         }
     }
 }

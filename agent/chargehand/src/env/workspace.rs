@@ -24,6 +24,7 @@ use super::manifest::{Manifest, digest};
 use super::parking;
 use super::repo::Repo;
 use super::run_dir::RunDir;
+use super::sandbox::COMMANDS;
 use super::sole;
 use super::store::{Store, StoreError};
 use super::tree::{EXECUTABLE, FILE};
@@ -33,7 +34,8 @@ use super::walk::walk;
 pub const MAX_FILE_BYTES: u64 = 8 << 20;
 
 /// The files and folders of a run that belong to its workspace.
-pub(crate) const PARTS: [&str; 7] = [WORK, GIT, SCRATCH, FINAL, REPLICA, ASIDE, parking::FOLDER];
+pub(crate) const PARTS: [&str; 8] =
+    [WORK, GIT, SCRATCH, FINAL, REPLICA, ASIDE, parking::FOLDER, COMMANDS];
 /// Those of them that are only needed for a while.
 pub(crate) const COPIES: [&str; 3] = [SCRATCH, FINAL, REPLICA];
 
@@ -263,9 +265,16 @@ impl Environment for Workspace<'_> {
     }
 
     fn read(&self, path: &RelPath) -> Result<Vec<u8>, EnvError> {
-        let failed = |err| explain(path, "read", err);
         let refused =
             |reason: &str| Err(EnvError::Refused { path: path.clone(), reason: reason.to_owned() });
+        let failed = |err| match Errno::from_io_error(&err) {
+            // What is written is ours, so that this is no fault of the path there.
+            Some(Errno::ACCESS | Errno::PERM) => EnvError::Refused {
+                path: path.clone(),
+                reason: "its permissions forbid that".to_owned(),
+            },
+            _ => explain(path, "read", err),
+        };
         let opened = sole::open(&self.work, path.as_str().as_bytes()).map_err(failed)?;
         let file = match opened {
             Ok(file) => file,
@@ -368,7 +377,6 @@ fn explain(path: &RelPath, deed: &str, err: io::Error) -> EnvError {
         // Opening a socket says this.
         Some(Errno::NXIO) => refused("it is no regular file"),
         Some(Errno::ISDIR) => refused("it is a directory"),
-        Some(Errno::ACCESS | Errno::PERM) => refused("its permissions forbid that"),
         _ if is_absent(&err) => EnvError::NotFound(path.clone()),
         _ => EnvError::Io { what: format!("cannot {deed} {path}"), source: err },
     }

@@ -290,11 +290,11 @@ fn failure(deed: &Deed) -> Errno {
     match deed {
         Deed::Write(_) => Errno::ENOSPC,
         Deed::Sync(_) | Deed::SyncDisk => Errno::EIO,
+        Deed::Rename(..) => Errno::EACCES,
         Deed::Open { .. }
         | Deed::MakeDir(_)
         | Deed::Link(..)
         | Deed::Name(..)
-        | Deed::Rename(..)
         | Deed::Remove(_)
         | Deed::Lock => Errno::EROFS,
     }

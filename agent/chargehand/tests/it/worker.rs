@@ -266,8 +266,8 @@ fn a_worker_that_dies_every_time_ends_the_run_with_its_evidence() {
         let worker = job.stop_worker();
         kill(worker, Signal::SIGKILL).unwrap();
     }
-    // The job was done before: what was measured decides, whatever became of the worker.
-    let ended = job.end(0).restarted(&["signal 9"; 3]);
+    // What was measured is judged, but nobody said that the job was done.
+    let ended = job.end(74).restarted(&["signal 9"; 3]);
     assert_eq!(ended.report["verdict"], "holds");
     let stop = &ended.report["stop"];
     assert_eq!(stop["kind"], "worker_failed");

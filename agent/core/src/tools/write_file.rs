@@ -3,6 +3,7 @@
 use super::{
     Arguments, Desk, Effect, Subject, Subjects, Tool, ToolError, WORK, check_scope, plural,
 };
+use crate::ports::EnvError;
 use crate::rel_path::RelPath;
 use crate::state::State;
 
@@ -46,7 +47,12 @@ fn run(desk: &mut Desk<'_, '_>, arguments: &Arguments<'_>) -> Result<Effect, Too
     if !content.is_empty() && !content.ends_with('\n') {
         content.push('\n');
     }
-    let before = if existed { desk.env.read(&path).ok() } else { None };
+    let before = match existed.then(|| desk.env.read(&path)) {
+        Some(Err(err @ EnvError::Io { .. })) => return Err(err.into()),
+        // What may not be read may be replaced all the same.
+        None | Some(Err(EnvError::NotFound(_) | EnvError::Refused { .. })) => None,
+        Some(Ok(before)) => Some(before),
+    };
     if before.as_deref() == Some(content.as_bytes()) {
         return Err(ToolError::Refused(format!("{path} would stay as it is")));
     }

@@ -46,7 +46,7 @@ fn the_exit_code_follows() {
     check(Stop::Finished(String::new()), 0, 1);
     check(Stop::ScriptEnded, 0, 1);
     check(Stop::Asked(String::new()), 0, 1);
-    check(Stop::WorkerFailed(String::new()), 0, 74);
+    check(Stop::WorkerFailed(String::new()), 74, 74);
     check(Stop::TurnLimit(1), 4, 4);
     check(Stop::TokenLimit(1), 4, 4);
     check(Stop::TimeLimit(1), 4, 4);

@@ -351,3 +351,32 @@ fn a_failure_that_quotes_a_file_is_short_and_spells_out() {
     let told = play(&mut world, &[READ, missing]);
     assert!(told.len() <= MAX_OBSERVATION + 100 && !told.contains('\u{202e}'), "{}", told.len());
 }
+
+/// What stood there is not known, and not replaced: the system failed us, not the path the worker.
+#[test]
+fn what_a_broken_disk_hides_is_not_replaced() {
+    let contract = contract(&format!("{CONTRACT}[gates]\nread_before_edit = false\n"));
+    for call in [
+        r#"write_file {"path":"a.txt","content":"x"}"#,
+        r#"edit_file {"path":"a.txt","old":"one","new":"x"}"#,
+        r#"read_file {"path":"a.txt"}"#,
+        r#"search {"text":"one"}"#,
+    ] {
+        let mut world = World { broken: true, ..world() };
+        let mut state = State::new(&contract, world.files().unwrap(), &[]);
+        let (name, written) = call.split_once(' ').unwrap();
+        let call = ToolCall::new(name, written).unwrap();
+        let err = tools::run(&call, &mut state, &mut world, &mut Seen::default()).unwrap_err();
+        assert_eq!(
+            err.to_string(),
+            format!(
+                "cannot read {}: other error",
+                match name {
+                    "search" => "README.md",
+                    _ => "a.txt",
+                }
+            )
+        );
+        assert_eq!(world.text("a.txt"), "one\ntwo\ntwo\n");
+    }
+}

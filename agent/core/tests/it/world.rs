@@ -18,6 +18,8 @@ pub(crate) struct World {
     pub(crate) secrets: Secrets,
     /// Whether nothing more can be written.
     pub(crate) full: bool,
+    /// Whether nothing can be read.
+    pub(crate) broken: bool,
 }
 
 impl World {
@@ -37,6 +39,10 @@ impl Environment for World {
     }
 
     fn read(&self, path: &RelPath) -> Result<Vec<u8>, EnvError> {
+        if self.broken {
+            let source = std::io::ErrorKind::Other.into();
+            return Err(EnvError::Io { what: format!("cannot read {path}"), source });
+        }
         self.files.get(path.as_str()).cloned().ok_or_else(|| EnvError::NotFound(path.clone()))
     }
 

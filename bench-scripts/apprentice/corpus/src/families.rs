@@ -6,8 +6,8 @@ mod wide;
 use chargehand_core::contract::{Check, ScopeFile};
 
 use self::parts::{
-    COMMANDS, NAMES, Plan, a_file, check, complaint_of, edit, finish, other_than, others, piece_of,
-    same_kind, some_checks, wider, with,
+    COMMANDS, NAMES, Plan, a_file, check, complaint_of, edit, finish, miss_the_end, other_than,
+    others, piece_of, same_kind, saying, some_checks, wider, with,
 };
 use self::wide::{asks, exact_name};
 use crate::phrasing::{Facts, goal};
@@ -18,17 +18,17 @@ use crate::world::{Complaint, Task};
 /// The families and how often each is trained on, as a part of the sum.
 pub const FAMILIES: &[(&str, usize)] = &[
     ("create", 6),
-    ("exact", 3),
+    ("exact", 4),
     ("append", 5),
-    ("replace", 20),
-    ("set", 14),
-    ("rename", 17),
+    ("replace", 15),
+    ("set", 18),
+    ("rename", 20),
     ("add", 12),
     ("fix", 18),
-    ("find", 15),
+    ("find", 20),
     ("recover", 18),
-    ("refuse", 4),
-    ("ask", 6),
+    ("refuse", 3),
+    ("ask", 3),
 ];
 
 /// Of a hundred tasks that replace a text, so many show how to go on after a call that failed.
@@ -129,12 +129,7 @@ fn replace(words: &mut Words) -> Option<Task> {
 fn slip(task: &mut Task, old: &str) {
     let at =
         task.calls.iter().position(|(tool, _)| *tool == "edit_file").expect("a task that edits");
-    let mut call = task.calls[at].clone();
-    for (name, value) in &mut call.1 {
-        if *name == "new" {
-            old.clone_into(value);
-        }
-    }
+    let call = saying(&task.calls[at], "new", old);
     task.calls.insert(at, call);
     task.slip = Some(at);
 }
@@ -153,7 +148,12 @@ fn set(words: &mut Words) -> Option<Task> {
     let new_value = match value.trim_matches('"') {
         "true" => "false".to_owned(),
         "false" => "true".to_owned(),
-        text if text.parse::<f64>().is_ok() => words.number(),
+        text if text.parse::<f64>().is_ok() => {
+            match words.split == Split::Train && words.rng.chance(25) {
+                true => nearly(words, text),
+                false => words.number(),
+            }
+        }
         _ => words.lower(),
     };
     let written = if quoted { format!("\"{new_value}\"") } else { new_value.clone() };
@@ -165,6 +165,15 @@ fn set(words: &mut Words) -> Option<Task> {
     let told = Facts { file: file.clone(), key: bare_key, new: new_value, ..Facts::default() };
     let goal = goal(words, "set", &told);
     edit(words, "set", goal, &file, &content, &old, &new)
+}
+
+/// Returns another number with nearly the digits of `number`: each of them counts.
+fn nearly(words: &mut Words, number: &str) -> String {
+    match words.rng.below(3) {
+        0 if number.contains('.') => number.replace('.', ""),
+        0 | 1 => format!("{number}{}", words.rng.below(10)),
+        _ => format!("{}{}", &number[..number.len() - 1], words.rng.below(10)),
+    }
 }
 
 fn fix(words: &mut Words) -> Option<Task> {
@@ -185,6 +194,7 @@ fn fix(words: &mut Words) -> Option<Task> {
     let end = task.calls.len() - 1;
     task.calls.insert(end, run(&check));
     task.contract.checks = vec![check];
+    miss_the_end(words, &mut task, &content);
     Some(task)
 }
 

@@ -45,6 +45,29 @@ const SUFFIXES: &[&str] = &[
     " Thank you!",
 ];
 
+/// Of a hundred tasks that name no file, so many are told as the replacement in one file is, with words for the place.
+const BORROWED_PERCENT: usize = 30;
+/// What stands for the file where nobody knows it.
+const SOMEWHERE: &[&str] = &[
+    "some file",
+    "one of the files",
+    "whichever file has it",
+    "the file that has it",
+    "one file",
+    "a file that you have to find",
+    "the right file",
+];
+/// What stands for the file where it is all of them.
+const ALL_OVER: &[&str] = &[
+    "all files",
+    "every file",
+    "each file",
+    "the whole tree",
+    "the project",
+    "all of the repository",
+    "every one of the files",
+];
+
 /// What a task speaks of. Empty texts do not occur in its phrasings.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
@@ -87,10 +110,7 @@ pub(crate) fn goal(words: &mut Words, family: &str, facts: &Facts) -> String {
     if training && words.rng.chance(share) {
         return noise(words, facts);
     }
-    let constructions = constructions(family, words.split);
-    assert!(!constructions.is_empty(), "BUG: no construction for {family}");
-    let at = words.rng.below(constructions.len());
-    let mut text = expand(words, constructions[at]);
+    let mut text = construction(words, family);
     let last_is_text = text.ends_with("{t}");
     let first_is_slot = text.starts_with('{');
     let blur = training && share > 0 && words.rng.chance(BLURRED_PERCENT);
@@ -114,6 +134,22 @@ pub(crate) fn goal(words: &mut Words, family: &str, facts: &Facts) -> String {
         }
     }
     fill(words, &text, facts, !blur)
+}
+
+/// Returns one of the family's constructions, its choices made.
+fn construction(words: &mut Words, family: &str) -> String {
+    let places = match family {
+        "find" => SOMEWHERE,
+        "rename" => ALL_OVER,
+        _ => &[],
+    };
+    let borrowed =
+        words.split == Split::Train && !places.is_empty() && words.rng.chance(BORROWED_PERCENT);
+    let all = constructions(if borrowed { "replace" } else { family }, words.split);
+    assert!(!all.is_empty(), "BUG: no construction for {family}");
+    let at = words.rng.below(all.len());
+    let text = expand(words, all[at]);
+    if borrowed { text.replace("{F}", words.rng.pick(places)) } else { text }
 }
 
 /// Returns the facts, quoted, between words that mean nothing. What follows the last colon needs no quotes.

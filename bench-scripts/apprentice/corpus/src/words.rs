@@ -42,6 +42,9 @@ const DIRECTORIES: &[&str] = &[
     "server", "client", "notes",
 ];
 
+/// Of a hundred sentences, so many say some of their words again: only who minds what stood before a word copies those.
+const REPEATING_PERCENT: usize = 18;
+
 /// Which half of the words is used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Split {
@@ -249,6 +252,13 @@ impl Words {
         let mut words: Vec<String> = (0..count)
             .map(|_| if self.rng.chance(75) { self.english().to_owned() } else { self.word() })
             .collect();
+        if self.split == Split::Train && self.rng.chance(REPEATING_PERCENT) {
+            for at in 1..count {
+                if self.rng.chance(40) {
+                    words[at] = words[self.rng.below(at)].clone();
+                }
+            }
+        }
         if self.rng.chance(60) {
             words[0] = capitalised(&words[0]);
         }

@@ -3,9 +3,9 @@
 //! The locks are those of open files, on single bytes: byte 0 is the gate, byte n is slot n. What is locked and what is
 //! written have nothing to do with each other, so nobody is kept from reading.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -16,8 +16,11 @@ use nix::libc;
 const SLOTS: u32 = 4096;
 /// Far more than a holder writes: a footprint has some dozen rows.
 const SIZE: u32 = 1 << 20;
-/// A slot begins with the length of its text.
-const HEAD: u32 = 4;
+/// A slot begins with the place and the length of its text,
+const HEAD: u32 = 8;
+/// and has two places for it, so that what stands there is whole until the next one is.
+const PLACES: [u32; 2] = [HEAD, SIZE / 2];
+const LONGEST: u32 = SIZE / 2 - HEAD;
 /// Most texts are shorter, and take one read.
 const FIRST_READ: usize = 8 << 10;
 
@@ -25,7 +28,7 @@ const FIRST_READ: usize = 8 << 10;
 #[derive(Debug)]
 pub(super) struct Table(File);
 
-/// Where somebody writes what it holds; 0 is none.
+/// Where somebody writes what it holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Slot(u32);
 
@@ -50,6 +53,16 @@ impl Table {
         // Whoever clears up old files in the folder of a session leaves those with the sticky bit.
         how.read(true).write(true).create(true).truncate(false).mode(0o1600);
         Ok(Self(how.open(path)?))
+    }
+
+    /// Returns whether this is the file at `path`.
+    pub(super) fn is_at(&self, path: &Path) -> io::Result<bool> {
+        let there = match fs::metadata(path) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(false),
+            there => there?,
+        };
+        let own = self.0.metadata()?;
+        Ok((there.dev(), there.ino()) == (own.dev(), own.ino()))
     }
 
     /// Passes the gate, unless somebody else has.
@@ -103,29 +116,33 @@ impl Table {
     /// Returns what stands in a slot.
     pub(super) fn read(&self, slot: Slot) -> io::Result<Vec<u8>> {
         let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
-        let mut text = vec![0; FIRST_READ];
-        let got = self.0.read_at(&mut text, slot.start())?;
-        let (head, _) = text[..got].split_first_chunk().ok_or_else(|| invalid("it is empty"))?;
-        let length = match u32::from_le_bytes(*head) {
-            0 => return Err(invalid("it was not written to its end")),
-            length if length > SIZE - HEAD => return Err(invalid("it is too long")),
-            length => length,
-        };
-        text.resize((HEAD + length) as usize, 0);
-        if let Some(rest) = text.get_mut(got..) {
-            self.0.read_exact_at(rest, slot.start() + got as u64)?;
+        let mut first = vec![0; FIRST_READ];
+        let got = self.0.read_at(&mut first, slot.start())?;
+        first.truncate(got);
+        let (place, length) = head(&first).ok_or_else(|| invalid("it is empty"))?;
+        if !PLACES.contains(&place) || length > LONGEST {
+            return Err(invalid("it is damaged"));
         }
-        text.drain(..HEAD as usize);
+        let (from, length) = (place as usize, length as usize);
+        if let Some(text) = first.get(from..from + length) {
+            return Ok(text.to_vec());
+        }
+        let mut text = vec![0; length];
+        self.0.read_exact_at(&mut text, slot.start() + u64::from(place))?;
         Ok(text)
     }
 
-    /// Writes into a slot. Only whoever has taken it, behind the gate. Of what was written in part the length is 0.
+    /// Writes into a slot. Only whoever has taken it, behind the gate. Where that fails, it has what it had.
     pub(super) fn write(&self, slot: Slot, text: &[u8]) -> io::Result<()> {
-        let length = u32::try_from(text.len()).ok().filter(|length| *length <= SIZE - HEAD);
+        let length = u32::try_from(text.len()).ok().filter(|length| *length <= LONGEST);
         let length = length.ok_or(io::ErrorKind::FileTooLarge)?;
-        self.0.write_all_at(&0_u32.to_le_bytes(), slot.start())?;
-        self.0.write_all_at(text, slot.start() + u64::from(HEAD))?;
-        self.0.write_all_at(&length.to_le_bytes(), slot.start())
+        let mut old = [0; HEAD as usize];
+        let got = self.0.read_at(&mut old, slot.start())?;
+        let taken = head(&old[..got]).map(|(place, _)| place);
+        let place = if taken == Some(PLACES[0]) { PLACES[1] } else { PLACES[0] };
+        self.0.write_all_at(text, slot.start() + u64::from(place))?;
+        let new = [place.to_le_bytes(), length.to_le_bytes()].concat();
+        self.0.write_all_at(&new, slot.start())
     }
 
     fn unlock(&self, byte: u32) {
@@ -142,6 +159,14 @@ impl Drop for Gate<'_> {
     fn drop(&mut self) {
         self.0.unlock(0);
     }
+}
+
+/// Returns the place and the length of a slot's text.
+fn head(slot: &[u8]) -> Option<(u32, u32)> {
+    let (place, rest) = slot.split_first_chunk()?;
+    let length = rest.first_chunk()?;
+    let (place, length) = (u32::from_le_bytes(*place), u32::from_le_bytes(*length));
+    (length > 0).then_some((place, length))
 }
 
 fn range(kind: libc::c_int, first: u32, count: u32) -> libc::flock {

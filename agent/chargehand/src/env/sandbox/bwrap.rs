@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::etc::Copies;
+use super::etc::Shown;
 use super::view::ETC;
 use super::{Folders, Sandbox};
 
@@ -50,7 +50,7 @@ pub(super) fn command(
     helper: &Path,
     sandbox: &Sandbox,
     folders: &Folders<'_>,
-    etc: &Copies,
+    etc: &Shown,
 ) -> Command {
     let Sandbox { machine, view, network, .. } = sandbox;
     let namespaces = NAMESPACES.iter().filter(|flag| !(*network && **flag == NO_NETWORK));

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tempfile::TempDir;
 
+use super::folders::tidy_up;
 use super::view::{ETC, View};
 
 /// To copy more files takes longer than to mount their folder.
@@ -19,19 +20,19 @@ const FEW: usize = 4;
 
 /// The copies that were made last.
 #[derive(Debug, Default)]
-pub(super) struct Etc(Mutex<Option<Arc<Copies>>>);
+pub(super) struct Etc(Mutex<Option<Arc<Shown>>>);
 
-/// Copies of what is shown. Commands cannot write to it.
+/// Shown of what is shown. Commands cannot write to it.
 #[derive(Debug)]
-pub(super) struct Copies {
+pub(super) struct Shown {
     holder: TempDir,
     /// What has too much in it to be copied; an empty directory is there for each.
     pub(super) mounts: Vec<PathBuf>,
 }
 
 impl Etc {
-    /// Returns copies of what `view` shows, in the folder `place` of a run: they go with it even if we are killed.
-    pub(super) fn beside(&self, place: &Path, view: &View) -> io::Result<Arc<Copies>> {
+    /// Returns copies of what `view` shows, in the folder `place`.
+    pub(super) fn beside(&self, place: &Path, view: &View) -> io::Result<Arc<Shown>> {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(copies) = &*last
             && copies.holder.path().parent() == Some(place)
@@ -40,14 +41,25 @@ impl Etc {
         }
         let holder = tempfile::Builder::new().prefix("etc-").tempdir_in(place)?;
         let mounts = copy_shown(&view.read, Path::new(ETC), &copies(&holder))?;
-        Ok(last.insert(Arc::new(Copies { holder, mounts })).clone())
+        Ok(last.insert(Arc::new(Shown { holder, mounts })).clone())
     }
 }
 
-impl Copies {
+impl Shown {
     /// Returns where they lie.
     pub(super) fn path(&self) -> PathBuf {
         copies(&self.holder)
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        let holder = self.holder.path();
+        // What stays is removed by the next job of the run.
+        fs::remove_dir_all(holder).unwrap_or_default();
+        if let Some(place) = holder.parent() {
+            tidy_up(place);
+        }
     }
 }
 
@@ -56,7 +68,7 @@ fn copies(holder: &TempDir) -> PathBuf {
     holder.path().join("etc")
 }
 
-/// Copies what is `shown` of the folder `top` to `into`, and returns the folders that hold too much for that.
+/// Shown what is `shown` of the folder `top` to `into`, and returns the folders that hold too much for that.
 fn copy_shown(shown: &[PathBuf], top: &Path, into: &Path) -> io::Result<Vec<PathBuf>> {
     fs::create_dir(into)?;
     let mut mounts = Vec::new();
@@ -93,7 +105,7 @@ fn few_files(folder: &Path) -> Option<Vec<OsString>> {
     Some(names)
 }
 
-/// Copies a file, and a link as a link: what it leads to is shown there or not at all, and may ask for its own place.
+/// Shown a file, and a link as a link: what it leads to is shown there or not at all, and may ask for its own place.
 fn copy_as_it_is(from: &Path, to: &Path) -> io::Result<()> {
     let copied = match fs::read_link(from) {
         Ok(target) => symlink(target, to),

@@ -10,6 +10,9 @@ use tempfile::TempDir;
 
 use super::view::View;
 
+/// The folder of a run in which the folders of its commands lie.
+pub(crate) const COMMANDS: &str = "commands";
+
 /// The folders that a command may write to.
 #[derive(Debug)]
 pub(crate) struct Folders<'a> {
@@ -23,10 +26,12 @@ pub(crate) struct Folders<'a> {
 }
 
 impl<'a> Folders<'a> {
-    /// Creates them beside `work`: the folder of the run is private, on the same disk, and goes with the run even
-    /// if we are killed.
+    /// Creates them beside `work`: the folder of the run is private and on the same disk. If we are killed, the next
+    /// job of the run removes them.
     pub(crate) fn create(work: &'a Path, view: &View, tier: Tier) -> io::Result<Self> {
-        let holder = tempfile::Builder::new().prefix("command-").tempdir_in(place(work))?;
+        let place = place(work);
+        fs::create_dir_all(&place)?;
+        let holder = tempfile::Builder::new().prefix("command-").tempdir_in(place)?;
         let home = holder.path().join("home");
         let temporary = holder.path().join("tmp");
         fs::create_dir_all(home.join(".cargo"))?;
@@ -47,22 +52,31 @@ impl<'a> Folders<'a> {
     }
 
     /// Returns the folder that they lie in.
-    pub(crate) fn place(&self) -> &Path {
+    pub(crate) fn place(&self) -> PathBuf {
         place(self.work)
     }
 
     /// Removes them, whatever modes the command has left behind.
     pub(crate) fn remove(self) -> io::Result<()> {
+        let place = self.place();
         let path = self.holder.keep();
         fs::remove_dir_all(&path).or_else(|_| {
             open_up(&path)?;
             fs::remove_dir_all(&path)
-        })
+        })?;
+        tidy_up(&place);
+        Ok(())
     }
 }
 
-fn place(work: &Path) -> &Path {
-    work.parent().unwrap_or(work)
+/// Removes the folder that folders of commands lie in, once it has none.
+pub(super) fn tidy_up(place: &Path) {
+    // Whoever is last removes it.
+    fs::remove_dir(place).unwrap_or_default();
+}
+
+fn place(work: &Path) -> PathBuf {
+    work.parent().unwrap_or(work).join(COMMANDS)
 }
 
 /// Makes every directory below `path` one that its owner may empty.

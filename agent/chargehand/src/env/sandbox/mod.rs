@@ -31,6 +31,7 @@ use chargehand_inside::supervise::{End, Told};
 use chargehand_inside::{SUBCOMMAND, SUPERVISE};
 use thiserror::Error;
 
+pub(crate) use self::folders::COMMANDS;
 pub use chargehand_inside::spec::Limits;
 pub(crate) use chargehand_inside::supervise::kill_descendants;
 
@@ -232,7 +233,7 @@ impl Sandbox {
         let helper = self.supervisor();
         let (mut outer, home, temporary) = match self.tier {
             Tier::Namespaces => {
-                let etc = self.etc.beside(folders.place(), &self.view)?;
+                let etc = self.etc.beside(&folders.place(), &self.view)?;
                 let mut outer = bwrap::command(helper, self, folders, &etc);
                 // Ctrl-C on the terminal reaches us and not what we supervise.
                 outer.process_group(0);

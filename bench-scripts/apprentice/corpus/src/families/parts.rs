@@ -89,6 +89,58 @@ pub(super) fn complaint_of(
     Some(message.replace("{Y}", old).replace("{N}", &line.to_string()))
 }
 
+/// Of a hundred tasks with a complaint, so many show how to put right what the worker itself wrote wrongly.
+const MISSED_PERCENT: usize = 18;
+/// What a complaint says behind the text that it wants.
+const BEHIND: &[&str] = &[" got", ",", "'", "`", " and", ".", " instead", " in", " is", "!"];
+
+/// Has the worker end the last text that it writes too soon or too late, be told so by the check, and change that.
+/// `content` is the file before.
+pub(super) fn miss_the_end(words: &mut Words, task: &mut Task, content: &str) {
+    if words.split != Split::Train || !words.rng.chance(MISSED_PERCENT) {
+        return;
+    }
+    let Some(at) = task.calls.iter().rposition(|(tool, _)| *tool == "edit_file") else { return };
+    let (_, arguments) = &task.calls[at];
+    let argument =
+        |wanted| arguments.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value);
+    let (Some(old), Some(new)) = (argument("old"), argument("new")) else { return };
+    let missed = match words.rng.chance(65) {
+        true => {
+            let ends: Vec<usize> = new.char_indices().map(|(at, _)| at).skip(2).collect();
+            let spaces: Vec<usize> = new.match_indices(' ').map(|(at, _)| at).collect();
+            let all = if spaces.is_empty() || words.rng.chance(40) { ends } else { spaces };
+            if all.is_empty() {
+                return;
+            }
+            new[..all[words.rng.below(all.len())]].trim_end().to_owned()
+        }
+        false => format!("{new}{}", words.rng.pick(BEHIND)),
+    };
+    if content.replacen(old, &missed, 1).matches(&missed).count() != 1 {
+        return;
+    }
+    let (wrong, right) =
+        (saying(&task.calls[at], "new", &missed), saying(&task.calls[at], "old", &missed));
+    let check = task.calls[at + 1].clone();
+    task.calls.splice(at..=at, [wrong, check, right]);
+    task.slip = Some(at);
+}
+
+/// A tool and its arguments.
+type Call = (&'static str, Vec<(&'static str, String)>);
+
+/// Returns the call with `value` for one of its arguments.
+pub(super) fn saying(call: &Call, argument: &str, value: &str) -> Call {
+    let (tool, mut arguments) = call.clone();
+    for (name, text) in &mut arguments {
+        if *name == argument {
+            value.clone_into(text);
+        }
+    }
+    (tool, arguments)
+}
+
 /// A task before its ending is put to it.
 pub(super) struct Plan {
     pub(super) family: &'static str,
@@ -98,7 +150,7 @@ pub(super) struct Plan {
     pub(super) complaint: Complaint,
     pub(super) before: Files,
     pub(super) after: Files,
-    pub(super) calls: Vec<(&'static str, Vec<(&'static str, String)>)>,
+    pub(super) calls: Vec<Call>,
 }
 
 pub(super) fn finish(plan: Plan, deed: &str, file: &str) -> Task {

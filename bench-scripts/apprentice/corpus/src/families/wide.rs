@@ -3,8 +3,8 @@
 use chargehand_core::contract::{ContractFile, ScopeFile};
 
 use super::parts::{
-    COMMANDS, NAMES, Plan, a_file, check, complaint_of, edit, finish, other_than, others, piece_of,
-    with,
+    COMMANDS, NAMES, Plan, a_file, check, complaint_of, edit, finish, miss_the_end, other_than,
+    others, piece_of, with,
 };
 use crate::phrasing::{Facts, goal};
 use crate::words::{Split, Words};
@@ -55,7 +55,7 @@ pub(super) fn rename(words: &mut Words) -> Option<Task> {
 
 /// Of a hundred tasks that begin with a search, so many first search for what is not there, so that the worker learns
 /// what to think of that.
-const WRONG_SEARCH_PERCENT: usize = 45;
+const WRONG_SEARCH_PERCENT: usize = 55;
 
 /// Has the worker search for the `new` text first, or for another word of the goal.
 fn search_wrongly(words: &mut Words, task: &mut Task, new: &str) {
@@ -234,6 +234,7 @@ pub(super) fn recover(words: &mut Words) -> Option<Task> {
     let end = task.calls.pop()?;
     task.calls.extend([run(), change(&file, &more_old, &more_new), run(), end]);
     task.contract.checks = vec![check];
+    miss_the_end(words, &mut task, &half);
     Some(task)
 }
 
