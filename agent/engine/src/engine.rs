@@ -55,7 +55,7 @@ pub enum EngineError {
     /// A process has one.
     #[error("llama.cpp is already initialised in this process")]
     SecondBackend,
-    /// The file is no model.
+    /// The header of the file is none, or it cannot be read.
     #[error(transparent)]
     File(#[from] GgufError),
     /// The options name no type that a cache can have.
@@ -67,6 +67,14 @@ pub enum EngineError {
     /// llama.cpp does not take the file.
     #[error("llama.cpp cannot load {}: {reason}", path.display())]
     Load {
+        /// The file.
+        path: PathBuf,
+        /// Its words.
+        reason: String,
+    },
+    /// llama.cpp takes the file and did not load it, as for want of room.
+    #[error("llama.cpp could not load {}: {reason}", path.display())]
+    NotLoaded {
         /// The file.
         path: PathBuf,
         /// Its words.
@@ -178,11 +186,20 @@ fn load_model(backend: &Backend, options: &LoadOptions) -> Result<LlamaModel, En
     gguf::read(path)?;
     check_seals(path, &options.seals)?;
     backend.complaints.clear();
-    let model = ffi::load_model(&backend.llama, path, &ffi::ModelSettings::of(options))
-        .ok_or_else(|| EngineError::Load { path: path.to_owned(), reason: backend.reason() })?;
+    let settings = ffi::ModelSettings::of(options);
+    let model = ffi::load_model(&backend.llama, path, &settings);
     // Once more: it may have been replaced while it was read.
     check_seals(path, &options.seals)?;
-    Ok(model)
+    model.ok_or_else(|| not_loaded(backend, path, &settings))
+}
+
+/// Says why llama.cpp did not load the file at `path`: it is the file where that is refused without its weights too.
+fn not_loaded(backend: &Backend, path: &Path, settings: &ffi::ModelSettings) -> EngineError {
+    let (path, reason) = (path.to_owned(), backend.reason());
+    match ffi::load_unweighted(&backend.llama, &path, settings) {
+        Some(_) => EngineError::NotLoaded { path, reason },
+        None => EngineError::Load { path, reason },
+    }
 }
 
 /// Says so when the files at `path` are not those that were planned.

@@ -102,7 +102,7 @@ fn answer(status: chs_status, text: chs_text) -> Result<String, ShimError> {
 }
 
 /// The settings of a model that are ours to choose.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct ModelSettings {
     pub(crate) n_gpu_layers: u32,
     pub(crate) use_mmap: bool,
@@ -135,6 +135,14 @@ impl ModelSettings {
         };
         params
     }
+
+    fn unweighted(&self) -> llama_model_params {
+        let mut params = self.params();
+        params.no_alloc = true;
+        // Nothing may be mapped where nothing is read.
+        params.load_mode = llama_sys::llama::LLAMA_LOAD_MODE_NONE;
+        params
+    }
 }
 
 /// Loads a model; `None` when llama.cpp refuses it or its path holds a null byte.
@@ -146,6 +154,15 @@ pub(crate) fn load_model(
     open_model(backend, path, settings.params(), settings.experts_on_cpu)
 }
 
+/// Loads all of a model but its weights, for which no room is taken.
+pub(crate) fn load_unweighted(
+    backend: &LlamaBackend,
+    path: &Path,
+    settings: &ModelSettings,
+) -> Option<LlamaModel> {
+    open_model(backend, path, settings.unweighted(), settings.experts_on_cpu)
+}
+
 /// Loads a model without its weights: what it would take is counted and not taken. Instead of a vocabulary it has
 /// `tokens` empty tokens, since the tables of a vocabulary take most of the time and change no buffer.
 pub(crate) fn simulate_model(
@@ -155,10 +172,7 @@ pub(crate) fn simulate_model(
     architecture: &str,
     tokens: u64,
 ) -> Option<LlamaModel> {
-    let mut params = settings.params();
-    params.no_alloc = true;
-    // Nothing may be mapped where nothing is read.
-    params.load_mode = llama_sys::llama::LLAMA_LOAD_MODE_NONE;
+    let mut params = settings.unweighted();
     let size = format!("{architecture}.vocab_size");
     let overrides = [
         said("tokenizer.ggml.model", Said::Text("none"))?,
@@ -200,13 +214,7 @@ fn field(text: &str) -> Option<[c_char; 128]> {
 
 /// Loads the vocabulary and the metadata of a model, and none of its tensors.
 pub(crate) fn load_vocabulary(backend: &LlamaBackend, path: &Path) -> Option<LlamaModel> {
-    let nothing = ModelSettings {
-        n_gpu_layers: 0,
-        use_mmap: false,
-        use_extra_buffers: false,
-        experts_on_cpu: false,
-    };
-    let mut params = nothing.params();
+    let mut params = ModelSettings::default().params();
     params.vocab_only = true;
     open_model(backend, path, params, false)
 }

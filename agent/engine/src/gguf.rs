@@ -154,6 +154,15 @@ pub enum Weights {
     Elsewhere,
 }
 
+/// What is read of the tokens of a vocabulary.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Tokens {
+    /// How many there are, and how long.
+    Counted,
+    /// Their texts and kinds too, which takes as much memory as they take of the file.
+    Listed,
+}
+
 /// What one file says.
 #[derive(Debug, Default)]
 struct Contents {
@@ -175,7 +184,7 @@ struct Contents {
 ///
 /// [`GgufError`], which names the file and what is wrong with it.
 pub fn read(path: &Path) -> Result<Header, GgufError> {
-    let contents = open(path, Weights::Here)?;
+    let contents = open(path, Weights::Here, Tokens::Counted)?;
     contents.whole().map_err(|fault| GgufError::Bad { path: path.to_owned(), fault })
 }
 
@@ -185,7 +194,7 @@ pub fn read(path: &Path) -> Result<Header, GgufError> {
 ///
 /// [`Fault`].
 pub fn parse(source: impl Read + Seek, size: u64) -> Result<Header, Fault> {
-    contents(source, size, Weights::Here)?.whole()
+    contents(source, size, Weights::Here, Tokens::Counted)?.whole()
 }
 
 fn unreadable(path: &Path) -> impl Fn(io::Error) -> GgufError {
@@ -202,20 +211,25 @@ fn is_file(path: &Path) -> Result<(), GgufError> {
     }
 }
 
-fn open(path: &Path, weights: Weights) -> Result<Contents, GgufError> {
+fn open(path: &Path, weights: Weights, tokens: Tokens) -> Result<Contents, GgufError> {
     // A named pipe would block on opening, so the kind is asked for first.
     is_file(path)?;
     let file = File::open(path).map_err(unreadable(path))?;
     let size = file.metadata().map_err(unreadable(path))?.len();
     let bad = |fault| GgufError::Bad { path: path.to_owned(), fault };
-    contents(BufReader::with_capacity(1 << 16, file), size, weights).map_err(bad)
+    contents(BufReader::with_capacity(1 << 16, file), size, weights, tokens).map_err(bad)
 }
 
-fn contents(source: impl Read + Seek, size: u64, weights: Weights) -> Result<Contents, Fault> {
+fn contents(
+    source: impl Read + Seek,
+    size: u64,
+    weights: Weights,
+    listing: Tokens,
+) -> Result<Contents, Fault> {
     if size == 0 {
         return Err(Fault::Empty);
     }
-    let mut reader = Reader::new(source, size);
+    let mut reader = Reader::new(source, size, listing);
     read_magic(&mut reader)?;
     let tensors = reader.u64("the tensor count")?;
     let keys = reader.u64("the key count")?;

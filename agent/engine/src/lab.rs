@@ -194,6 +194,7 @@ impl From<EngineError> for Failure {
             | EngineError::KvType(_)
             | EngineError::Replaced(_)
             | EngineError::Load { .. }
+            | EngineError::NotLoaded { .. }
             | EngineError::Context { .. }
             | EngineError::NoVocabulary(_)
             | EngineError::OtherTokens(_)

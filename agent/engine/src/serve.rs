@@ -13,6 +13,7 @@ use chargehand_core::transcript::Message;
 use thiserror::Error;
 
 use crate::engine::{Backend, Engine, EngineError};
+use crate::gguf::{Fault, GgufError};
 use crate::probe::{self, Rung, Stage};
 use crate::reply::{self, Reply, ReplyError};
 use crate::sampler::to_llama;
@@ -286,6 +287,10 @@ fn load_failure(error: &EngineError) -> Failure {
     let reason = error.to_string();
     match error {
         EngineError::Replaced(_) => Failure::Replaced { reason },
+        // The system did not let it be read, which says nothing about the file.
+        EngineError::File(
+            GgufError::Unreadable { .. } | GgufError::Bad { fault: Fault::Io(_), .. },
+        ) => Failure::Load { reason },
         EngineError::File(_)
         | EngineError::Load { .. }
         | EngineError::NoVocabulary(_)
@@ -293,6 +298,7 @@ fn load_failure(error: &EngineError) -> Failure {
         | EngineError::Template(_) => Failure::File { reason },
         EngineError::SecondBackend
         | EngineError::KvType(_)
+        | EngineError::NotLoaded { .. }
         | EngineError::Context { .. }
         | EngineError::OtherTokens(_) => Failure::Load { reason },
     }
@@ -314,4 +320,31 @@ fn session_failure(error: SessionError) -> Failure {
 
 fn count(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(error: &EngineError, is_of_the_file: bool) {
+        let failure = load_failure(error);
+        assert_eq!(matches!(failure, Failure::File { .. }), is_of_the_file, "{failure:?}");
+    }
+
+    #[test]
+    fn only_what_is_wrong_with_a_file_is_said_of_it() {
+        let path = || PathBuf::from("m.gguf");
+        let reason = || "no room".to_owned();
+        let bad = |fault| EngineError::File(GgufError::Bad { path: path(), fault });
+        let source = || io::Error::other("disk");
+        check(&EngineError::Load { path: path(), reason: reason() }, true);
+        check(&EngineError::NotLoaded { path: path(), reason: reason() }, false);
+        check(&bad(Fault::Empty), true);
+        check(&bad(Fault::Io(source())), false);
+        check(&EngineError::File(GgufError::Unreadable { path: path(), source: source() }), false);
+        check(&EngineError::File(GgufError::Missing(path())), true);
+    }
 }

@@ -7,6 +7,7 @@ mod trie;
 
 use thiserror::Error;
 
+pub use slice::safe_prefix;
 pub(crate) use slice::{MULTIBYTE, Slice, is_safe_byte};
 pub(crate) use trie::{NodeId, Trie};
 

@@ -4,8 +4,8 @@ use std::io::{Read, Seek};
 
 use chargehand_core::memory::header::Texts;
 
-use super::Fault;
 use super::tokens::{self, List};
+use super::{Fault, Tokens};
 
 /// Keys and texts longer than this are refused: chat templates have some ten thousand bytes.
 const MAX_TEXT: u64 = 4 << 20;
@@ -31,9 +31,9 @@ pub(super) enum Value {
     Numbers(Vec<u64>),
     /// An array of texts.
     Texts(Texts),
-    /// The texts of tokens.
+    /// The texts of tokens, none where they are not listed.
     Tokens(Texts, List),
-    /// The kinds of tokens, as far as a byte says them.
+    /// The kinds of tokens, as far as a byte says them; skipped where tokens are not listed.
     Kinds(Vec<u8>),
     /// Any other array.
     Array,
@@ -47,11 +47,12 @@ pub(super) struct Reader<R> {
     source: R,
     size: u64,
     position: u64,
+    tokens: Tokens,
 }
 
 impl<R: Read + Seek> Reader<R> {
-    pub(super) fn new(source: R, size: u64) -> Self {
-        Self { source, size, position: 0 }
+    pub(super) fn new(source: R, size: u64, tokens: Tokens) -> Self {
+        Self { source, size, position: 0, tokens }
     }
 
     pub(super) fn position(&self) -> u64 {
@@ -172,25 +173,24 @@ impl<R: Read + Seek> Reader<R> {
         if kind == 8 {
             self.check_count(key, length, 8)?;
             let (mut texts, mut list) = (Texts::default(), List::default());
-            for _ in 0..length {
+            let is_token = key == tokens::TEXTS;
+            for at in 0..length {
                 let bytes = self.u64(key)?;
                 if bytes > MAX_LISTED && key.starts_with(VOCABULARY) {
                     let text =
                         format!("`{key}` has a text of {bytes} bytes, more than {MAX_LISTED}");
                     return Err(Fault::Malformed(text));
                 }
-                match key {
-                    tokens::TEXTS => self.fill(key, list.add(bytes))?,
-                    _ => self.skip(key, bytes)?,
+                if is_token && self.tokens == Tokens::Listed {
+                    self.fill(key, list.add(bytes))?;
+                } else {
+                    self.skip(key, bytes)?;
                 }
-                texts.add(bytes);
+                texts.add(if is_token { tokens::length(at, bytes) } else { bytes });
             }
-            return Ok(match key {
-                tokens::TEXTS => Value::Tokens(texts, list),
-                _ => Value::Texts(texts),
-            });
+            return Ok(if is_token { Value::Tokens(texts, list) } else { Value::Texts(texts) });
         }
-        if key == tokens::KINDS && kind == INT32 {
+        if key == tokens::KINDS && kind == INT32 && self.tokens == Tokens::Listed {
             return self.kinds(length).map(Value::Kinds);
         }
         let bytes = length.saturating_mul(width(kind, key)?);
@@ -220,5 +220,31 @@ fn width(kind: u32, key: &str) -> Result<u64, Fault> {
         10..=12 => Ok(8),
         // Texts and arrays have no fixed size; arrays of arrays are not read by llama.cpp either.
         _ => Err(Fault::Malformed(format!("`{key}` has a value of the unknown type {kind}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    #[test]
+    fn tokens_are_kept_where_they_are_listed() {
+        let mut file = [9_u32, 8].map(u32::to_le_bytes).concat();
+        file.extend(3_u64.to_le_bytes());
+        let mut list = List::default();
+        for text in ["a", "", "bc"] {
+            file.extend([&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat());
+            list.add(text.len() as u64).copy_from_slice(text.as_bytes());
+        }
+        let read = |tokens| {
+            let mut reader = Reader::new(Cursor::new(&file), file.len() as u64, tokens);
+            reader.value(tokens::TEXTS).unwrap()
+        };
+        // One of them is called `[EMPTY_1]`.
+        let texts = Texts { count: 3, bytes: 1 + 9 + 2, outside: 0 };
+        assert_eq!(read(Tokens::Counted), Value::Tokens(texts, List::default()));
+        assert_eq!(read(Tokens::Listed), Value::Tokens(texts, list));
     }
 }

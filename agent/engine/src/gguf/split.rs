@@ -10,7 +10,7 @@ use chargehand_core::seal::Seal;
 use sha2::{Digest, Sha256};
 
 use super::tokens::Listed;
-use super::{Contents, Fault, GgufError, Weights};
+use super::{Contents, Fault, GgufError, Tokens, Weights};
 
 /// What a file of a split model is called: `STEM-00002-of-00003.gguf`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,7 +51,7 @@ impl<'n> SplitName<'n> {
 ///
 /// [`GgufError`], which names the file and what is wrong with it.
 pub fn model(path: &Path, weights: Weights) -> Result<ModelHeader, GgufError> {
-    Ok(read(path, weights)?.0)
+    Ok(read(path, weights, Tokens::Counted)?.0)
 }
 
 /// The same of a model that is here, and how much its tokens have in common, which takes longer than all the rest.
@@ -60,14 +60,18 @@ pub fn model(path: &Path, weights: Weights) -> Result<ModelHeader, GgufError> {
 ///
 /// As for [`model`].
 pub fn counted(path: &Path) -> Result<ModelHeader, GgufError> {
-    let (mut model, listed, tokenizer) = read(path, Weights::Here)?;
+    let (mut model, listed, tokenizer) = read(path, Weights::Here, Tokens::Listed)?;
     model.prefixes = listed.prefixes(tokenizer.as_deref().unwrap_or_default());
     Ok(model)
 }
 
-fn read(path: &Path, weights: Weights) -> Result<(ModelHeader, Listed, Option<String>), GgufError> {
+fn read(
+    path: &Path,
+    weights: Weights,
+    listing: Tokens,
+) -> Result<(ModelHeader, Listed, Option<String>), GgufError> {
     let Contents { header, numbers, tensors, tokens, listed, merges, no, .. } =
-        super::open(path, weights)?;
+        super::open(path, weights, listing)?;
     let bad = |fault| GgufError::Bad { path: path.to_owned(), fault };
     let files = header.files;
     let first = Contents { header: header.clone(), no, ..Contents::default() };
@@ -96,7 +100,7 @@ fn read(path: &Path, weights: Weights) -> Result<(ModelHeader, Listed, Option<St
 pub fn digest(path: &Path) -> Result<[u8; 32], GgufError> {
     let mut hash = Sha256::new();
     for path in paths(path)? {
-        let length = super::open(&path, Weights::Elsewhere)?.length;
+        let length = super::open(&path, Weights::Elsewhere, Tokens::Counted)?.length;
         let unreadable = |source| GgufError::Unreadable { path: path.clone(), source };
         let mut begin = Vec::new();
         let file = File::open(&path).map_err(unreadable)?;
@@ -127,7 +131,7 @@ pub fn paths(path: &Path) -> Result<Vec<PathBuf>, GgufError> {
     if name.and_then(SplitName::of).is_none() {
         return super::is_file(path).map(|()| vec![path.to_owned()]);
     }
-    let files = super::open(path, Weights::Elsewhere)?.header.files;
+    let files = super::open(path, Weights::Elsewhere, Tokens::Counted)?.header.files;
     beside(path, files)
 }
 
@@ -155,7 +159,7 @@ fn seal(path: &Path) -> Result<Seal, GgufError> {
 }
 
 fn read_part(path: &Path, no: u64, files: u64, weights: Weights) -> Result<Contents, GgufError> {
-    let part = super::open(path, weights).map_err(|err| match err {
+    let part = super::open(path, weights, Tokens::Counted).map_err(|err| match err {
         GgufError::Missing(path) => GgufError::PartMissing { path, files },
         err => err,
     })?;

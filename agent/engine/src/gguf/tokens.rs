@@ -3,14 +3,15 @@
 //! common. It does not say what a token is for.
 
 use chargehand_core::memory::header::Prefixes;
+use chargehand_grammar::vocabulary::safe_prefix;
 
 /// The key of the texts of tokens.
 pub(super) const TEXTS: &str = "tokenizer.ggml.tokens";
 /// The key of what they are for.
 pub(super) const KINDS: &str = "tokenizer.ggml.token_type";
 
-/// A vocabulary in which a character stands for a byte, as GPT-2 has it.
-const BYTEWISE: &str = "gpt2";
+/// Vocabularies in which a character stands for a byte, as GPT-2 has it.
+const BYTEWISE: [&str; 3] = ["gpt2", "hybriddna", "whitespace"];
 /// Ways to cut a text that, with such a vocabulary, take its characters for what they are.
 const AS_IT_IS: [&str; 4] = ["gemma4", "granite-embed-multi-311m", "mmbert", "sarvam-moe"];
 /// The kind of a token that is ordinary text.
@@ -20,8 +21,8 @@ const NORMAL: u8 = 1;
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct List {
     bytes: Vec<u8>,
-    /// Where each of them ends.
-    ends: Vec<usize>,
+    /// Where each of them ends. No header is so long that it would need more.
+    ends: Vec<u32>,
 }
 
 /// What a file says of its tokens.
@@ -39,29 +40,35 @@ impl List {
     pub(super) fn add(&mut self, bytes: u64) -> &mut [u8] {
         let start = self.bytes.len();
         self.bytes.resize(start + usize::try_from(bytes).unwrap_or(0), 0);
-        self.ends.push(self.bytes.len());
+        self.end();
         &mut self.bytes[start..]
     }
 
     fn push(&mut self, parts: &[&[u8]]) {
         parts.iter().for_each(|part| self.bytes.extend_from_slice(part));
-        self.ends.push(self.bytes.len());
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.ends.push(u32::try_from(self.bytes.len()).expect("BUG: a header of 4 GiB"));
     }
 
     fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end])
+        starts.zip(&self.ends).map(|(start, end)| &self.bytes[start as usize..*end as usize])
     }
 }
 
 impl Listed {
     /// Counts them for the kind of vocabulary that a file names.
     pub(super) fn prefixes(&self, tokenizer: &str) -> Prefixes {
-        let is_bytewise = tokenizer == BYTEWISE && !AS_IT_IS.contains(&self.pre.as_str());
+        let is_bytewise = BYTEWISE.contains(&tokenizer) && !AS_IT_IS.contains(&self.pre.as_str());
         let kinds = self.kinds.iter().copied().chain(std::iter::repeat(NORMAL));
         let mut found = Prefixes::default();
         let mut said = List::default();
-        for (text, kind) in self.texts.iter().zip(kinds) {
+        for (at, (text, kind)) in self.texts.iter().zip(kinds).enumerate() {
+            let name = text.is_empty().then(|| format!("[EMPTY_{at}]"));
+            let text = name.as_ref().map_or(text, String::as_bytes);
             let start = said.bytes.len();
             if !(is_bytewise && kind == NORMAL) {
                 said.bytes.extend_from_slice(text);
@@ -74,13 +81,15 @@ impl Listed {
                 found.rests += 2 * length;
                 found.longest = found.longest.max(length);
             }
-            said.ends.push(said.bytes.len());
+            said.end();
         }
         found.nodes += beginnings(&said);
         // What follows is in one tree, and in another by how many characters stand before it.
         let (mut rests, mut grouped) = (List::default(), List::default());
         for text in said.iter() {
-            let (rest, characters) = cut(text);
+            let (safe, characters) = safe_prefix(text);
+            let rest = &text[safe..];
+            let characters = u32::try_from(characters).unwrap_or(u32::MAX);
             found.longest = found.longest.max(u64::from(characters));
             if !rest.is_empty() {
                 found.cut += 1;
@@ -90,6 +99,14 @@ impl Listed {
         }
         found.rests += beginnings(&rests) + beginnings(&grouped);
         found
+    }
+}
+
+/// Returns how long the text of token `at` is to llama.cpp, which calls it `[EMPTY_0]` and so on where it has none.
+pub(super) fn length(at: u64, bytes: u64) -> u64 {
+    match bytes {
+        0 => "[EMPTY_0]".len() as u64 + u64::from(at.checked_ilog10().unwrap_or(0)),
+        bytes => bytes,
     }
 }
 
@@ -144,19 +161,6 @@ fn beginnings(texts: &List) -> u64 {
     count
 }
 
-/// Returns what follows in `text` from the first character that no string of JSON may hold as it is, and how many
-/// characters stand before it.
-fn cut(text: &[u8]) -> (&[u8], u32) {
-    let is_safe = |c: char| !matches!(c, '\0'..' ' | '"' | '\\' | '\x7f');
-    let valid = text.utf8_chunks().next().map_or("", |chunk| chunk.valid());
-    let (mut safe, mut characters) = (0, 0);
-    for c in valid.chars().take_while(|c| is_safe(*c)) {
-        safe += c.len_utf8();
-        characters += 1;
-    }
-    (&text[safe..], characters)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,7 +178,7 @@ mod tests {
     #[test]
     fn beginnings_are_counted_once() {
         check("llama", &[], [0; 4]);
-        check("llama", &["", "a", "a"], [1, 0, 0, 1]);
+        check("llama", &["a", "a"], [1, 0, 0, 1]);
         check("llama", &["abc", "b", "ab", "abd"], [5, 0, 0, 3]);
         // Both keys are eight bytes, and what follows decides.
         check("llama", &["aaaaaaaab", "aaaaaaaa", "aaaaaaaac"], [10, 0, 0, 9]);
@@ -191,7 +195,19 @@ mod tests {
         check("llama", &["\u{120}a", "\u{c3}", "\u{10a}"], [6, 0, 0, 2]);
         check("gpt2", &["\u{120}a", "\u{c3}", "\u{10a}"], [4, 2, 2 + 6, 2]);
         // What stands for no byte is said once more for each such character.
-        check("gpt2", &["\u{4e2d}"], [27, 1, 54, 27]);
+        for bytewise in ["gpt2", "hybriddna", "whitespace"] {
+            check(bytewise, &["\u{4e2d}"], [27, 1, 54, 27]);
+        }
+    }
+
+    #[test]
+    fn tokens_without_text_have_a_name() {
+        check("llama", &["a", "", "a", ""], [1 + 9 + 2, 0, 0, 9]);
+        check("gpt2", &["", "[EMPTY_0"], [9, 0, 0, 9]);
+        for (at, name) in [(0, "[EMPTY_0]"), (9, "[EMPTY_9]"), (10, "[EMPTY_10]")] {
+            assert_eq!(length(at, 0), name.len() as u64);
+        }
+        assert_eq!(length(10, 1), 1);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use chargehand_grammar::Mask;
 use chargehand_grammar::vocabulary::TokenId;
+use llama_cpp_2::DecodeError;
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::token::LlamaToken;
@@ -21,10 +22,10 @@ pub(super) struct Second<'e> {
     /// The tokens that its cache holds.
     cached: Vec<LlamaToken>,
     sampler: Sampler,
-    /// Why it guesses nothing more in this generation.
-    failed: Option<String>,
-    /// Whether that was said before.
-    is_told: bool,
+    /// Why it guesses nothing more in this generation, also in words.
+    failed: Option<(DecodeError, String)>,
+    /// What was said before.
+    told: Vec<DecodeError>,
 }
 
 impl<'e> Second<'e> {
@@ -32,13 +33,18 @@ impl<'e> Second<'e> {
         let room = usize::try_from(context.n_batch()).unwrap_or(1).max(1);
         let (batch, cached) = (LlamaBatch::new(room, 1), Vec::new());
         let sampler = Sampler::new(&Sampling::default());
-        Self { context, batch, room, cached, sampler, failed: None, is_told: false }
+        Self { context, batch, room, cached, sampler, failed: None, told: Vec::new() }
     }
 
-    /// Ends a generation, and returns why it guessed nothing more in it, if so. One that never can says so once.
+    /// Ends a generation, and returns why it guessed nothing more in it, if so. Each
+    /// reason is given once: one that never can has the same for every answer.
     pub(super) fn end(&mut self) -> Option<String> {
-        let failed = self.failed.take()?;
-        (!std::mem::replace(&mut self.is_told, true)).then_some(failed)
+        let (error, words) = self.failed.take()?;
+        if self.told.contains(&error) {
+            return None;
+        }
+        self.told.push(error);
+        Some(words)
     }
 
     /// Returns up to `most` tokens that may follow `before`; `mask` says what may be said behind some of them. What
@@ -97,10 +103,11 @@ impl<'e> Second<'e> {
         }
         if let Err(error) = self.context.decode(&mut self.batch) {
             let count = tokens.len();
-            self.failed = Some(format!(
+            let words = format!(
                 "the model that guesses could not evaluate {count} tokens at position {at}, and guesses no more in this \
                  answer: {error}"
-            ));
+            );
+            self.failed = Some((error, words));
             self.forget();
             return false;
         }
@@ -162,5 +169,13 @@ mod tests {
         assert!(why.contains("could not evaluate 1 tokens at position 2"), "{why}");
         assert_eq!(second.end(), None);
         assert_eq!(guess(&mut second, &[1, 2]), [5, 5]);
+        // The same once more, elsewhere.
+        assert!(guess(&mut second, &[1, i32::MAX]).is_empty());
+        assert_eq!(second.end(), None);
+        // One more than its context holds is another reason.
+        for told in [true, false] {
+            assert!(guess(&mut second, &[1; 257]).is_empty());
+            assert_eq!(second.end().is_some(), told);
+        }
     }
 }

@@ -16,40 +16,40 @@ const ROUNDS: u64 = 5000;
 
 /// A file as it grows.
 #[derive(Clone, Default)]
-struct File(Vec<u8>);
+pub(crate) struct File(pub(crate) Vec<u8>);
 
 impl File {
     /// A file of version 3 with these counts.
-    fn new(tensors: u64, keys: u64) -> Self {
+    pub(crate) fn new(tensors: u64, keys: u64) -> Self {
         Self(b"GGUF".to_vec()).u32(3).u64(tensors).u64(keys)
     }
 
-    fn u32(mut self, number: u32) -> Self {
+    pub(crate) fn u32(mut self, number: u32) -> Self {
         self.0.extend(number.to_le_bytes());
         self
     }
 
-    fn u64(mut self, number: u64) -> Self {
+    pub(crate) fn u64(mut self, number: u64) -> Self {
         self.0.extend(number.to_le_bytes());
         self
     }
 
-    fn text(mut self, text: &str) -> Self {
+    pub(crate) fn text(mut self, text: &str) -> Self {
         self = self.u64(text.len() as u64);
         self.0.extend(text.as_bytes());
         self
     }
 
-    fn key_text(self, key: &str, text: &str) -> Self {
+    pub(crate) fn key_text(self, key: &str, text: &str) -> Self {
         self.text(key).u32(8).text(text)
     }
 
-    fn key_number(self, key: &str, number: u32) -> Self {
+    pub(crate) fn key_number(self, key: &str, number: u32) -> Self {
         self.text(key).u32(4).u32(number)
     }
 
     /// A matrix of f32 values.
-    fn tensor(self, name: &str, shape: [u64; 2], offset: u64) -> Self {
+    pub(crate) fn tensor(self, name: &str, shape: [u64; 2], offset: u64) -> Self {
         self.text(name).u32(2).u64(shape[0]).u64(shape[1]).u32(0).u64(offset)
     }
 

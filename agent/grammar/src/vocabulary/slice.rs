@@ -113,8 +113,10 @@ impl Slice {
     }
 }
 
-/// Returns the length of the safe characters with which `text` begins, in bytes and in characters.
-fn safe_prefix(text: &[u8]) -> (usize, usize) {
+/// Returns the length of the characters with which `text` begins that every string of JSON may hold as they are, in
+/// bytes and in characters.
+#[must_use]
+pub fn safe_prefix(text: &[u8]) -> (usize, usize) {
     let whole = match str::from_utf8(text) {
         Ok(whole) => whole,
         Err(error) => str::from_utf8(&text[..error.valid_up_to()]).unwrap_or_default(),
