@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::place::{Outcome, Place};
 use crate::run::signal;
+use crate::worker::wait_for;
 
 fn script(place: &Place) -> String {
     let write = ("write_file", json!({ "path": "new", "content": "x" }));
@@ -42,6 +43,29 @@ fn a_model_goes_on_behind_what_it_did() {
     assert_eq!(report["stop"]["kind"], "finished");
     let next = &report["turns"][turns];
     assert_eq!(next["call"]["name"], "run_check", "{next}");
+}
+
+/// What a command had for itself stays when we are killed, and goes when the run is gone on with.
+#[test]
+fn what_a_killed_command_had_is_cleared_away() {
+    let place = Place::with(&[("a", "1\n"), ("wait", "600\n")]);
+    let mut args = vec!["run", "g", "--create", "new", "--check", "s=sh -c 'sleep $(cat wait)'"];
+    let write = ("write_file", json!({ "path": "new", "content": "x" }));
+    let check = ("run_check", json!({ "name": "s" }));
+    let script = place.script("check", &[write, check, ("finish", json!({ "summary": "s" }))]);
+    args.extend(["--worker", &script, "--json"]);
+    let mut child = place.command(args).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let begins = |line: &str| line.contains("item.started") && line.contains("command_execution");
+    assert!(lines.any(|line| begins(&line.unwrap())), "the check never began");
+    let folder = place.run_dir().join("commands");
+    wait_for(|| folder.exists().then_some(()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(folder.exists());
+    fs::write(place.run_dir().join("work/wait"), "0\n").unwrap();
+    place.run(&["resume", "last", "--worker", &script]);
+    assert!(!folder.exists());
 }
 
 #[test]

@@ -17,16 +17,16 @@ use crate::world::{Complaint, Task};
 
 /// The families and how often each is trained on, as a part of the sum.
 pub const FAMILIES: &[(&str, usize)] = &[
-    ("create", 6),
-    ("exact", 4),
-    ("append", 5),
-    ("replace", 15),
-    ("set", 18),
-    ("rename", 20),
-    ("add", 12),
-    ("fix", 18),
-    ("find", 20),
-    ("recover", 18),
+    ("create", 4),
+    ("exact", 3),
+    ("append", 4),
+    ("replace", 16),
+    ("set", 40),
+    ("rename", 12),
+    ("add", 8),
+    ("fix", 12),
+    ("find", 12),
+    ("recover", 40),
     ("refuse", 3),
     ("ask", 3),
 ];

@@ -262,7 +262,8 @@ impl Words {
         if self.rng.chance(60) {
             words[0] = capitalised(&words[0]);
         }
-        let between = if self.rng.chance(10) { ", " } else { " " };
+        let commas = if self.split == Split::Train { 20 } else { 10 };
+        let between = if self.rng.chance(commas) { ", " } else { " " };
         let head = words.remove(0);
         let text = words.iter().fold(head, |text, word| text + between + word);
         text + self.rng.pick(&["", "", "", ".", ".", "!", "?"])
