@@ -265,53 +265,46 @@ impl Environment for Workspace<'_> {
     }
 
     fn read(&self, path: &RelPath) -> Result<Vec<u8>, EnvError> {
-        let refused =
-            |reason: &str| Err(EnvError::Refused { path: path.clone(), reason: reason.to_owned() });
         let failed = |err| match Errno::from_io_error(&err) {
-            // What is written is ours, so that this is no fault of the path there.
-            Some(Errno::ACCESS | Errno::PERM) => EnvError::Refused {
-                path: path.clone(),
-                reason: "its permissions forbid that".to_owned(),
-            },
+            // Where we write this is no fault of the path: all of it is ours.
+            Some(Errno::ACCESS | Errno::PERM) => refused(path, "its permissions forbid that"),
             _ => explain(path, "read", err),
         };
         let opened = sole::open(&self.work, path.as_str().as_bytes()).map_err(failed)?;
         let file = match opened {
             Ok(file) => file,
-            Err(reason) => return refused(reason),
+            Err(reason) => return Err(refused(path, reason)),
         };
         let size = file.metadata().map_err(failed)?.len();
         let mut bytes = Vec::new();
         file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
         if bytes.len() as u64 > MAX_FILE_BYTES {
-            return refused(&format!("it has {size} bytes, {MAX_FILE_BYTES} at most are read"));
+            let reason = format!("it has {size} bytes, {MAX_FILE_BYTES} at most are read");
+            return Err(refused(path, &reason));
         }
         Ok(bytes)
     }
 
     fn write(&mut self, path: &RelPath, content: &[u8]) -> Result<(), EnvError> {
-        let refused =
-            |reason: &str| EnvError::Refused { path: path.clone(), reason: reason.to_owned() };
         if content.len() as u64 > MAX_FILE_BYTES {
             let size = content.len();
-            return Err(refused(&format!(
-                "it would have {size} bytes, {MAX_FILE_BYTES} at most are written"
-            )));
+            return Err(refused(
+                path,
+                &format!("it would have {size} bytes, {MAX_FILE_BYTES} at most are written"),
+            ));
         }
         if self.base().submodules().iter().any(|place| lies_in(path, place)) {
-            return Err(refused("it lies in a submodule"));
+            return Err(refused(path, "it lies in a submodule"));
         }
         let written = self.write_whole(path, content).map_err(|err| explain(path, "write", err))?;
-        written.map_err(refused)
+        written.map_err(|reason| refused(path, reason))
     }
 
     fn delete(&mut self, path: &RelPath) -> Result<(), EnvError> {
-        let refused =
-            |reason: &str| EnvError::Refused { path: path.clone(), reason: reason.to_owned() };
         let failed = |err| explain(path, "delete", err);
         let (parent, name) = self.work.parent(path.as_str().as_bytes()).map_err(failed)?;
         if !parent.look(name).map_err(failed)?.is_file() {
-            return Err(refused("it is no regular file"));
+            return Err(refused(path, "it is no regular file"));
         }
         parent.remove(name).and_then(|()| parent.sync()).map_err(failed)
     }
@@ -366,17 +359,21 @@ pub(crate) fn lies_in(path: &RelPath, place: &[u8]) -> bool {
     rest.is_some_and(|rest| rest.starts_with(b"/"))
 }
 
+fn refused(path: &RelPath, reason: &str) -> EnvError {
+    EnvError::Refused { path: path.clone(), reason: reason.to_owned() }
+}
+
 /// Turns a system error into what a worker can act on.
 fn explain(path: &RelPath, deed: &str, err: io::Error) -> EnvError {
-    let refused =
-        |reason: &str| EnvError::Refused { path: path.clone(), reason: reason.to_owned() };
     match Errno::from_io_error(&err) {
-        Some(Errno::LOOP | Errno::XDEV) => refused("it is a symbolic link, or lies behind one"),
-        Some(Errno::NOTDIR) => refused("a directory of this path is a file"),
-        Some(Errno::NAMETOOLONG) => refused("a name in it is too long"),
+        Some(Errno::LOOP | Errno::XDEV) => {
+            refused(path, "it is a symbolic link, or lies behind one")
+        }
+        Some(Errno::NOTDIR) => refused(path, "a directory of this path is a file"),
+        Some(Errno::NAMETOOLONG) => refused(path, "a name in it is too long"),
         // Opening a socket says this.
-        Some(Errno::NXIO) => refused("it is no regular file"),
-        Some(Errno::ISDIR) => refused("it is a directory"),
+        Some(Errno::NXIO) => refused(path, "it is no regular file"),
+        Some(Errno::ISDIR) => refused(path, "it is a directory"),
         _ if is_absent(&err) => EnvError::NotFound(path.clone()),
         _ => EnvError::Io { what: format!("cannot {deed} {path}"), source: err },
     }

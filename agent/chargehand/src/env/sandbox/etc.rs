@@ -22,7 +22,7 @@ const FEW: usize = 4;
 #[derive(Debug, Default)]
 pub(super) struct Etc(Mutex<Option<Arc<Shown>>>);
 
-/// Shown of what is shown. Commands cannot write to it.
+/// Copies of what is shown. Commands cannot write to it.
 #[derive(Debug)]
 pub(super) struct Shown {
     holder: TempDir,
@@ -68,7 +68,7 @@ fn copies(holder: &TempDir) -> PathBuf {
     holder.path().join("etc")
 }
 
-/// Shown what is `shown` of the folder `top` to `into`, and returns the folders that hold too much for that.
+/// Copies what is `shown` of the folder `top` to `into`, and returns the folders that hold too much for that.
 fn copy_shown(shown: &[PathBuf], top: &Path, into: &Path) -> io::Result<Vec<PathBuf>> {
     fs::create_dir(into)?;
     let mut mounts = Vec::new();
@@ -105,7 +105,7 @@ fn few_files(folder: &Path) -> Option<Vec<OsString>> {
     Some(names)
 }
 
-/// Shown a file, and a link as a link: what it leads to is shown there or not at all, and may ask for its own place.
+/// Copies a file, and a link as a link: what it leads to is shown there or not at all, and may ask for its own place.
 fn copy_as_it_is(from: &Path, to: &Path) -> io::Result<()> {
     let copied = match fs::read_link(from) {
         Ok(target) => symlink(target, to),
