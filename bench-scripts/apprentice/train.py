@@ -50,6 +50,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--muon-rate", type=float, default=0.01)
     parser.add_argument("--adam-rate", type=float, default=3e-3)
     parser.add_argument("--cool-down", type=float, default=0.5)
+    parser.add_argument("--skip-below", type=float, default=0.0, metavar="LOSS",
+                        help="micro-batches whose summed loss is lower are not learnt from")
+    parser.add_argument("--bfloat16", action="store_true", help="products in bfloat16")
     parser.add_argument("--evaluate-minutes", type=float, default=6)
     parser.add_argument("--checkpoint-minutes", type=float, default=4)
     parser.add_argument("--held-out-trajectories", type=int, default=240)
@@ -142,7 +145,9 @@ def work(rank: int, shared: Shared, options: argparse.Namespace, start: dict) ->
         order = Order.read(shared)
         for number in worker.claim(len(groups)):
             loss = loss_sum(*tensors(collate(corpus, groups[number])))
-            loss.backward()
+            # What is said as it should be teaches next to nothing, and learning it costs twice the saying.
+            if loss.item() >= options.skip_below:
+                loss.backward()
             shared.losses[rank] += loss.item()
         worker.meet()
         chosen = torch.cat([torch.from_numpy(group) for group in groups]).numpy()
@@ -164,7 +169,10 @@ def tensors(batch: Batch) -> list[torch.Tensor]:
 
 def compiled(worker: Worker, corpus: Corpus, groups: list, options: argparse.Namespace) -> Callable:
     """Returns the loss function, compiled and warm; one process after the other, so that the first fills the cache."""
-    loss_sum = worker.model.loss_sum
+    def loss_sum(*batch: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=options.bfloat16):
+            return worker.model.loss_sum(*batch)
+
     if options.no_compile:
         return loss_sum
     loss_sum = torch.compile(loss_sum, dynamic=True)

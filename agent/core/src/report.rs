@@ -160,12 +160,14 @@ impl Report {
         is_cut || self.stop.is_limit() || self.is_open()
     }
 
-    /// Returns the exit code of the run: 0 holds, 1 violated, 4 a limit was reached or its review is open,
-    /// 74 the worker could not go on, 130 interrupted.
+    /// Returns the exit code of the run: 0 holds, 1 violated, 4 a limit was reached or its review is open, also where
+    /// its reviewer could not go on, 74 the worker could not go on, 130 interrupted.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match (&self.stop, self.verdict) {
             (Stop::Interrupted, _) => 130,
+            // The work was called done, so it was the review that could not go on.
+            (Stop::WorkerFailed(_), Verdict::Holds) if self.is_open() && self.claim.is_some() => 4,
             (Stop::WorkerFailed(_), _) => 74,
             (stop, _) if stop.is_limit() => 4,
             (_, Verdict::Holds) if self.is_open() => 4,

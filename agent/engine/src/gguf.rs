@@ -211,13 +211,13 @@ fn is_file(path: &Path) -> Result<(), GgufError> {
     }
 }
 
-fn open(path: &Path, weights: Weights, tokens: Tokens) -> Result<Contents, GgufError> {
+fn open(path: &Path, weights: Weights, listing: Tokens) -> Result<Contents, GgufError> {
     // A named pipe would block on opening, so the kind is asked for first.
     is_file(path)?;
     let file = File::open(path).map_err(unreadable(path))?;
     let size = file.metadata().map_err(unreadable(path))?.len();
     let bad = |fault| GgufError::Bad { path: path.to_owned(), fault };
-    contents(BufReader::with_capacity(1 << 16, file), size, weights, tokens).map_err(bad)
+    contents(BufReader::with_capacity(1 << 16, file), size, weights, listing).map_err(bad)
 }
 
 fn contents(

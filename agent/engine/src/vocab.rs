@@ -233,17 +233,18 @@ mod tests {
         let backend = LlamaBackend::init().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hostile.gguf");
-        for (tokenizer, first, start, count, length) in [
-            ("llama", 'a', "", 4000, 20),
-            ("llama", 'a', "", 4000, 40),
-            ("llama", 'a', "", 400, 400),
-            ("llama", 'a', "\"", 4000, 20),
-            ("llama", 'a', "a\"", 2000, 9),
+        // Less than so many tenths of what it takes are counted.
+        for (tokenizer, first, start, count, length, most) in [
+            ("llama", 'a', "", 4000, 20, 13),
+            ("llama", 'a', "", 4000, 40, 13),
+            ("llama", 'a', "", 400, 400, 13),
+            ("llama", 'a', "\"", 4000, 20, 13),
+            ("llama", 'a', "a\"", 2000, 9, 13),
             // Tokens without text, which have a name to llama.cpp.
-            ("llama", 'a', "", 4000, 0),
+            ("llama", 'a', "", 4000, 0, 14),
             // Characters that stand for no byte.
-            ("gpt2", '\u{4e00}', "\"", 400, 10),
-            ("hybriddna", '\u{4e00}', "\"", 400, 10),
+            ("gpt2", '\u{4e00}', "\"", 400, 10, 13),
+            ("hybriddna", '\u{4e00}', "\"", 400, 10, 13),
         ] {
             let mut dice = 1_u64;
             let mut letter = || {
@@ -259,7 +260,7 @@ mod tests {
             let taken = 2 * Vocab::of(&model).unwrap().vocabulary.memory_bytes() as u64;
             let counted = estimate::trees(&header).0;
             let said = format!("{tokenizer}: {count} of {start}{length}: {counted} for {taken}");
-            assert!((taken..taken * 14 / 10).contains(&counted), "{said}");
+            assert!((taken..taken * most / 10).contains(&counted), "{said}");
         }
     }
 

@@ -14,7 +14,7 @@ use crate::env::kept::Kept;
 use crate::env::ledger::{Ledger, LedgerError, Reservation};
 use crate::env::parking::Parking;
 use crate::env::pressure::{CALM, Gauge};
-use crate::env::worker::{ModelWorker, Terms};
+use crate::env::worker::{ModelWorker, Terms, WorkerError};
 use crate::error::{Error, Kind};
 use crate::signal::Interrupt;
 
@@ -105,14 +105,17 @@ impl Held {
         let footprint = plan.footprints()[0].clone();
         let plan = match &parking {
             // What is reserved is for whoever has its turn, and that is this one now.
-            Some(_) => reservation.again(footprint.clone(), &|| gauge.budget())?,
+            Some(_) => {
+                let plan = reservation.again(footprint.clone(), &|| gauge.budget());
+                plan.map_err(WorkerError::from)?
+            }
             None => plan,
         };
         let worker = ModelWorker::start(&plan, sampling, Terms { patience, gauge, parking }, stop)?;
         if let Some(taken) = worker.taken().cloned() {
             meter::learn(&kept, &footprint, &devices, taken);
         }
-        reservation.resident(worker.footprint())?;
+        reservation.resident(worker.footprint()).map_err(WorkerError::from)?;
         Ok(worker.keeping(reservation))
     }
 }

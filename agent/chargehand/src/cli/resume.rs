@@ -56,8 +56,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let (mut log, lines) = Log::reopen(&log_of(&dir)?)?;
     is_agreed(&dir, &contract, &lines)?;
     args.worker.may_review(&contract)?;
-    // One that is gone is missed by whoever accepts.
-    Repo::discover(&dir.file().repo).map_or(Ok(()), |repo| repo.check_index())?;
+    // One that is gone is missed by whoever accepts, and what lies above it is none of ours.
+    if fs::symlink_metadata(dir.file().repo.join(".git")).is_ok() {
+        Repo::discover(&dir.file().repo)?.check_index()?;
+    }
     let output = args.show.output_beside(&dir.file().repo)?;
     fits::spares(&Workspace::open(&dir)?, output.as_deref())?;
     if !args.worker.is_given() && args.worker.sets_model() {

@@ -18,6 +18,7 @@ use super::edits::edits;
 use super::path_text::escape;
 use super::repo::{Head, Repo};
 use super::run_dir::{RunDir, Status};
+use super::sandbox::COMMANDS;
 use super::tree::{self, Edits};
 use super::workspace::{COPIES, PARTS};
 
@@ -86,8 +87,9 @@ pub fn accept(
         let id = run.file().id.clone();
         return Err(AcceptError::Landed { id, commit, why: err.to_string() });
     }
-    // The commit is safe; copies that stay are only litter.
+    // The commit is safe; copies that stay are only litter, and so is what a command had that was killed with us.
     drop(run.remove(&COPIES));
+    drop(run.remove(&[COMMANDS]));
     drop(run.weigh());
     Ok(Accepted { commit, branch: run.file().branch.clone(), paths })
 }

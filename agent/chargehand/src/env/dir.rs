@@ -172,13 +172,7 @@ impl Dir {
 
     /// Makes a thing under the name `name`, which must be free. Used for trees that can be made again: no fsync.
     pub(crate) fn make(&self, name: &[u8], content: Content<'_>) -> io::Result<()> {
-        match content {
-            Content::Link(target) => rustix::fs::symlinkat(os(target), &self.fd, os(name))?,
-            Content::Exact(bytes, _) | Content::Masked(bytes, _) => {
-                self.create(name, content)?.write_all(bytes)?;
-            }
-        }
-        Ok(())
+        self.written(name, content).map(drop)
     }
 
     /// As [`Dir::make`], with the rest of `from`, which may be large.
@@ -189,11 +183,8 @@ impl Dir {
     /// Writes a thing aside in this directory, safe on the disk; it takes its place by [`Staged::replace`].
     pub(crate) fn stage(&self, content: Content<'_>) -> io::Result<Staged<'_>> {
         let staged = Staged { dir: self, name: [STAGED, random_hex::<8>()?.as_bytes()].concat() };
-        self.make(&staged.name, content)?;
-        match content {
-            Content::Link(_) => {}
-            Content::Exact(..) | Content::Masked(..) => self.file(&staged.name)?.sync_all()?,
-        }
+        // Through the same handle: its mode may forbid to open it once more.
+        self.written(&staged.name, content)?.map_or(Ok(()), |file| file.sync_all())?;
         Ok(staged)
     }
 
@@ -271,6 +262,21 @@ impl Dir {
     /// libgit2 writes, which makes nothing safe by itself.
     pub(crate) fn sync_disk(&self) -> io::Result<()> {
         Ok(rustix::fs::syncfs(&self.fd)?)
+    }
+
+    /// Makes a thing, and returns it if it is a file.
+    fn written(&self, name: &[u8], content: Content<'_>) -> io::Result<Option<File>> {
+        match content {
+            Content::Link(target) => {
+                rustix::fs::symlinkat(os(target), &self.fd, os(name))?;
+                Ok(None)
+            }
+            Content::Exact(bytes, _) | Content::Masked(bytes, _) => {
+                let mut file = self.create(name, content)?;
+                file.write_all(bytes)?;
+                Ok(Some(file))
+            }
+        }
     }
 
     fn create(&self, name: &[u8], content: Content<'_>) -> io::Result<File> {

@@ -11,7 +11,7 @@ use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,8 +27,12 @@ use super::probe::ASKS_DEVICES;
 const PATIENCE: Duration = Duration::from_secs(if ASKS_DEVICES { 180 } else { 10 });
 /// So often the gate is tried without a pause, and no more: whoever is behind it may need the core,
 const HURRIED: u32 = 3;
-/// and then with this one, which the system makes some 50 us longer.
+/// and then with this one, which the system makes some 50 us longer,
 const TICK: Duration = Duration::from_micros(10);
+/// until the wait has shown to be a long one,
+const LONG: Duration = Duration::from_secs(1);
+/// which this one makes no longer.
+const SLOW_TICK: Duration = Duration::from_millis(10);
 /// The file, in the folder of the ledger.
 const FILE: &str = "holders";
 
@@ -54,13 +58,10 @@ pub enum LedgerError {
         reason: String,
     },
     /// The gate stays shut.
-    #[error("the ledger {} was locked for {} s by a process that does nothing", .0.display(), PATIENCE.as_secs())]
+    #[error("the ledger {} was locked for {} s by a process that does not go on", .0.display(), PATIENCE.as_secs())]
     Shut(PathBuf),
-    /// Somebody took the file away: whoever opened it before is not seen by those who open the new one.
-    #[error(
-        "the ledger {} was removed while it was in use: who holds memory through it is not seen by others; end those runs",
-        .0.display()
-    )]
+    /// Somebody takes the file away again and again.
+    #[error("the ledger {} is removed while it is in use; end what removes it", .0.display())]
     Gone(PathBuf),
     /// There is too little memory.
     #[error(transparent)]
@@ -77,10 +78,16 @@ pub struct Ledger {
 #[derive(Debug)]
 pub struct Reservation {
     ledger: Ledger,
+    held: Mutex<Held>,
+}
+
+/// What is held, and where that is written down.
+#[derive(Debug)]
+struct Held {
     /// The slot is locked as long as this is open.
-    table: Table,
+    table: Arc<Table>,
     slot: Slot,
-    entry: Mutex<Entry>,
+    entry: Entry,
 }
 
 /// What is held.
@@ -113,15 +120,15 @@ impl Ledger {
         let entry = Entry { holding, waiting: Vec::new() };
         // All that can be done before the others have to wait.
         let text = entry.text().map_err(|source| self.io(source))?;
-        let table = self.open()?;
-        let gate = self.gate(&table)?;
+        let (table, gate) = self.enter()?;
         let machine = machine();
         let (held, slots) = self.scan(&table)?;
         let budget = machine.less(&held);
         let plan = memory::plan(vec![entry.holding.footprint.clone()], &budget)?;
         let slot = table.take(&slots, &text).map_err(|source| self.io(source))?;
         drop(gate);
-        Ok((plan, Reservation { ledger: self.clone(), table, slot, entry: Mutex::new(entry) }))
+        let held = Mutex::new(Held { table, slot, entry });
+        Ok((plan, Reservation { ledger: self.clone(), held }))
     }
 
     /// Returns what is held now.
@@ -133,9 +140,20 @@ impl Ledger {
         if !self.dir.join(FILE).exists() {
             return Ok(Vec::new());
         }
-        let table = self.open()?;
-        let _gate = self.gate(&table)?;
+        let (table, _gate) = self.enter()?;
         Ok(self.scan(&table)?.0)
+    }
+
+    /// Opens the file and waits for its turn. One that was taken away meanwhile is opened anew, once.
+    fn enter(&self) -> Result<(Arc<Table>, Gate), LedgerError> {
+        for _ in 0..2 {
+            let table = Arc::new(self.open()?);
+            let gate = self.gate(&table)?;
+            if self.is_seen(&table)? {
+                return Ok((table, gate));
+            }
+        }
+        Err(LedgerError::Gone(self.dir.join(FILE)))
     }
 
     fn open(&self) -> Result<Table, LedgerError> {
@@ -151,29 +169,25 @@ impl Ledger {
     }
 
     /// Waits for its turn.
-    fn gate<'t>(&self, table: &'t Table) -> Result<Gate<'t>, LedgerError> {
+    fn gate(&self, table: &Arc<Table>) -> Result<Gate, LedgerError> {
         let begin = Instant::now();
         for tries in 0_u32.. {
             match table.try_gate() {
-                Ok(Some(gate)) => return self.is_seen(table).map(|()| gate),
+                Ok(Some(gate)) => return Ok(gate),
                 Err(source) => return Err(self.io(source)),
                 Ok(None) if begin.elapsed() > PATIENCE => break,
                 // Most decisions are shorter than the shortest sleep.
                 Ok(None) if tries < HURRIED => thread::yield_now(),
+                Ok(None) if begin.elapsed() > LONG => thread::sleep(SLOW_TICK),
                 Ok(None) => thread::sleep(TICK),
             }
         }
         Err(LedgerError::Shut(self.dir.clone()))
     }
 
-    /// Sees to it that the others open the same file.
-    fn is_seen(&self, table: &Table) -> Result<(), LedgerError> {
-        let path = self.dir.join(FILE);
-        match table.is_at(&path) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(LedgerError::Gone(path)),
-            Err(source) => Err(self.io(source)),
-        }
+    /// Returns whether the others open the same file.
+    fn is_seen(&self, table: &Table) -> Result<bool, LedgerError> {
+        table.is_at(&self.dir.join(FILE)).map_err(|source| self.io(source))
     }
 
     /// Returns what all those hold who live, without whoever has `table` open, and their slots. Only behind the gate.
@@ -204,8 +218,8 @@ impl Reservation {
     ///
     /// [`LedgerError`].
     pub fn resident(&self, footprint: Footprint) -> Result<(), LedgerError> {
-        let (mut entry, _gate) = self.alone()?;
-        self.set(&mut entry, |entry| entry.hold(footprint, Stage::Resident))
+        let (mut held, _gate) = self.alone()?;
+        self.set(&mut held, |entry| entry.hold(footprint, Stage::Resident))
     }
 
     /// Says that the memory is about to be given back and will be taken again: nobody else is given it meanwhile.
@@ -214,8 +228,8 @@ impl Reservation {
     ///
     /// [`LedgerError`].
     pub fn keep_place(&self) -> Result<(), LedgerError> {
-        let (mut entry, _gate) = self.alone()?;
-        self.set(&mut entry, |entry| entry.holding.stage = Stage::Reserved)
+        let (mut held, _gate) = self.alone()?;
+        self.set(&mut held, |entry| entry.holding.stage = Stage::Reserved)
     }
 
     /// Plans to load `footprint` in place of what was held, which nobody has in memory any more, and holds it instead.
@@ -229,9 +243,9 @@ impl Reservation {
         footprint: Footprint,
         machine: &dyn Fn() -> Budget,
     ) -> Result<Plan, LedgerError> {
-        let (mut entry, _gate) = self.alone()?;
-        let plan = self.plan(footprint.clone(), machine)?;
-        self.set(&mut entry, |entry| entry.hold(footprint, Stage::Reserved))?;
+        let (mut held, _gate) = self.alone()?;
+        let plan = self.plan(&held, footprint.clone(), machine)?;
+        self.set(&mut held, |entry| entry.hold(footprint, Stage::Reserved))?;
         Ok(plan)
     }
 
@@ -246,9 +260,9 @@ impl Reservation {
         footprint: Footprint,
         machine: &dyn Fn() -> Budget,
     ) -> Result<Plan, LedgerError> {
-        let (mut entry, _gate) = self.alone()?;
-        let plan = self.plan(footprint.clone(), machine)?;
-        self.set(&mut entry, |entry| {
+        let (mut held, _gate) = self.alone()?;
+        let plan = self.plan(&held, footprint.clone(), machine)?;
+        self.set(&mut held, |entry| {
             let first = entry.holding.footprint.clone();
             entry.waiting.extend([first, footprint]);
         })?;
@@ -258,27 +272,44 @@ impl Reservation {
     /// Plans within what all others leave. Only behind the gate.
     fn plan(
         &self,
+        held: &Held,
         footprint: Footprint,
         machine: &dyn Fn() -> Budget,
     ) -> Result<Plan, LedgerError> {
-        let budget = machine().less(&self.ledger.scan(&self.table)?.0);
+        let budget = machine().less(&self.ledger.scan(&held.table)?.0);
         Ok(memory::plan(vec![footprint], &budget)?)
     }
 
     /// Waits for its turn, also among the threads of this process: the gate knows only who has opened the file, and
     /// whoever has this opened it once.
-    fn alone(&self) -> Result<(MutexGuard<'_, Entry>, Gate<'_>), LedgerError> {
-        let entry = self.entry.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok((entry, self.ledger.gate(&self.table)?))
+    ///
+    /// Where the file was taken away, a slot is taken in the one that others open now: what is held is held there as
+    /// well, and whether it still fits is found with the next plan.
+    fn alone(&self) -> Result<(MutexGuard<'_, Held>, Gate), LedgerError> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let gate = self.ledger.gate(&held.table)?;
+        if self.ledger.is_seen(&held.table)? {
+            return Ok((held, gate));
+        }
+        let (table, new_gate) = match self.ledger.enter() {
+            // Its user is logged out and nobody can make another: all who hold anything have the old one.
+            Err(LedgerError::Io { .. }) if !self.ledger.dir.exists() => return Ok((held, gate)),
+            entered => entered?,
+        };
+        let (_, slots) = self.ledger.scan(&table)?;
+        let taken = held.entry.text().and_then(|text| table.take(&slots, &text));
+        let slot = taken.map_err(|source| self.ledger.io(source))?;
+        *held = Held { table, slot, entry: held.entry.clone() };
+        Ok((held, new_gate))
     }
 
     /// Holds something else. What cannot be written down is not held: others do not know of it.
-    fn set(&self, entry: &mut Entry, change: impl FnOnce(&mut Entry)) -> Result<(), LedgerError> {
-        let mut changed = entry.clone();
+    fn set(&self, held: &mut Held, change: impl FnOnce(&mut Entry)) -> Result<(), LedgerError> {
+        let mut changed = held.entry.clone();
         change(&mut changed);
-        let written = changed.text().and_then(|text| self.table.write(self.slot, &text));
+        let written = changed.text().and_then(|text| held.table.write(held.slot, &text));
         written.map_err(|source| self.ledger.io(source))?;
-        *entry = changed;
+        held.entry = changed;
         Ok(())
     }
 }
@@ -294,7 +325,7 @@ impl Entry {
     }
 }
 
-impl Drop for Reservation {
+impl Drop for Held {
     /// The lock would go with the file, but not while a program that is just being started has it too.
     fn drop(&mut self) {
         self.table.give_back(self.slot);

@@ -151,9 +151,11 @@ impl Text {
         // An interrupted run, or one with an open review, stays open, whatever its verdict: `accept` refuses it.
         let is_open = report.stop == Stop::Interrupted || report.is_open();
         let commands = match report.verdict {
-            Verdict::Holds if !is_open => [accept, diff],
-            Verdict::Violated if !report.is_resumable() => [diff, reject],
-            Verdict::Holds | Verdict::Violated => [resume, diff],
+            Verdict::Holds if is_open => vec![resume, diff],
+            Verdict::Holds if report.is_resumable() => vec![resume, diff, accept],
+            Verdict::Holds => vec![accept, diff],
+            Verdict::Violated if report.is_resumable() => vec![resume, diff],
+            Verdict::Violated => vec![diff, reject],
         };
         for (command, why) in commands {
             let command = self.paint.paint(Tone::Strong, &format!("{command:<48}"));

@@ -84,6 +84,17 @@ fn the_commit_says_who_what_and_which_run() {
 }
 
 #[test]
+fn what_a_killed_command_had_goes_with_the_copies() {
+    let repo = on_two_levels();
+    let mut run = edited(&repo);
+    // As a `verify` that was killed leaves it.
+    let left = ["commands/command-x/tmp", "final/d"].map(|name| run.path().join(name));
+    left.iter().for_each(|folder| fs::create_dir_all(folder).unwrap());
+    repo.accept(&mut run).unwrap();
+    assert!(["commands", "final"].iter().all(|name| !run.path().join(name).exists()));
+}
+
+#[test]
 fn a_message_of_the_user_s_own() {
     let repo = on_two_levels();
     let mut run = edited(&repo);

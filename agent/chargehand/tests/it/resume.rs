@@ -90,6 +90,23 @@ fn another_contract_is_not_gone_on_with() {
     place.run(&["resume", "last"]).expect(4);
 }
 
+/// The repository is only asked for its index; one that is gone is missed by whoever accepts.
+#[test]
+fn the_repository_of_a_run_is_its_own_and_no_other() {
+    let place = Place::with(&[("a", "1\n")]);
+    place.job(&script(&place), &["--create", "new", "--turns", "1"]).expect(4);
+    // One above it has an index that cannot be read.
+    for args in [&["init", "-q"][..], &["add", "s"], &["update-index", "--split-index"]] {
+        place.git(&[&["-C", ".."], args].concat());
+    }
+    let git = place.repo().join(".git");
+    fs::rename(&git, place.root().join("away")).unwrap();
+    let id = place.run_dir().file_name().unwrap().to_str().unwrap().to_owned();
+    place.run(&["resume", &id]).expect(4);
+    fs::create_dir(&git).unwrap();
+    place.run(&["resume", &id]).expect(3).says("cannot read the repository");
+}
+
 #[test]
 fn a_run_that_never_began_can_only_be_rejected() {
     let place = Place::with(&[("a", "1\n")]);

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Lines};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use chargehand::audit;
 use chargehand::env::ledger::{Ledger, Reservation};
@@ -154,29 +154,33 @@ fn who_does_not_fit_even_alone_is_refused() {
 }
 
 /// A job that goes on as its lines are read: its pipe has room for one.
-struct Held {
+pub(crate) struct Held {
     child: Child,
     lines: Lines<BufReader<File>>,
+}
+
+/// Starts a job whose first line is told, and whose third is not before somebody reads.
+pub(crate) fn held_back(mut command: Command) -> Held {
+    // Each line takes the place of a page, and there is one page.
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_DIRECT).unwrap();
+    fcntl(&writer, FcntlArg::F_SETPIPE_SZ(1)).unwrap();
+    let child = command.stdout(writer).stderr(Stdio::null()).spawn().unwrap();
+    // It keeps a writing end, with which the lines of a job that fails would never end.
+    drop(command);
+    Held { child, lines: BufReader::new(File::from(reader)).lines() }
 }
 
 /// Starts a job in which two models take turns, and returns it held in its first review: that has some lines to tell
 /// before the coder comes back.
 fn in_review(place: &Place) -> (Held, PathBuf) {
-    // Each line takes the place of a page, and there is one page.
-    let (reader, writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_DIRECT).unwrap();
-    fcntl(&writer, FcntlArg::F_SETPIPE_SZ(1)).unwrap();
-    let mut command = place.command(JOB.iter().chain(&["--json"]));
-    let child = command.stdout(writer).stderr(Stdio::null()).spawn().unwrap();
-    // It keeps a writing end, with which the lines of a job that fails would never end.
-    drop(command);
-    let mut lines = BufReader::new(File::from(reader)).lines();
-    assert!(lines.any(|line| line.unwrap().contains("\"model_change\"")));
-    (Held { child, lines }, place.run_dir().join("parked/coder"))
+    let mut held = held_back(place.command(JOB.iter().chain(&["--json"])));
+    assert!(held.lines.any(|line| line.unwrap().contains("\"model_change\"")));
+    (held, place.run_dir().join("parked/coder"))
 }
 
 impl Held {
     /// Lets it go on to its end.
-    fn end(mut self) -> Option<i32> {
+    pub(crate) fn end(mut self) -> Option<i32> {
         assert!(self.lines.all(|line| line.is_ok()));
         self.child.wait().unwrap().code()
     }

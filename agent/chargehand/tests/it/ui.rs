@@ -10,6 +10,7 @@ use chargehand::report::visible;
 use chargehand::ui::{self, Json, Live, Paint, Phase, Plain, Start, Terminal, View};
 use chargehand_core::event::{Event, Part};
 use chargehand_core::ports::Stop;
+use chargehand_core::report::{Outcome, Report, Reviewed};
 use serde_json::Value;
 
 use crate::golden;
@@ -90,6 +91,30 @@ fn golden_summaries() {
     golden::check("summary.txt", &text);
     let coloured = ui::summary(&sample::holds().report, Path::new(DIR), Paint::Colour);
     golden::check("summary-colour.txt", &coloured.replace('\u{1b}', "ESC"));
+}
+
+/// What can be gone on with is offered to, whatever its verdict.
+#[test]
+fn what_to_do_next_follows_from_the_end() {
+    #[track_caller]
+    fn check(stop: Stop, outcome: Option<Outcome>, expect: [&[&str]; 2]) {
+        for (sample, expect) in [sample::holds(), sample::violated()].into_iter().zip(expect) {
+            let review = outcome.map(|outcome| Reviewed { outcome, rounds: Vec::new() });
+            let report = Report { stop: stop.clone(), review, ..sample.report };
+            let text = ui::summary(&report, Path::new(DIR), Paint::Plain);
+            let next = text.rsplit_once("\n\n").unwrap().1.trim().trim_start_matches("next");
+            let word = |line: &str| line.split_whitespace().nth(1).unwrap().to_owned();
+            assert_eq!(next.lines().map(word).collect::<Vec<_>>(), expect, "{text}");
+        }
+    }
+    let died = || Stop::WorkerFailed("signal 9".to_owned());
+    let again: &[&str] = &["resume", "report"];
+    check(Stop::ScriptEnded, None, [&["accept", "report"], &["report", "reject"]]);
+    check(Stop::ScriptEnded, Some(Outcome::Open), [again, again]);
+    check(Stop::Interrupted, None, [again, again]);
+    check(Stop::TurnLimit(1), None, [&["resume", "report", "accept"], again]);
+    check(died(), None, [&["resume", "report", "accept"], again]);
+    check(died(), Some(Outcome::Open), [again, again]);
 }
 
 #[test]

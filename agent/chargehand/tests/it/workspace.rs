@@ -1,15 +1,16 @@
 //! The private workspace: what is laid out, and what tools may reach.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use chargehand::env::run_dir::RunDir;
 use chargehand::env::workspace::{MAX_FILE_BYTES, Workspace};
 use chargehand_core::ports::{EnvError, Environment};
 use git2::{ObjectType, Repository, Signature};
+use nix::unistd::{Uid, setfsuid};
 
-use crate::temp_repo::{TempRepo, fifo, rel, sample, trapped, write};
+use crate::temp_repo::{TempRepo, chmod, fifo, is_root, rel, sample, trapped, write};
 
 #[track_caller]
 fn check_refused(result: Result<impl std::fmt::Debug, EnvError>, message: &str) {
@@ -109,6 +110,29 @@ fn a_missing_object_is_named() {
     let run = RunDir::create(&repo.state(), &repo.repo(), "").unwrap();
     let err = Workspace::create(&run, &repo.repo()).unwrap_err().to_string();
     assert!(err.contains(&format!("object {id} of `a` is missing")), "{err}");
+}
+
+/// Root may read everything, so somebody else writes.
+#[test]
+fn what_may_not_be_read_may_be_replaced() {
+    let repo = sample();
+    let run = repo.run();
+    let mut workspace = Workspace::open(&run).unwrap();
+    let file = workspace.path().join("a");
+    chmod(&file, 0o200);
+    let user = Uid::from_raw(if is_root() { 65534 } else { Uid::current().as_raw() });
+    for path in [&file, &workspace.path(), &run.path().join("tmp")] {
+        chown(path, Some(user.as_raw()), None).unwrap();
+    }
+    // That of a thread alone, and with it go the rights of root to files.
+    let before = setfsuid(user);
+    let unread = workspace.read(&rel("a"));
+    let written = workspace.write(&rel("a"), b"new\n");
+    setfsuid(before);
+    check_refused(unread, "its permissions forbid that");
+    written.unwrap();
+    assert_eq!(fs::read(&file).unwrap(), b"new\n");
+    assert_eq!(fs::metadata(&file).unwrap().mode() & 0o7777, 0o200);
 }
 
 #[test]

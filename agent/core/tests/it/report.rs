@@ -68,6 +68,24 @@ fn an_open_review_is_no_success_and_no_violation() {
 }
 
 #[test]
+fn who_could_not_go_on_may_be_the_reviewer_of_work_that_was_called_done() {
+    let done = Some("done".to_owned());
+    for (claim, outcome, holds) in [
+        (&done, Outcome::Open, 4),
+        (&None, Outcome::Open, 74),
+        (&done, Outcome::Approved, 74),
+        (&None, Outcome::Approved, 74),
+    ] {
+        let review = Some(Reviewed { outcome, rounds: Vec::new() });
+        let code = |verdict| {
+            let report = report(Stop::WorkerFailed(String::new()), verdict);
+            Report { claim: claim.clone(), review: review.clone(), ..report }.exit_code()
+        };
+        assert_eq!((code(Verdict::Holds), code(Verdict::Violated)), (holds, 74), "{claim:?}");
+    }
+}
+
+#[test]
 fn a_claim_decides_nothing() {
     let (verdict, violations) =
         Report::judge(&contract("[scope]\nwrite = ['a']"), &Evidence::default());

@@ -20,7 +20,7 @@ const INT32: u32 = 5;
 /// An array of numbers that is no longer may have one a layer, and is kept.
 const MAX_KEPT: u64 = 1024;
 
-/// A value of a key. Long arrays are skipped but for the tokens of a vocabulary and their kinds.
+/// A value of a key. Long arrays of numbers are skipped, but for the kinds of tokens where those are listed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Value {
     /// A text.
@@ -47,12 +47,12 @@ pub(super) struct Reader<R> {
     source: R,
     size: u64,
     position: u64,
-    tokens: Tokens,
+    listing: Tokens,
 }
 
 impl<R: Read + Seek> Reader<R> {
-    pub(super) fn new(source: R, size: u64, tokens: Tokens) -> Self {
-        Self { source, size, position: 0, tokens }
+    pub(super) fn new(source: R, size: u64, listing: Tokens) -> Self {
+        Self { source, size, position: 0, listing }
     }
 
     pub(super) fn position(&self) -> u64 {
@@ -181,7 +181,7 @@ impl<R: Read + Seek> Reader<R> {
                         format!("`{key}` has a text of {bytes} bytes, more than {MAX_LISTED}");
                     return Err(Fault::Malformed(text));
                 }
-                if is_token && self.tokens == Tokens::Listed {
+                if is_token && self.listing == Tokens::Listed {
                     self.fill(key, list.add(bytes))?;
                 } else {
                     self.skip(key, bytes)?;
@@ -190,7 +190,7 @@ impl<R: Read + Seek> Reader<R> {
             }
             return Ok(if is_token { Value::Tokens(texts, list) } else { Value::Texts(texts) });
         }
-        if key == tokens::KINDS && kind == INT32 && self.tokens == Tokens::Listed {
+        if key == tokens::KINDS && kind == INT32 && self.listing == Tokens::Listed {
             return self.kinds(length).map(Value::Kinds);
         }
         let bytes = length.saturating_mul(width(kind, key)?);
@@ -238,8 +238,8 @@ mod tests {
             file.extend([&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat());
             list.add(text.len() as u64).copy_from_slice(text.as_bytes());
         }
-        let read = |tokens| {
-            let mut reader = Reader::new(Cursor::new(&file), file.len() as u64, tokens);
+        let read = |listing| {
+            let mut reader = Reader::new(Cursor::new(&file), file.len() as u64, listing);
             reader.value(tokens::TEXTS).unwrap()
         };
         // One of them is called `[EMPTY_1]`.

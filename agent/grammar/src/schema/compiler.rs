@@ -16,7 +16,7 @@ use super::document::{Document, SchemaId};
 use super::error::SchemaError;
 use super::keywords;
 use super::nodes::{NodeId, Nodes, Term};
-use super::options::{Draft, Numbers, Options};
+use super::options::Options;
 use super::shape::{Kinds, Shape};
 
 /// How deep an alternative is looked into for a contradiction.
@@ -67,12 +67,6 @@ impl<'a> Compiler<'a> {
         options: Options,
     ) -> Result<Self, SchemaError> {
         let document = Document::new(root, others, options.draft)?;
-        let numbers = match document.draft() {
-            // To draft 4 no number with a fraction is an integer.
-            Draft::Draft4 => Numbers::Digits,
-            Draft::Draft6 | Draft::Draft7 | Draft::Draft2019 | Draft::Draft2020 => options.numbers,
-        };
-        let options = Options { numbers, ..options };
         Ok(Self {
             document,
             nodes: Nodes::default(),

@@ -229,37 +229,38 @@ impl<'a> Emitter<'a> {
         choices: &[Shape],
         hint: &str,
     ) -> Result<Expr, SchemaError> {
-        let mut words: BTreeSet<&str> = BTreeSet::new();
+        let all_pointless = self.compiler.options.numbers == Numbers::Digits;
+        let (mut words, mut pointless) = (BTreeSet::new(), BTreeSet::new());
         let mut all = Vec::new();
         for shape in choices.iter().filter(|shape| shape.kinds.has(Kinds::NUMBER)) {
+            let is_pointless = all_pointless || shape.is_pointless;
             match &shape.number {
-                Lang { words: Some(list), .. } => words.extend(list.iter().map(String::as_str)),
+                Lang { words: Some(list), .. } => {
+                    let words = if is_pointless { &mut pointless } else { &mut words };
+                    words.extend(list.iter().map(String::as_str));
+                }
                 Lang { dfa: Some(dfa), .. } => {
-                    let found = self.number(dfa, hint);
+                    let found = self.number(dfa, is_pointless, hint);
                     all.push(found.map_err(|error| self.exceeded(node, error))?);
                 }
                 Lang { words: None, dfa: None } => return Ok(self.shared("number")),
             }
         }
-        if self.compiler.options.numbers == Numbers::Fractions {
-            let (fractions, integers): (Vec<&str>, Vec<&str>) =
-                words.iter().partition(|word| word.contains('.'));
-            all.extend((!fractions.is_empty()).then(|| Expr::one_of(fractions)));
-            let zeros = seq([Expr::literal(".0"), Expr::Many(Box::new(Expr::literal("0")))]);
-            let zeros = Expr::Optional(Box::new(zeros));
-            all.extend((!integers.is_empty()).then(|| seq([Expr::one_of(integers), zeros])));
-        } else if !words.is_empty() {
-            all.push(Expr::one_of(words));
-        }
+        let (fractions, integers): (Vec<&str>, Vec<&str>) =
+            words.into_iter().partition(|word| word.contains('.'));
+        pointless.extend(fractions);
+        all.extend((!pointless.is_empty()).then(|| Expr::one_of(pointless)));
+        let zeros = seq([Expr::literal(".0"), Expr::Many(Box::new(Expr::literal("0")))]);
+        let zeros = Expr::Optional(Box::new(zeros));
+        all.extend((!integers.is_empty()).then(|| seq([Expr::one_of(integers), zeros])));
         Ok(any(all))
     }
 
-    fn number(&mut self, dfa: &Dfa, hint: &str) -> Result<Expr, Exceeded> {
+    fn number(&mut self, dfa: &Dfa, is_pointless: bool, hint: &str) -> Result<Expr, Exceeded> {
         let budget = self.compiler.budget.clone();
         let plain = dfa.and(&number::any(), &budget)?;
         let has_fractions = !plain.minus(&number::integers(), &budget)?.is_empty();
-        let keeps_fractions = has_fractions || self.compiler.options.numbers == Numbers::Fractions;
-        if keeps_fractions {
+        if has_fractions || !is_pointless {
             return Ok(text::write(&mut self.rules, dfa, hint, Alphabet::Plain, ""));
         }
         if plain.minimal(&budget) == number::integers().minimal(&budget) {

@@ -54,6 +54,8 @@ pub(super) fn kinds(compiler: &mut Compiler<'_>, at: SchemaId, wanted: Wanted) -
     let mut shape = Shape::of(kinds);
     if only_integers {
         shape.number = Lang::dfa(number::integers().shared(&compiler.budget));
+        // To draft 4 no number with a fraction is an integer, and yet `1.0` equals 1.
+        shape.is_pointless = compiler.document.draft() == Draft::Draft4;
     }
     if wanted == Wanted::Holds {
         return Ok(shape.settled().into_iter().collect());

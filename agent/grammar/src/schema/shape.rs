@@ -53,6 +53,8 @@ pub(super) struct Shape {
     pub(super) kinds: Kinds,
     /// Plain texts of numbers (see `number`).
     pub(super) number: Lang,
+    /// Whether numbers are written without a point, however whole they are.
+    pub(super) is_pointless: bool,
     pub(super) string: Lang,
     /// How many characters a string has.
     pub(super) length: Range,
@@ -204,6 +206,7 @@ impl Shape {
         Self {
             kinds,
             number: Lang::default(),
+            is_pointless: false,
             string: Lang::default(),
             length: Range::default(),
             array: Array::default(),
@@ -221,6 +224,7 @@ impl Shape {
         let mut both = Self::of(self.kinds.and(other.kinds));
         if both.kinds.has(Kinds::NUMBER) {
             both.number = self.number.and(&other.number, budget)?;
+            both.is_pointless = self.is_pointless || other.is_pointless;
         }
         if both.kinds.has(Kinds::STRING) {
             both.string = self.string.and(&other.string, budget)?;
@@ -269,6 +273,7 @@ impl Shape {
         // What is demanded of an impossible kind would make equal shapes differ.
         if !self.kinds.has(Kinds::NUMBER) {
             self.number = Lang::default();
+            self.is_pointless = false;
         }
         if !self.kinds.has(Kinds::STRING) {
             self.string = Lang::default();

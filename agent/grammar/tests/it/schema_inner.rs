@@ -1,6 +1,6 @@
 //! JSON Schema to GBNF: keywords on objects and arrays, combinations, references, options and limits.
 
-use chargehand_grammar::schema::{Objects, Options, SchemaError, Space, Unknown, compile};
+use chargehand_grammar::schema::{Numbers, Objects, Options, SchemaError, Space, Unknown, compile};
 use serde_json::{Value, json};
 
 use crate::schema::{check, check_with, impossible, malformed, refused};
@@ -218,6 +218,26 @@ fn references() {
 fn draft_4_has_flags_for_bounds() {
     let schema = json!({"$schema": "http://json-schema.org/draft-04/schema#", "type": "integer", "minimum": 3, "exclusiveMinimum": true});
     check(&schema, &["4"], &["3"]);
+}
+
+#[test]
+fn to_draft_4_a_number_with_a_point_is_no_integer() {
+    let options = Options { numbers: Numbers::Fractions, ..Options::default() };
+    let check = |schema: Value, valid: &[&str], invalid: &[&str]| {
+        check_with(&schema, &options, valid, invalid);
+    };
+    let old = |mut schema: Value| {
+        schema["$schema"] = "http://json-schema.org/draft-04/schema#".into();
+        schema
+    };
+    check(old(json!({"type": "integer"})), &["1"], &["1.0"]);
+    check(old(json!({"type": "integer", "minimum": 3})), &["3"], &["3.0"]);
+    check(old(json!({"type": "integer", "enum": [1, 2.5]})), &["1"], &["1.0", "2.5"]);
+    check(old(json!({"type": ["integer", "number"]})), &["1.0"], &[]);
+    // It equals one all the same, and is a multiple of it.
+    check(old(json!({"enum": [1, 2.5]})), &["1", "1.0", "2.5"], &["1.5"]);
+    check(old(json!({"multipleOf": 1})), &["1", "1.0"], &["1.5"]);
+    check(json!({"type": "integer", "enum": [1]}), &["1", "1.0"], &["2"]);
 }
 
 #[test]

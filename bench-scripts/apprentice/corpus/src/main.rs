@@ -11,7 +11,7 @@ use serde_json::json;
 const USAGE: &str = "\
 usage: apprentice-corpus corpus COUNT SEED train|test
        apprentice-corpus tasks COUNT SEED test|blind FAMILY    (held-out words and phrasings)
-       apprentice-corpus suite COUNT SEED                      (a suite for `chargehand eval`, COUNT tasks a family)";
+       apprentice-corpus suite COUNT SEED test|blind           (a suite for `chargehand eval`, COUNT tasks a family)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -19,18 +19,16 @@ fn main() -> ExitCode {
     let numbers = |count: &str, seed: &str| Some((count.parse().ok()?, seed.parse().ok()?));
     let written = match *arguments {
         ["corpus", count, seed, split @ ("train" | "test")] => {
-            let split = if split == "train" { Split::Train } else { Split::Test };
-            numbers(count, seed).map(|(count, seed)| corpus(count, seed, split))
+            numbers(count, seed).map(|(count, seed)| corpus(count, seed, named(split)))
         }
         ["tasks", count, seed, split @ ("test" | "blind"), family] => {
-            let split = if split == "test" { Split::Test } else { Split::Blind };
             let family = FAMILIES.iter().find(|(name, _)| *name == family);
             family
                 .zip(numbers(count, seed))
-                .map(|((family, _), (count, seed))| tasks(count, seed, split, family))
+                .map(|((family, _), (count, seed))| tasks(count, seed, named(split), family))
         }
-        ["suite", count, seed] => {
-            numbers(count, seed).map(|(count, seed)| print_suite(count, seed))
+        ["suite", count, seed, split @ ("test" | "blind")] => {
+            numbers(count, seed).map(|(count, seed)| print_suite(count, seed, named(split)))
         }
         _ => None,
     };
@@ -44,6 +42,15 @@ fn main() -> ExitCode {
             println!("{USAGE}");
             ExitCode::from(2)
         }
+    }
+}
+
+/// Returns the split that is called so.
+fn named(split: &str) -> Split {
+    match split {
+        "train" => Split::Train,
+        "blind" => Split::Blind,
+        _ => Split::Test,
     }
 }
 
@@ -76,8 +83,8 @@ fn tasks(count: usize, seed: u64, split: Split, family: &'static str) -> io::Res
     out.flush()
 }
 
-fn print_suite(count: usize, seed: u64) -> io::Result<()> {
-    let suite = suite(&mut Words::new(seed, Split::Test), count);
+fn print_suite(count: usize, seed: u64, split: Split) -> io::Result<()> {
+    let suite = suite(&mut Words::new(seed, split), count);
     let text = toml::to_string(&suite).expect("a suite is plain data");
     let head = "# Made by `apprentice-corpus suite`: words and phrasings that the embedded model was not trained on.\n\n";
     io::stdout().write_all((head.to_owned() + &text).as_bytes())

@@ -103,7 +103,7 @@ pub struct Task {
     pub expect: Files,
     /// The calls, as tool and arguments.
     pub calls: Vec<(&'static str, Vec<(&'static str, String)>)>,
-    /// The call that leads nowhere on purpose and is not to be learnt.
+    /// The call that is wrong on purpose and is not to be learnt.
     pub slip: Option<usize>,
 }
 

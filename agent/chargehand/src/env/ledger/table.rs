@@ -7,10 +7,13 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
+
+use crate::env::dir::is_absent;
 
 /// So many may hold something at once. What is not written takes no room of the disk.
 const SLOTS: u32 = 4096;
@@ -34,7 +37,7 @@ pub(super) struct Slot(u32);
 
 /// Nobody else is behind the gate as long as this is there.
 #[derive(Debug)]
-pub(super) struct Gate<'t>(&'t Table);
+pub(super) struct Gate(Arc<Table>);
 
 impl Slot {
     pub(super) fn number(self) -> u32 {
@@ -58,7 +61,7 @@ impl Table {
     /// Returns whether this is the file at `path`.
     pub(super) fn is_at(&self, path: &Path) -> io::Result<bool> {
         let there = match fs::metadata(path) {
-            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(err) if is_absent(&err) => return Ok(false),
             there => there?,
         };
         let own = self.0.metadata()?;
@@ -66,9 +69,9 @@ impl Table {
     }
 
     /// Passes the gate, unless somebody else has.
-    pub(super) fn try_gate(&self) -> io::Result<Option<Gate<'_>>> {
+    pub(super) fn try_gate(self: &Arc<Self>) -> io::Result<Option<Gate>> {
         match self.set(libc::F_WRLCK, 0) {
-            Ok(()) => Ok(Some(Gate(self))),
+            Ok(()) => Ok(Some(Gate(self.clone()))),
             Err(Errno::EAGAIN | Errno::EACCES) => Ok(None),
             Err(err) => Err(err.into()),
         }
@@ -155,7 +158,7 @@ impl Table {
     }
 }
 
-impl Drop for Gate<'_> {
+impl Drop for Gate {
     fn drop(&mut self) {
         self.0.unlock(0);
     }
@@ -177,5 +180,33 @@ fn range(kind: libc::c_int, first: u32, count: u32) -> libc::flock {
         l_start: first.into(),
         l_len: count.into(),
         l_pid: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chargehand_core::memory::{Budget, Footprint};
+    use serde_json::json;
+
+    use crate::env::ledger::Ledger;
+
+    /// What a holder starts has all its open files until it is another program, and holds nothing.
+    #[test]
+    fn an_open_file_that_outlives_its_holder_holds_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = Ledger::at(directory.path());
+        let options = json!({
+            "path": "", "n_ctx": 1, "n_batch": 1, "n_gpu_layers": 0, "kv_type": "f16",
+            "use_mmap": false, "extra_buffers": false, "threads": 0,
+        });
+        let footprint = json!({ "model": "m", "options": options, "rows": [] });
+        let footprint: Footprint = serde_json::from_value(footprint).unwrap();
+        let (_, reservation) = ledger.reserve(footprint, &Budget::default).unwrap();
+        // The same open file, and so the same locks.
+        let inherited = reservation.held.lock().unwrap().table.0.try_clone().unwrap();
+        assert_eq!(ledger.holdings().unwrap().len(), 1);
+        drop(reservation);
+        assert_eq!(ledger.holdings().unwrap(), []);
+        drop(inherited);
     }
 }

@@ -10,8 +10,6 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tempfile::TempDir;
-
 use super::folders::tidy_up;
 use super::view::{ETC, View};
 
@@ -25,7 +23,7 @@ pub(super) struct Etc(Mutex<Option<Arc<Shown>>>);
 /// Copies of what is shown. Commands cannot write to it.
 #[derive(Debug)]
 pub(super) struct Shown {
-    holder: TempDir,
+    holder: PathBuf,
     /// What has too much in it to be copied; an empty directory is there for each.
     pub(super) mounts: Vec<PathBuf>,
 }
@@ -35,12 +33,13 @@ impl Etc {
     pub(super) fn beside(&self, place: &Path, view: &View) -> io::Result<Arc<Shown>> {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(copies) = &*last
-            && copies.holder.path().parent() == Some(place)
+            && copies.holder.parent() == Some(place)
         {
             return Ok(copies.clone());
         }
         let holder = tempfile::Builder::new().prefix("etc-").tempdir_in(place)?;
-        let mounts = copy_shown(&view.read, Path::new(ETC), &copies(&holder))?;
+        let mounts = copy_shown(&view.read, Path::new(ETC), &copies(holder.path()))?;
+        let holder = holder.keep();
         Ok(last.insert(Arc::new(Shown { holder, mounts })).clone())
     }
 }
@@ -54,18 +53,17 @@ impl Shown {
 
 impl Drop for Shown {
     fn drop(&mut self) {
-        let holder = self.holder.path();
-        // What stays is removed by the next job of the run.
-        fs::remove_dir_all(holder).unwrap_or_default();
-        if let Some(place) = holder.parent() {
+        // What stays goes when the run is gone on with, accepted or rejected.
+        fs::remove_dir_all(&self.holder).unwrap_or_default();
+        if let Some(place) = self.holder.parent() {
             tidy_up(place);
         }
     }
 }
 
 /// A folder in the private one: a command sees the mode of `/etc`.
-fn copies(holder: &TempDir) -> PathBuf {
-    holder.path().join("etc")
+fn copies(holder: &Path) -> PathBuf {
+    holder.join("etc")
 }
 
 /// Copies what is `shown` of the folder `top` to `into`, and returns the folders that hold too much for that.
@@ -127,6 +125,8 @@ fn seen(copied: io::Result<()>, path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::process::Command;
+
+    use tempfile::TempDir;
 
     use super::*;
 

@@ -26,8 +26,8 @@ pub(crate) struct Folders<'a> {
 }
 
 impl<'a> Folders<'a> {
-    /// Creates them beside `work`: the folder of the run is private and on the same disk. If we are killed, the next
-    /// job of the run removes them.
+    /// Creates them beside `work`: the folder of the run is private and on the same disk. If we are killed, they go when
+    /// the run is gone on with, accepted or rejected.
     pub(crate) fn create(work: &'a Path, view: &View, tier: Tier) -> io::Result<Self> {
         let place = place(work);
         fs::create_dir_all(&place)?;

@@ -67,7 +67,7 @@ impl ModelWorker {
         let (machine, footprint) =
             (|| self.terms.gauge.budget(), self.plan.footprints()[0].clone());
         let plan = match &self.held {
-            Some(held) => held.again(footprint, &machine).map_err(WorkerError::from)?,
+            Some(held) => held.again(footprint, &machine)?,
             None => memory::plan(vec![footprint], &machine()).map_err(WorkerError::NoRoom)?,
         };
         let mut hear = |_: Option<&wire::Event>| flow(watch.stop().is_some());

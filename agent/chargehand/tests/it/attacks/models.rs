@@ -386,4 +386,8 @@ fn a_run_that_a_damaged_model_goes_on_with_has_its_evidence() {
     let report = place.report();
     assert_eq!(report["stop"]["kind"], "worker_failed", "{report}");
     assert_eq!(report["evidence"]["changes"][0]["path"], "new", "{report}");
+    // Where it is the review that it was to do, that stays open.
+    let place = super::fixture();
+    let job = ["--create", "new", "--criterion", "it is new", "--reviewer", bad];
+    place.job(&script, &job).expect(4).shows("✓ holds").shows("✗ open");
 }

@@ -1,17 +1,22 @@
 //! The file of the ledger: what stands in it, who opened it, and what of that counts.
 
+use std::env;
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, symlink};
 use std::path::Path;
+use std::process::Command;
+use std::thread;
 
 use chargehand::env::ledger::{Ledger, LedgerError, Reservation};
 use chargehand_core::bytes::Bytes;
 use chargehand_core::memory::{Footprint, Row};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
-use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
 use super::{footprint, hundred, refused, reserve};
+use crate::place::Place;
+use crate::turns::held_back;
+use crate::worker::wait_for;
 
 /// The file, and so many bytes are between the slots in it.
 const FILE: &str = "holders";
@@ -31,10 +36,10 @@ fn placed(directory: &Path, number: u64, head: [u32; 2], text: &str) -> File {
     file
 }
 
-/// Locks slot 7 as one who lives does, or unlocks it.
-fn lock(file: &File, kind: libc::c_int) {
+/// Locks a slot, or the gate, as one who lives does, or unlocks it.
+fn lock(file: &File, byte: libc::off_t, kind: libc::c_int) {
     let [l_type, l_whence] = [kind, libc::SEEK_SET].map(|number| number.try_into().unwrap());
-    let lock = libc::flock { l_type, l_whence, l_start: 7, l_len: 1, l_pid: 0 };
+    let lock = libc::flock { l_type, l_whence, l_start: byte, l_len: 1, l_pid: 0 };
     fcntl(file, FcntlArg::F_OFD_SETLK(&lock)).unwrap();
 }
 
@@ -67,10 +72,10 @@ fn who_lives_and_cannot_be_read_is_not_ignored() {
     ] {
         let directory = tempfile::tempdir().unwrap();
         let file = placed(directory.path(), 7, head, text);
-        lock(&file, libc::F_WRLCK);
+        lock(&file, 7, libc::F_WRLCK);
         let found = reserve(&Ledger::at(directory.path()), 1);
         assert!(matches!(found, Err(LedgerError::Unreadable { slot: 7, .. })), "{text}: {found:?}");
-        lock(&file, libc::F_UNLCK);
+        lock(&file, 7, libc::F_UNLCK);
         reserve(&Ledger::at(directory.path()), 1).unwrap();
     }
 }
@@ -120,38 +125,143 @@ fn a_long_footprint_is_held_and_a_short_one_in_its_place() {
     assert_eq!(ledger.holdings().unwrap()[0].footprint, footprint(30));
 }
 
-/// What a holder starts holds nothing, not even before it is another program: until then it has all open files too.
+/// Where the test below finds its ledger.
+const FULL: &str = "CHARGEHAND_FULL_LEDGER_IN";
+
+/// A holder whose disk is full, in a process of its own; as a test of its own it does nothing.
 #[test]
-fn a_program_outlives_its_holder_and_holds_nothing() {
-    let directory = tempfile::tempdir().unwrap();
-    let ledger = Ledger::at(directory.path());
-    let held = reserve(&ledger, 100).unwrap();
-    let path = directory.path().join(FILE);
-    let is_it = |found: &fs::DirEntry| fs::read_link(found.path()).is_ok_and(|to| to == path);
-    let open = fs::read_dir("/proc/self/fd").unwrap().flatten().find(is_it).unwrap();
-    let number: i32 = open.file_name().to_str().unwrap().parse().unwrap();
-    // As a child has it: the same open file, and so the same locks.
-    let own = pidfd_open(getpid(), PidfdFlags::empty()).unwrap();
-    let inherited = pidfd_getfd(own, number, PidfdGetfdFlags::empty()).unwrap();
-    refused(&ledger, 1);
-    drop(held);
-    reserve(&ledger, 100).unwrap();
-    drop(inherited);
+fn holder_on_a_full_disk() {
+    let Some(directory) = env::var_os(FULL) else { return };
+    let ledger = Ledger::at(Path::new(&directory));
+    let held = reserve(&ledger, 30).unwrap();
+    let rows = vec![Row::host(&"long".repeat(100), Bytes::mib(1)); 90];
+    let again = held.again(Footprint { rows, ..footprint(1) }, &hundred);
+    assert!(matches!(again, Err(LedgerError::Io { .. })), "{again:?}");
+    assert_eq!(ledger.holdings().unwrap()[0].footprint, footprint(30));
 }
 
-/// Whoever comes later opens another file, so that nobody would see the other.
+/// What cannot be written to its end leaves what was written before: that is what a slot has two places for.
 #[test]
-fn a_file_that_is_taken_away_is_told() {
+fn a_text_that_is_cut_off_takes_the_place_of_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut shell = Command::new("sh");
+    // In the first slot 8 KiB can be written: more than the first text has, and less than the second.
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 2064; exec \"$@\"", "sh"]);
+    shell.arg(env::current_exe().unwrap()).args(["--exact", "ledger::file::holder_on_a_full_disk"]);
+    let output = shell.env(FULL, directory.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+/// Whoever comes later opens another file, and what is held is held there with the next that is asked of it.
+#[test]
+fn what_is_held_outlives_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let ledger = Ledger::at(directory.path());
     let held = reserve(&ledger, 60).unwrap();
-    let path = directory.path().join(FILE);
-    fs::remove_file(&path).unwrap();
-    for again in [held.keep_place(), held.resident(footprint(60))] {
-        let Err(LedgerError::Gone(gone)) = again else { panic!("{again:?}") };
-        assert_eq!(gone, path);
+    let asks: [fn(&Reservation); 3] = [
+        |held| held.keep_place().unwrap(),
+        |held| held.resident(footprint(60)).unwrap(),
+        |held| drop(held.again(footprint(60), &hundred).unwrap()),
+    ];
+    for ask in asks {
+        fs::remove_file(directory.path().join(FILE)).unwrap();
+        // Another one stands in its place, or none.
+        drop(reserve(&ledger, 100));
+        ask(&held);
+        refused(&ledger, 41);
+        let other = reserve(&ledger, 40).unwrap();
+        assert_eq!(ledger.holdings().unwrap().len(), 2);
+        drop(other);
     }
-    // Another stands in its place.
-    drop(reserve(&ledger, 60).unwrap());
-    assert!(matches!(held.keep_place(), Err(LedgerError::Gone(_))));
+    // Somebody who came later has what it would need to be loaded again.
+    fs::remove_file(directory.path().join(FILE)).unwrap();
+    let other = reserve(&ledger, 60).unwrap();
+    assert!(matches!(held.again(footprint(60), &hundred), Err(LedgerError::Refused(_))));
+    drop(other);
+    held.again(footprint(60), &hundred).unwrap();
+    drop(held);
+    reserve(&ledger, 100).unwrap();
+}
+
+/// As after a logout: those who hold something see each other all the same.
+#[test]
+fn what_is_held_outlives_the_folder() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join("session");
+    let ledger = Ledger::at(&folder.join("ledger"));
+    let (first, second) = (reserve(&ledger, 60).unwrap(), reserve(&ledger, 30).unwrap());
+    fs::remove_dir_all(&folder).unwrap();
+    // Nothing can be made in it, not even by root.
+    symlink("nowhere", &folder).unwrap();
+    first.keep_place().unwrap();
+    second.resident(footprint(30)).unwrap();
+    assert!(matches!(first.again(footprint(71), &hundred), Err(LedgerError::Refused(_))));
+    first.again(footprint(70), &hundred).unwrap();
+    // With the next login it can.
+    fs::remove_file(&folder).unwrap();
+    first.keep_place().unwrap();
+    second.keep_place().unwrap();
+    assert_eq!(ledger.holdings().unwrap().len(), 2);
+    refused(&ledger, 1);
+}
+
+/// Whoever has opened it and waits for its turn when it is taken away opens the next one.
+#[test]
+fn a_file_that_is_taken_away_before_the_gate_is_opened_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().canonicalize().unwrap().join(FILE);
+    let ledger = Ledger::at(directory.path());
+    let file = slot(directory.path(), 1, 8, "");
+    lock(&file, 0, libc::F_WRLCK);
+    let opened = || {
+        let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
+        open.filter(|file| fs::read_link(file.path()).is_ok_and(|to| to == path)).count()
+    };
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| reserve(&ledger, 60));
+        wait_for(|| (opened() == 2).then_some(()));
+        fs::remove_file(&path).unwrap();
+        lock(&file, 0, libc::F_UNLCK);
+        let held = waiting.join().unwrap().unwrap();
+        refused(&ledger, 41);
+        drop(held);
+    });
+}
+
+/// What becomes of a run whose ledger is spoilt after its memory was reserved and before its model is there.
+#[track_caller]
+fn check_run<T>(spoil: impl Fn(&Path) -> T, code: i32, stop: &str) {
+    let place = Place::with(&[("README.md", "# Demo\n")]);
+    let job = ["run", "Create the file MINSTRAL.md with the line 'Hello World'", "--json"];
+    let program = held_back(place.command(job.iter().chain(&["--create", "MINSTRAL.md"])));
+    let folder = place.home().join("ledger");
+    let ledger = Ledger::at(&folder);
+    wait_for(|| (!ledger.holdings().unwrap().is_empty()).then_some(()));
+    let spoilt = spoil(&folder);
+    assert_eq!(program.end(), Some(code));
+    drop(spoilt);
+    assert_eq!(place.report()["stop"]["kind"], stop, "{}", place.report());
+}
+
+#[test]
+fn a_run_goes_on_without_its_ledger() {
+    check_run(|folder| fs::remove_file(folder.join(FILE)).unwrap(), 0, "finished");
+    let log_out = |folder: &Path| {
+        fs::remove_dir_all(folder).unwrap();
+        symlink("nowhere", folder).unwrap();
+    };
+    check_run(log_out, 0, "finished");
+}
+
+/// Its folder and its log are there by then, so that it is no start that was refused.
+#[test]
+fn a_ledger_that_fails_behind_a_load_is_a_failure_of_the_run() {
+    let spoil = |folder: &Path| {
+        fs::remove_file(folder.join(FILE)).unwrap();
+        let file = slot(folder, 7, 8, "nonsense");
+        lock(&file, 7, libc::F_WRLCK);
+        file
+    };
+    check_run(spoil, 74, "worker_failed");
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use apprentice_corpus::{FAMILIES, Kind, Split, Trajectory, Words, constructions};
+use chargehand_core::transcript::Message;
 
 fn english(split: Split) -> BTreeSet<&'static str> {
     let mut words = Words::new(7, split);
@@ -61,5 +62,19 @@ fn every_trajectory_ends_with_a_call_that_the_model_must_write() {
         assert_eq!(*kind, Kind::Target);
         assert!(last.ends_with("}}<|im_end|>"), "{last}");
         assert!(segments.iter().all(|(text, kind)| *kind != Kind::Data || !text.is_empty()));
+    }
+}
+
+/// A piece that is put in its own place: were that not refused, the files at the end would be right all the same.
+#[test]
+fn what_is_replaced_by_itself_is_refused() {
+    let mut words = Words::new(5, Split::Train);
+    let drawn = std::iter::repeat_with(|| Trajectory::draw(&mut words));
+    let slipped = drawn.filter(|one| one.family == "replace" && one.slip.is_some());
+    for one in slipped.take(20) {
+        let calls = one.messages.windows(2).filter(|pair| matches!(pair[0], Message::Call(_)));
+        let after = &calls.collect::<Vec<_>>()[one.slip.unwrap()][1];
+        let Message::Observed(observation) = after else { panic!("{after:?}") };
+        assert!(!observation.ok, "{observation:?}");
     }
 }
