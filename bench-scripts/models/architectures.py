@@ -45,6 +45,8 @@ MLA = {"attention.kv_lora_rank": 512, "attention.key_length_mla": 192, "attentio
 MLA |= {"attention.key_length": 576, "attention.value_length": 512, "rope.dimension_count": 64}
 GRANITE = {"ssm.conv_kernel": 4, "ssm.state_size": 128, "ssm.group_count": 1, "ssm.inner_size": 3072}
 GRANITE |= {"ssm.time_step_rank": 48}
+# The last layer only guesses further tokens.
+GLM = {"rope.dimension_count": 64, "nextn_predict_layers": 1}
 
 # The constants of the estimate were fitted to these.
 FITTED = {
@@ -72,6 +74,9 @@ HELD_OUT = {
     "mamba-2.8b": Shape("mamba", 64, 2560, 0, 0, 0, 0, 50280, F16, tied=True, more=SSM | {"ssm.inner_size": 5120, "ssm.time_step_rank": 160}),
     "jamba-3b": Shape("jamba", 28, 2560, 8192, 20, [1 if layer in (13, 27) else 0 for layer in range(28)], 128, 65536, tied=True, more=SSM | {"ssm.inner_size": 5120, "ssm.time_step_rank": 160}),
     "gpt-oss-120b": Shape("gpt-oss", 36, 2880, 2880, 64, 8, 64, 201088, MXFP4, experts=128, experts_used=4, expert_width=2880, window=128),
+    "glm4moe-106b": Shape("glm4moe", 47, 4096, 10944, 96, 8, 128, 151552, Q4_K, experts=128, experts_used=8, expert_width=1408, shared_experts=1, dense_first=1, more=GLM),
+    # The same with fewer of everything, so that it can be loaded.
+    "glm4moe-small": Shape("glm4moe", 5, 1024, 2816, 16, 4, 64, 151552, experts=8, experts_used=2, expert_width=704, shared_experts=1, dense_first=1, more=GLM | {"rope.dimension_count": 32}),
     # The shape of qwen3moe with as many experts as make 81 GB: the coder of a worked example in docs/memory.md.
     "coder-81gb": Shape("qwen3moe", 48, 2048, 6144, 32, 4, 128, 151936, Q8_0, experts=328, experts_used=8, expert_width=768),
 }
@@ -167,6 +172,10 @@ def tensors(shape: Shape, layer: int):
         yield from attention(shape, layer)
     if shape.arch != "mamba":
         yield from feed_forward(shape, layer)
+    if layer >= shape.layers - shape.more.get("nextn_predict_layers", 0):
+        yield "nextn.eh_proj.weight", [2 * shape.width, shape.width]
+        for name in ("enorm", "hnorm", "shared_head_norm"):
+            yield f"nextn.{name}.weight", [shape.width]
 
 
 def attention(shape: Shape, layer: int):
@@ -182,7 +191,7 @@ def attention(shape: Shape, layer: int):
         return
     for name, size in (("attn_q", wide), ("attn_k", narrow), ("attn_v", narrow)):
         yield f"{name}.weight", [shape.width, size]
-        if shape.arch in ("qwen2", "gpt-oss"):
+        if shape.arch in ("qwen2", "gpt-oss", "glm4moe"):
             yield f"{name}.bias", [size]
     yield "attn_output.weight", [wide, shape.width]
     if shape.arch in ("qwen3", "qwen3moe", "gemma3"):
@@ -217,11 +226,11 @@ def recurrent(shape: Shape):
 
 
 def feed_forward(shape: Shape, layer: int):
-    if shape.arch in ("gemma3", "gpt-oss"):
+    if shape.arch in ("gemma3", "gpt-oss", "glm4moe"):
         yield "post_attention_norm.weight", [shape.width]
     if shape.arch == "gemma3":
         yield "post_ffw_norm.weight", [shape.width]
-    if shape.arch != "gpt-oss":
+    if shape.arch not in ("gpt-oss", "glm4moe"):
         yield "ffn_norm.weight", [shape.width]
     is_dense = not shape.experts or layer < shape.dense_first
     suffix, size, count = ("", shape.feed_forward, []) if is_dense else ("_exps", shape.expert_width, [shape.experts])
@@ -236,6 +245,8 @@ def feed_forward(shape: Shape, layer: int):
         yield "ffn_gate_exps.bias", [size, shape.experts]
         yield "ffn_up_exps.bias", [size, shape.experts]
         yield "ffn_down_exps.bias", [shape.width, shape.experts]
+    if shape.arch == "glm4moe":
+        yield "exp_probs_b.bias", [shape.experts]
     if shape.shared_experts:
         both = size * shape.shared_experts
         yield "ffn_gate_shexp.weight", [shape.width, both]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import gguf_file
+import guessing
 import vocabulary
 from gguf_file import GgufFile, clear_row, random_matrix, set_weight
 
@@ -36,6 +37,11 @@ class Shape(NamedTuple):
     def head(self) -> int:
         return self.width // self.heads
 
+    def numbers(self) -> dict[str, int]:
+        numbers = {"embedding_length": self.width, "block_count": self.layers}
+        numbers |= {"feed_forward_length": self.feed_forward, "attention.head_count": self.heads}
+        return numbers | {"attention.head_count_kv": self.kv_heads, "rope.dimension_count": self.head}
+
 
 SMALL = Shape(64, 2, 1, 2, 128, tied=False)
 LARGE = Shape(896, 14, 2, 24, 4864, tied=True)
@@ -52,17 +58,15 @@ MODELS = [
     ("llama3", vocabulary.llama3, "llama", "llama3"),
     ("mistral-list", vocabulary.mistral, "llama", "mistral-list"),
     ("mistral-args", vocabulary.mistral, "llama", "mistral-args"),
+    ("guessing", vocabulary.qwen, guessing.ARCH, "qwen"),
 ]
 
 
-def add_facts(file: GgufFile, name: str, arch: str, shape: Shape, kind: int) -> None:
+def add_facts(file: GgufFile, name: str, arch: str, numbers: dict[str, int], kind: int) -> None:
     file.add("general.architecture", gguf_file.STRING, arch)
     file.add("general.name", gguf_file.STRING, f"{name}, random weights")
     file.add("general.file_type", gguf_file.U32, {gguf_file.Q8_0: 7, gguf_file.Q4_0: 2}[kind])
-    numbers = {"context_length": CONTEXT, "embedding_length": shape.width, "block_count": shape.layers}
-    numbers |= {"feed_forward_length": shape.feed_forward, "attention.head_count": shape.heads}
-    numbers |= {"attention.head_count_kv": shape.kv_heads, "rope.dimension_count": shape.head}
-    for key, number in numbers.items():
+    for key, number in ({"context_length": CONTEXT} | numbers).items():
         file.add(f"{arch}.{key}", gguf_file.U32, number)
     file.add(f"{arch}.attention.layer_norm_rms_epsilon", gguf_file.FLOAT, 1e-5)
     file.add(f"{arch}.rope.freq_base", gguf_file.FLOAT, 500000.0)
@@ -123,9 +127,13 @@ def make(folder: Path, model, shape: Shape, kind: int) -> str:
     name, read, arch, template = model
     vocab = read()
     file = GgufFile()
-    add_facts(file, name, arch, shape, kind)
+    mixture = guessing.Mixture() if arch == guessing.ARCH else None
+    add_facts(file, name, arch, (mixture or shape).numbers(), kind)
     add_vocabulary(file, vocab, (HERE / "templates" / f"{template}.jinja").read_text())
-    add_weights(file, vocab, arch, name, shape, kind)
+    if mixture:
+        guessing.add_weights(file, vocab, name, mixture)
+    else:
+        add_weights(file, vocab, arch, name, shape, kind)
     path = folder / f"{name}.gguf"
     file.write(path)
     return f"{path}: {path.stat().st_size / 1e6:.1f} MB, {len(vocab.tokens)} tokens, {len(vocab.merges)} merges"

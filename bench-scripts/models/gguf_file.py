@@ -48,8 +48,9 @@ class GgufFile:
         data = struct.pack(f"<{len(numbers)}f", *numbers)
         self.tensors.append((name, [len(numbers)], F32, data))
 
-    def add_blocks(self, name: str, columns: int, data: bytes, kind: int = Q8_0) -> None:
-        self.tensors.append((name, [columns, len(data) // row_bytes(columns, kind)], kind, data))
+    def add_blocks(self, name: str, columns: int, data: bytes, kind: int = Q8_0, rows: list[int] | None = None) -> None:
+        rows = rows or [len(data) // row_bytes(columns, kind)]
+        self.tensors.append((name, [columns, *rows], kind, data))
 
     def add_hole(self, name: str, shape: list[int], kind: int) -> None:
         values, size = BLOCKS[kind]

@@ -22,7 +22,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
-pub use models::{ModelConfig, is_path};
+pub use models::{MTP, ModelConfig, is_path};
 pub use places::Places;
 pub use project::{ProjectConfig, ProjectLimits};
 

@@ -81,6 +81,19 @@ impl LoadOptions {
         OUTPUTS.max(self.n_seq).min(self.n_batch).max(1)
     }
 
+    /// Returns whether layers of the model itself guess further tokens.
+    #[must_use]
+    pub fn has_mtp(&self) -> bool {
+        self.beside.contains(&Beside::Mtp)
+    }
+
+    /// Returns the options of the model without other files that work with it.
+    #[must_use]
+    pub fn alone(&self) -> Self {
+        let own = self.beside.iter().filter(|beside| beside.path().is_none());
+        Self { beside: own.cloned().collect(), ..self.clone() }
+    }
+
     /// Returns the options with the combination excluded that holds weights twice: repacked by the CPU and mapped
     /// besides (1222 MiB instead of 728 for a model of 1B).
     #[must_use]

@@ -7,15 +7,19 @@ use std::fs;
 use std::path::Path;
 
 use chargehand_core::bytes::Bytes;
+use chargehand_core::memory::beside::{mtp, states};
 use chargehand_core::memory::estimate::{self, DEVICE_OVERHEAD};
 use chargehand_core::memory::header::FileId;
 use chargehand_core::memory::{Backing, Footprint, HOST, LoadOptions, Row};
+use llama_cpp_2::context::params::KvCacheType;
 use llama_cpp_2::model::LlamaModel;
 use serde::Deserialize;
 use thiserror::Error;
 
 use crate::constraint;
-use crate::engine::{Backend, EngineError, context_params, kv_type, n_ctx, threads};
+use crate::engine::{
+    Backend, EngineError, check_guessing, context_params, guessing_params, kv_type, n_ctx, threads,
+};
 use crate::ffi::{self, ModelSettings, ShimError, SimulatedContext};
 use crate::gguf::{self, GgufError, Weights};
 use crate::guess::guess_bytes;
@@ -147,6 +151,9 @@ impl Simulated {
     ) -> Result<Self, DryRunError> {
         let path = Path::new(&options.path);
         let header = gguf::counted(path)?;
+        if options.has_mtp() {
+            check_guessing(&header, path)?;
+        }
         let settings = ModelSettings::of(options);
         backend.complaints.clear();
         let before = private_bytes();
@@ -190,12 +197,38 @@ impl Simulated {
         }
         let mut rows = buffers(&context, options, self.file)?;
         rows.extend(device_overheads(&rows));
-        rows.push(Row::host("scratch of the CPU", scratch(&mut context, options, n_ctx)?));
+        let outputs = options.outputs();
+        rows.push(Row::host("scratch of the CPU", scratch(&mut context, options, n_ctx, outputs)?));
         let logits = self.tokens.saturating_mul(4 * u64::from(options.outputs()));
         rows.push(Row::host("logits", Bytes(logits)));
         rows.push(Row::host("vocabulary and metadata", self.overhead + self.context));
         rows.extend(self.grammar(n_ctx));
+        if options.has_mtp() {
+            rows.extend(self.guessing(backend, options, n_ctx, kv_type)?);
+        }
         Ok(rows)
+    }
+
+    /// Returns what the context of the layers that guess takes.
+    fn guessing(
+        &self,
+        backend: &Backend,
+        options: &LoadOptions,
+        n_ctx: u32,
+        kv_type: KvCacheType,
+    ) -> Result<Vec<Row>, DryRunError> {
+        let params = guessing_params(options, n_ctx, kv_type);
+        let mut context = SimulatedContext::open(&self.model, params)
+            .ok_or_else(|| EngineError::Context { n_ctx, reason: backend.reason() })?;
+        let mut rows = buffers(&context, options, self.file)?;
+        let sequences = options.n_seq.max(1);
+        rows.push(Row::host(
+            "scratch of the CPU",
+            scratch(&mut context, options, n_ctx, sequences)?,
+        ));
+        let width = u64::try_from(self.model.n_embd()).unwrap_or(0);
+        rows.push(states(width, self.tokens, options));
+        Ok(mtp(rows))
     }
 
     /// Returns what grammars, the choice of tokens and guesses take besides llama.cpp, at most.
@@ -244,7 +277,14 @@ pub fn loaded(backend: &Backend, options: &LoadOptions) -> Result<Vec<Row>, DryR
     let params = context_params(options, n_ctx, kv_type(&options.kv_type)?);
     let context = SimulatedContext::open(&model, params)
         .ok_or_else(|| EngineError::Context { n_ctx, reason: backend.reason() })?;
-    buffers(&context, options, file)
+    let mut rows = buffers(&context, options, file)?;
+    if options.has_mtp() {
+        let params = guessing_params(options, n_ctx, kv_type(&options.kv_type)?);
+        let guessing = SimulatedContext::open(&model, params)
+            .ok_or_else(|| EngineError::Context { n_ctx, reason: backend.reason() })?;
+        rows.extend(mtp(buffers(&guessing, options, file)?));
+    }
+    Ok(rows)
 }
 
 /// Returns what a batch needs: no less than a single token, for any of 23 models, with keys of 16 and of 8 bits.
@@ -252,12 +292,12 @@ fn scratch(
     context: &mut SimulatedContext<'_>,
     options: &LoadOptions,
     n_ctx: u32,
+    outputs: u32,
 ) -> Result<Bytes, DryRunError> {
     let sequences = options.n_seq.max(1);
     // Each sequence has the same number of tokens, or llama.cpp aborts.
     let tokens = options.n_batch.min(n_ctx).max(sequences) / sequences * sequences;
-    let outputs = options.outputs().min(tokens);
-    let text = context.work_size(tokens, sequences, outputs, threads(options))?;
+    let text = context.work_size(tokens, sequences, outputs.min(tokens), threads(options))?;
     Ok(Bytes(serde_json::from_str(&text)?))
 }
 

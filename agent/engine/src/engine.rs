@@ -6,12 +6,15 @@ mod second;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+use chargehand_core::memory::beside::check_mtp;
+use chargehand_core::memory::estimate::EstimateError;
+use chargehand_core::memory::header::ModelHeader;
 use chargehand_core::memory::{LoadOptions, OUTPUTS};
 use chargehand_core::seal::Seal;
 use chargehand_core::tool::Envelope;
 use chargehand_grammar::vocabulary::VocabularyError;
 use llama_cpp_2::context::LlamaContext;
-use llama_cpp_2::context::params::{KvCacheType, LlamaContextParams};
+use llama_cpp_2::context::params::{KvCacheType, LlamaContextParams, LlamaContextType};
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
 use serde::{Deserialize, Serialize};
@@ -19,7 +22,7 @@ use thiserror::Error;
 
 pub(crate) use self::second::Second;
 use crate::ffi;
-use crate::gguf::{self, GgufError};
+use crate::gguf::{self, GgufError, Weights};
 use crate::guess::MOST;
 use crate::head::Head;
 use crate::log::Complaints;
@@ -91,6 +94,14 @@ pub enum EngineError {
     /// The model cannot generate text.
     #[error("{} holds no vocabulary to write with", .0.display())]
     NoVocabulary(PathBuf),
+    /// The model has no layers that can guess, and is to guess with them.
+    #[error("{}: {error}", path.display())]
+    NoMtp {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: EstimateError,
+    },
     /// The model that guesses has another vocabulary.
     #[error("{} has other tokens than the model that it is to guess for", .0.display())]
     OtherTokens(PathBuf),
@@ -126,6 +137,9 @@ impl<'b> Engine<'b> {
     pub fn load(backend: &'b Backend, options: LoadOptions) -> Result<Self, EngineError> {
         let path = Path::new(&options.path);
         let kv_type = kv_type(&options.kv_type)?;
+        if options.has_mtp() {
+            check_guessing(&gguf::model(path, Weights::Here)?, path)?;
+        }
         let model = load_model(backend, &options)?;
         let vocab = Vocab::of(&model)?;
         if vocab.heads.is_empty() {
@@ -177,6 +191,28 @@ impl<'b> Engine<'b> {
         };
         context.ok_or_else(|| EngineError::Context { n_ctx, reason: backend.reason() })
     }
+
+    /// Makes the context of the model's layers that guess, if they are to.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Context`].
+    pub(crate) fn guessing_context(&self) -> Result<Option<LlamaContext<'_>>, EngineError> {
+        if !self.options.has_mtp() {
+            return Ok(None);
+        }
+        let n_ctx = n_ctx(&self.options, self.model.n_ctx_train());
+        let params = guessing_params(&self.options, n_ctx, self.kv_type);
+        let Self { backend, model, .. } = self;
+        backend.complaints.clear();
+        let context = model.new_context(&backend.llama, params);
+        context.map(Some).map_err(|_| EngineError::Context { n_ctx, reason: backend.reason() })
+    }
+}
+
+/// Says so when the model of `header` cannot guess with layers of its own: llama.cpp would abort.
+pub(crate) fn check_guessing(header: &ModelHeader, path: &Path) -> Result<(), EngineError> {
+    check_mtp(header).map_err(|error| EngineError::NoMtp { path: path.to_owned(), error })
 }
 
 /// Loads the model of `options`, which must lie as they say.
@@ -270,6 +306,16 @@ pub(crate) fn context_params(
         .with_type_v(kv_type);
     // The default reserves logits for a whole batch: 268 MiB more for a vocabulary of 131,072.
     ffi::with_outputs(params, options.outputs())
+}
+
+/// Returns how the context of layers that guess is made: one token a sequence is chosen at once.
+pub(crate) fn guessing_params(
+    options: &LoadOptions,
+    n_ctx: u32,
+    kv_type: KvCacheType,
+) -> LlamaContextParams {
+    let params = context_params(options, n_ctx, kv_type).with_context_type(LlamaContextType::Mtp);
+    ffi::with_outputs(params, options.n_seq.max(1))
 }
 
 /// Returns the threads that `options` ask for.

@@ -17,8 +17,8 @@ use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
 use llama_sys::llama::{
-    llama_context, llama_context_params, llama_model, llama_model_kv_override,
-    llama_model_kv_override__bindgen_ty_1 as Value, llama_model_params,
+    LLAMA_LOAD_MODE_MMAP, LLAMA_LOAD_MODE_NONE, llama_context, llama_context_params, llama_model,
+    llama_model_kv_override, llama_model_kv_override__bindgen_ty_1 as Value, llama_model_params,
     llama_model_tensor_buft_override,
 };
 use llama_sys::{
@@ -109,6 +109,7 @@ pub(crate) struct ModelSettings {
     /// llama-cpp-2 cannot switch these off.
     pub(crate) use_extra_buffers: bool,
     pub(crate) experts_on_cpu: bool,
+    pub(crate) load_mtp: bool,
 }
 
 /// The names of the tensors with the experts of a mixture.
@@ -121,6 +122,7 @@ impl ModelSettings {
             use_mmap: options.use_mmap,
             use_extra_buffers: options.extra_buffers,
             experts_on_cpu: options.experts_on_cpu,
+            load_mtp: options.has_mtp(),
         }
     }
 
@@ -129,10 +131,8 @@ impl ModelSettings {
         let mut params = unsafe { llama_sys::llama::llama_model_default_params() };
         params.n_gpu_layers = i32::try_from(self.n_gpu_layers).unwrap_or(i32::MAX);
         params.use_extra_bufts = self.use_extra_buffers;
-        params.load_mode = match self.use_mmap {
-            true => llama_sys::llama::LLAMA_LOAD_MODE_MMAP,
-            false => llama_sys::llama::LLAMA_LOAD_MODE_NONE,
-        };
+        params.load_mtp = self.load_mtp;
+        params.load_mode = if self.use_mmap { LLAMA_LOAD_MODE_MMAP } else { LLAMA_LOAD_MODE_NONE };
         params
     }
 
@@ -140,7 +140,7 @@ impl ModelSettings {
         let mut params = self.params();
         params.no_alloc = true;
         // Nothing may be mapped where nothing is read.
-        params.load_mode = llama_sys::llama::LLAMA_LOAD_MODE_NONE;
+        params.load_mode = LLAMA_LOAD_MODE_NONE;
         params
     }
 }

@@ -197,6 +197,7 @@ impl From<EngineError> for Failure {
             | EngineError::NotLoaded { .. }
             | EngineError::Context { .. }
             | EngineError::NoVocabulary(_)
+            | EngineError::NoMtp { .. }
             | EngineError::OtherTokens(_)
             | EngineError::Vocabulary(_)
             | EngineError::Template(_) => Self::Model(words),

@@ -300,6 +300,7 @@ fn load_failure(error: &EngineError) -> Failure {
         | EngineError::KvType(_)
         | EngineError::NotLoaded { .. }
         | EngineError::Context { .. }
+        | EngineError::NoMtp { .. }
         | EngineError::OtherTokens(_) => Failure::Load { reason },
     }
 }

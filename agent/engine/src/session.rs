@@ -3,6 +3,7 @@
 
 mod evaluate;
 mod forced;
+mod mtp;
 mod park;
 mod run;
 mod second;
@@ -11,12 +12,12 @@ mod timings;
 use std::time::Instant;
 
 use chargehand_grammar::Bindings;
-use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::token::LlamaToken;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use self::mtp::Context;
 pub use self::park::Parked;
 use self::run::{Company, Run};
 use self::second::Second;
@@ -141,7 +142,7 @@ pub enum SessionError {
 #[derive(Debug)]
 pub struct Session<'e> {
     engine: &'e Engine<'e>,
-    context: LlamaContext<'e>,
+    context: Context<'e>,
     batch: LlamaBatch<'static>,
     /// The tokens whose keys and values are in the cache, in order.
     cached: Vec<LlamaToken>,
@@ -159,7 +160,7 @@ impl<'e> Session<'e> {
     ///
     /// [`EngineError::Context`].
     pub fn new(engine: &'e Engine<'e>) -> Result<Self, EngineError> {
-        let context = engine.context()?;
+        let context = Context::new(engine.context()?, engine.guessing_context()?)?;
         let room = usize::try_from(context.n_batch()).unwrap_or(1);
         let (cached, prompts) = (Vec::new(), Prompts::default());
         let batch = LlamaBatch::new(room, 1);
@@ -233,7 +234,7 @@ impl<'e> Session<'e> {
         if let Err(SessionError::Logits(_)) = ending {
             self.forget();
         }
-        let warning = self.second.as_mut().and_then(Second::end);
+        let warning = self.second.as_mut().and_then(Second::end).or_else(|| self.context.end());
         let ending = ending?;
         self.prompts.remember(prompt, &text, &said);
         Ok(Outcome { text, ending, timings, warning })
@@ -241,7 +242,7 @@ impl<'e> Session<'e> {
 
     /// Empties the cache, so that the next prompt is evaluated as a whole.
     pub fn forget(&mut self) {
-        self.context.clear_kv_cache();
+        self.context.forget();
         self.cached.clear();
     }
 

@@ -34,9 +34,9 @@ impl Meter {
         choice: &Choice,
         options: &LoadOptions,
     ) -> Result<(Footprint, Vec<String>), Error> {
-        let alone = LoadOptions { beside: Vec::new(), ..options.clone() };
+        let alone = options.alone();
         let (mut footprint, mut warnings) = self.alone(choice, &alone)?;
-        if options.beside.is_empty() {
+        if *options == alone {
             return Ok((footprint, warnings));
         }
         for beside in &options.beside {
@@ -53,6 +53,8 @@ impl Meter {
                     footprint.rows.extend(rows);
                     warnings.extend(said);
                 }
+                // Counted with the model.
+                Beside::Mtp => {}
             }
         }
         footprint.options.beside.clone_from(&options.beside);
@@ -128,7 +130,7 @@ impl Meter {
 /// Keeps what a load of `footprint` has `taken`, for the next plan.
 pub(super) fn learn(kept: &Kept, footprint: &Footprint, devices: &[Pool], taken: Taken) {
     let Ok(key) = key(footprint, devices) else { return };
-    let known = if footprint.options.beside.is_empty() {
+    let known = if footprint.options == footprint.options.alone() {
         kept.find(&key, None)
     } else {
         // Each was counted alone; of both together only this is known.

@@ -6,7 +6,7 @@ pub(super) mod pinned;
 use std::path::{Path, PathBuf};
 
 use chargehand_core::bytes::Bytes;
-use chargehand_core::memory::beside::Beside;
+use chargehand_core::memory::beside::{Beside, check_mtp};
 use chargehand_core::memory::header::ModelHeader;
 use chargehand_core::memory::{self, Budget, Footprint, LoadOptions, Plan};
 use chargehand_core::roles::Role;
@@ -16,7 +16,7 @@ use chargehand_engine::sampler::Sampling;
 use self::known::{Known, find};
 use super::meter::Meter;
 use super::{bounds, embedded, out};
-use crate::config::{Places, UserConfig};
+use crate::config::{MTP, Places, UserConfig};
 use crate::env::ledger::Ledger;
 use crate::env::probe;
 use crate::error::{Error, Kind};
@@ -37,8 +37,9 @@ pub(super) struct ModelArgs {
     /// Tokens of context
     #[arg(long, value_name = "N")]
     pub(super) ctx: Option<u32>,
-    /// A small model that guesses what the model will say, with the same tokens: a GGUF file or a name
-    #[arg(long, value_name = "MODEL")]
+    /// What guesses what the model will say: a small model with the same tokens, a GGUF file or a name; `mtp` for layers
+    /// of the model itself
+    #[arg(long, value_name = "MODEL|mtp")]
     draft: Option<PathBuf>,
     /// 0 picks the most likely token, 1 leaves the probabilities as they are
     #[arg(long, value_name = "T")]
@@ -99,8 +100,7 @@ impl ModelArgs {
         let mut choice =
             choose(path, &Asked { ctx: self.ctx, ..Asked::default() }, config, places)?;
         if let Some(draft) = &self.draft {
-            let file = find(draft, config, places)?.path;
-            set_draft(&mut choice.options, &file)?;
+            set_draft(&mut choice, draft, |name| Ok(find(name, config, places)?.path))?;
         }
         Ok(choice)
     }
@@ -160,13 +160,14 @@ pub(super) fn choose(
         ..asked.clone()
     };
     let threads = config.threads.unwrap_or(if header.weights() <= SMALL { 1 } else { 0 });
-    let mut options = LoadOptions { threads, seals, ..options(absolute(&path)?, &set) };
-    if let Some(draft) = &draft {
-        set_draft(&mut options, draft)?;
-    }
+    let options = LoadOptions { threads, seals, ..options(absolute(&path)?, &set) };
     // Of a header alone nothing is kept.
     let digest = if asked.header_alone { [0; 32] } else { gguf::digest(&path)? };
-    Ok(Choice { name, options, header, digest, mmproj })
+    let mut choice = Choice { name, options, header, digest, mmproj };
+    if let Some(draft) = &draft {
+        set_draft(&mut choice, draft, |path| Ok(path.to_owned()))?;
+    }
+    Ok(choice)
 }
 
 fn options(path: String, set: &Asked) -> LoadOptions {
@@ -191,12 +192,27 @@ fn options(path: String, set: &Asked) -> LoadOptions {
     }
 }
 
-/// Has the model at `path` guess, in place of another one.
-pub(super) fn set_draft(options: &mut LoadOptions, path: &Path) -> Result<(), Error> {
-    // Where the model itself has none, its header was fetched alone.
-    let seals = if options.seals.is_empty() { Vec::new() } else { gguf::seals(path)? };
-    options.beside.retain(|beside| !matches!(beside, Beside::Draft { .. }));
-    options.beside.push(Beside::Draft { path: absolute(path)?, seals });
+/// Has what is `asked` for guess for the model of `choice`, in place of something else: layers of its own, or another
+/// model, whose file `find` knows.
+pub(super) fn set_draft(
+    choice: &mut Choice,
+    asked: &Path,
+    find: impl FnOnce(&Path) -> Result<PathBuf, Error>,
+) -> Result<(), Error> {
+    let Choice { name, options, header, .. } = choice;
+    let draft = if asked == Path::new(MTP) {
+        let refused = |err| Error::new(Kind::Refused, format!("{name}: {err}"));
+        check_mtp(header)
+            .map_err(|err| refused(err).hint("another model guesses with --draft MODEL"))?;
+        Beside::Mtp
+    } else {
+        let path = find(asked)?;
+        // Where the model itself has none, its header was fetched alone.
+        let seals = if options.seals.is_empty() { Vec::new() } else { gguf::seals(&path)? };
+        Beside::Draft { path: absolute(&path)?, seals }
+    };
+    options.beside.retain(|beside| !beside.guesses());
+    options.beside.push(draft);
     Ok(())
 }
 
@@ -230,7 +246,7 @@ pub(super) fn known(
 
 /// Returns where the file of a model lies, and those of what works beside it.
 pub(super) fn files(options: &LoadOptions) -> Vec<PathBuf> {
-    let beside = options.beside.iter().map(Beside::path);
+    let beside = options.beside.iter().filter_map(Beside::path);
     [&*options.path].into_iter().chain(beside).map(PathBuf::from).collect()
 }
 

@@ -56,8 +56,8 @@ pub(super) struct Args {
     /// The projector of the describer, or of the first model
     #[arg(long, value_name = "GGUF")]
     mmproj: Option<PathBuf>,
-    /// A small model that guesses for the coder, or for the first model
-    #[arg(long, value_name = "MODEL")]
+    /// A small model that guesses for the coder, or for the first model; `mtp` for layers of that itself
+    #[arg(long, value_name = "MODEL|mtp")]
     draft: Option<PathBuf>,
     /// Plans for another machine, such as host=96GiB,gpu0=24GiB or unified=64GiB
     #[arg(long, value_name = "POOL=SIZE,..")]
@@ -196,7 +196,7 @@ fn accompany(
         }
     }
     if let Some(asked) = &args.draft {
-        model::set_draft(&mut choices[of(Role::Coder)].options, &find(asked)?)?;
+        model::set_draft(&mut choices[of(Role::Coder)], asked, find)?;
     }
     Ok(())
 }
@@ -205,11 +205,14 @@ fn guess(choice: &Choice, options: &LoadOptions, budget: &Budget) -> Result<Foot
     let devices = budget.devices();
     let mut footprint = estimate(&choice.header, &choice.name, options.clone(), &devices)?;
     for beside in &options.beside {
-        let header = gguf::model(Path::new(beside.path()), Weights::Elsewhere)?;
+        // What has no file of its own was counted with the model.
+        let Some(path) = beside.path() else { continue };
+        let header = gguf::model(Path::new(path), Weights::Elsewhere)?;
         let rows = match beside {
             Beside::Projector { on_cpu: true, .. } => projector(&header, &[])?,
             Beside::Projector { on_cpu: false, .. } => projector(&header, &devices)?,
             Beside::Draft { .. } => draft(estimate(&header, "draft", options.clone(), &devices)?),
+            Beside::Mtp => Vec::new(),
         };
         footprint.rows.extend(rows);
     }

@@ -191,7 +191,7 @@ impl WorkerSpec {
         footprint.options.seals = seals;
         for beside in &mut footprint.options.beside {
             match beside {
-                Beside::Projector { .. } => {}
+                Beside::Projector { .. } | Beside::Mtp => {}
                 Beside::Draft { path, seals } => {
                     let found = gguf::seals(Path::new(path))?;
                     if !seal::are_untouched(&found, seals) {

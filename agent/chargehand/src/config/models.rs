@@ -9,6 +9,9 @@ use serde::{Deserialize, Deserializer};
 
 use super::UserConfig;
 
+/// What stands in place of a model that guesses where layers of the model itself do.
+pub const MTP: &str = "mtp";
+
 /// A model by its name: a path alone, or a table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelConfig {
@@ -16,7 +19,7 @@ pub struct ModelConfig {
     pub path: PathBuf,
     /// What turns its pictures into tokens, in a file of its own.
     pub mmproj: Option<PathBuf>,
-    /// A small model that guesses for it.
+    /// A small model that guesses for it, or [`MTP`].
     pub draft: Option<PathBuf>,
     /// Tokens of context of each sequence.
     pub ctx: Option<u32>,
@@ -43,8 +46,8 @@ impl UserConfig {
         let mut named = self.models.iter().flat_map(|(name, model)| {
             let mmproj =
                 model.mmproj.iter().map(move |path| (format!("models.{name}.mmproj"), &**path));
-            let draft =
-                model.draft.iter().map(move |path| (format!("models.{name}.draft"), &**path));
+            let draft = model.draft.iter().filter(|path| path.as_path() != Path::new(MTP));
+            let draft = draft.map(move |path| (format!("models.{name}.draft"), &**path));
             mmproj.chain(draft).chain([(format!("models.{name}"), &*model.path)])
         });
         let is_relative = |(_, path): &(String, &Path)| path.is_relative();

@@ -54,6 +54,7 @@ impl Key {
             match beside {
                 Beside::Projector { path, .. } => path.clear(),
                 Beside::Draft { path, seals } => (*path, *seals) = <_>::default(),
+                Beside::Mtp => {}
             }
         }
         let options = anywhere.settled();

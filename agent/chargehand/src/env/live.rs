@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use chargehand_core::event::{self, Part};
+use chargehand_core::memory::beside::Beside;
 use chargehand_core::memory::guard::Alarm;
 use chargehand_core::memory::taken::Taken;
 use chargehand_core::memory::{Footprint, Plan};
@@ -99,8 +100,12 @@ pub(super) fn climb(
 impl Live {
     fn start(plan: &Plan, terms: &Terms) -> io::Result<Self> {
         let files = |footprint: &Footprint| {
-            let beside = footprint.options.beside.iter().map(|beside| beside.path().to_owned());
-            [footprint.options.path.clone()].into_iter().chain(beside).collect::<Vec<_>>()
+            let beside = footprint.options.beside.iter().filter_map(Beside::path);
+            [&*footprint.options.path]
+                .into_iter()
+                .chain(beside)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
         };
         let models = plan.footprints().iter().flat_map(files);
         let mut command = process::ourselves(SUBCOMMAND)?;

@@ -79,6 +79,14 @@ fn what_has_other_tokens_does_not_guess() {
     place.run(&job).expect(3).says("other.gguf has 99999 tokens, and apprentice has");
 }
 
+#[test]
+fn a_model_without_layers_that_guess_is_refused_with_them() {
+    let place = Place::with(&FILES);
+    let refused = "apprentice: this qwen3 model cannot guess with layers of its own (mtp)";
+    place.run(&["run", "Say it", "--write", "src/**", "--draft", "mtp"]).expect(3).says(refused);
+    place.run(&["plan", "apprentice", "--draft", "mtp"]).expect(3).says(refused);
+}
+
 /// What a model took with one that guesses beside it is known the next time, and of nothing else.
 #[test]
 fn what_two_took_together_counts_for_both() {

@@ -25,11 +25,13 @@ const FITTED: [&str; 11] = [
     "qwen3moe-30b",
 ];
 /// and to none of these.
-const HELD_OUT: [&str; 11] = [
+const HELD_OUT: [&str; 13] = [
     "coder-81gb",
     "deepseek2-lite-q8",
     "gemma3-12b",
     "gemma3-1b",
+    "glm4moe-106b",
+    "glm4moe-small",
     "gpt-oss-120b",
     "jamba-3b",
     "llama-8b",
@@ -83,6 +85,11 @@ fn models_it_was_not_fitted_to_are_estimated() {
 #[test]
 fn other_options_are_estimated_too() {
     check(&HELD_OUT, &["--ctx", "3000", "--seqs", "4", "--kv-type", "q8_0"]);
+}
+
+#[test]
+fn layers_that_guess_are_estimated_too() {
+    check(&["glm4moe-106b", "glm4moe-small"], &["--draft", "mtp"]);
 }
 
 /// The header of a model of 133 GB, without the rest of the file.

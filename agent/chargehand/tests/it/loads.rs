@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use chargehand::env::probe::taken;
 use chargehand::env::prober::{Counted, DryRun};
 use chargehand_core::bytes::Bytes;
+use chargehand_core::memory::beside::Beside;
 use chargehand_core::memory::taken::residuals;
 use chargehand_core::memory::{self, Backing, Budget, Footprint, HOST, LoadOptions, Row};
 use chargehand_core::transcript::Message;
@@ -74,7 +75,8 @@ fn check(name: &str, change: impl Fn(LoadOptions) -> LoadOptions) {
     let mut client = Client::new(stdout, stdin);
     client.load(&plan, 0, Rung::Planned).unwrap();
     let loaded = taken(child.id()).unwrap();
-    let chat = Chat { messages: vec![Message::User("a b ".repeat(40))], tools: Vec::new() };
+    let long = "a b ".repeat(usize::try_from(options.n_batch).unwrap());
+    let chat = Chat { messages: vec![Message::User(long)], tools: Vec::new() };
     let (bindings, sampling) = (Bindings::new(), Sampling::default());
     let ask = Ask { chat, grammar: None, bindings, sampling, max_tokens: 2 };
     client.generate(ask, |_| ControlFlow::Continue(())).unwrap();
@@ -123,6 +125,13 @@ fn weights_that_are_mapped() {
 fn caches_of_several_sequences() {
     let change = |options| LoadOptions { n_seq: 4, kv_type: "q8_0".to_owned(), ..options };
     check("qwen3-0.6b", change);
+}
+
+#[test]
+fn layers_that_guess() {
+    let change = |options| LoadOptions { beside: vec![Beside::Mtp], ..options };
+    check("glm4moe-small", change);
+    check("glm4moe-small", |options| LoadOptions { n_ctx: 8192, n_batch: 512, ..change(options) });
 }
 
 #[test]

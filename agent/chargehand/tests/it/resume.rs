@@ -205,7 +205,7 @@ fn what_guesses_for_a_model_goes_with_a_model() {
     place
         .job(&script, &[&flags[..], &["--draft", "m"]].concat())
         .expect(2)
-        .says("'--draft <MODEL>'");
+        .says("'--draft <MODEL|mtp>'");
     place.job(&script, &flags).expect(4);
     place.run(&["resume", "last", "--draft", "m"]).expect(2).says("--ctx, --draft, --temperature");
 }

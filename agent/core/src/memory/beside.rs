@@ -1,11 +1,11 @@
-//! What works with a model: a projector, which turns pictures into its tokens, and a small model that guesses its next
-//! tokens. Their memory is planned with its own.
+//! What works with a model: a projector, which turns pictures into its tokens, and what guesses its next tokens, a
+//! small model or layers of its own. Their memory is planned with its own.
 
 use serde::{Deserialize, Serialize};
 
 use super::estimate::{EstimateError, product};
-use super::header::ModelHeader;
-use super::{Footprint, HOST, Pool, Row};
+use super::header::{ModelHeader, NEXTN};
+use super::{Footprint, HOST, LoadOptions, Pool, Row};
 use crate::bytes::Bytes;
 use crate::seal::Seal;
 
@@ -17,10 +17,14 @@ const OF_ANOTHER: [&str; 5] =
 /// fewer.
 pub const MOST_PADDING: u64 = 128;
 
+/// Architectures whose layers for further tokens were run. llama.cpp has a graph of them for others too, and aborts where
+/// one does not go with a file.
+const GUESSING: [&str; 1] = ["glm4moe"];
+
 /// What llama.cpp calls the architecture of all projectors.
 const PROJECTOR: &str = "clip";
 
-/// A second file that is loaded with a model.
+/// What is loaded with a model.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Beside {
@@ -39,14 +43,26 @@ pub enum Beside {
         #[serde(default)]
         seals: Vec<Seal>,
     },
+    /// The layers of the model itself that guess further tokens (MTP), with a context as long as its own.
+    Mtp,
 }
 
 impl Beside {
-    /// Returns where its file lies.
+    /// Returns where its file lies, if that is not the model's.
     #[must_use]
-    pub fn path(&self) -> &str {
+    pub fn path(&self) -> Option<&str> {
         match self {
-            Self::Projector { path, .. } | Self::Draft { path, .. } => path,
+            Self::Projector { path, .. } | Self::Draft { path, .. } => Some(path),
+            Self::Mtp => None,
+        }
+    }
+
+    /// Returns whether it guesses.
+    #[must_use]
+    pub fn guesses(&self) -> bool {
+        match self {
+            Self::Projector { .. } => false,
+            Self::Draft { .. } | Self::Mtp => true,
         }
     }
 }
@@ -80,6 +96,53 @@ pub fn projector(header: &ModelHeader, devices: &[Pool]) -> Result<Vec<Row>, Est
 /// Returns the rows of a model that guesses, beside those of the model that it guesses for.
 #[must_use]
 pub fn draft(footprint: Footprint) -> Vec<Row> {
-    let rows = footprint.rows.into_iter().filter(|row| !OF_ANOTHER.contains(&row.what.as_str()));
-    rows.map(|row| Row { what: format!("draft: {}", row.what), ..row }).collect()
+    beside("draft", footprint.rows)
+}
+
+/// Returns `rows`, those of the context of layers that guess, beside those of their model.
+#[must_use]
+pub fn mtp(rows: Vec<Row>) -> Vec<Row> {
+    let rows = rows.into_iter().filter(|row| !row.is("weights")).collect();
+    beside("mtp", rows)
+}
+
+fn beside(name: &str, rows: Vec<Row>) -> Vec<Row> {
+    let rows = rows.into_iter().filter(|row| !OF_ANOTHER.contains(&row.what.as_str()));
+    rows.map(|row| Row { what: format!("{name}: {}", row.what), ..row }).collect()
+}
+
+/// Returns what the states take that go from a model to its layers that guess, and the token that these choose.
+///
+/// Of each token of a batch, with `width` values: they stand in the graph of the model, in its output, in the batch of
+/// those layers and in three copies of it, which grow by doubling, and in what is kept of the last one.
+#[must_use]
+pub fn states(width: u64, tokens: u64, options: &LoadOptions) -> Row {
+    const COPIES: u64 = 8;
+    let states = product(&[4, COPIES, width, u64::from(options.n_batch)]);
+    // A logit a sequence, and twice the number of the token, its logit and its probability.
+    let choice = product(&[tokens, 4 * u64::from(options.n_seq.max(1)) + 2 * 12]);
+    Row::host("states and logits", Bytes(states.saturating_add(choice)))
+}
+
+/// Says why the model of `header` has no layers that can guess, unless it has.
+///
+/// # Errors
+///
+/// [`EstimateError::NoMtp`].
+pub fn check_mtp(header: &ModelHeader) -> Result<(), EstimateError> {
+    let count = header.number(NEXTN).unwrap_or(0);
+    let first = header.number("block_count").unwrap_or(0).saturating_sub(count);
+    let needed = format!("blk.{first}.nextn.eh_proj.weight");
+    let why = if count == 0 {
+        "it has no layers for further tokens".to_owned()
+    } else if !GUESSING.contains(&header.architecture.as_str()) {
+        format!("only those of {} are run", GUESSING.join(", "))
+    } else if count > 1 {
+        format!("it has {count} layers for further tokens, and one is run")
+    } else if !header.tensors.iter().any(|tensor| tensor.name == needed) {
+        format!("its file lacks `{needed}`")
+    } else {
+        return Ok(());
+    };
+    Err(EstimateError::NoMtp { architecture: header.architecture.clone(), why })
 }

@@ -4,11 +4,12 @@
 //! unknown, and the dry run decides alone.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use thiserror::Error;
 
-use super::header::{ModelHeader, Prefixes};
-use super::{Backing, Footprint, HOST, LoadOptions, Pool, Row, cache, compute};
+use super::header::{ModelHeader, NEXTN, Prefixes};
+use super::{Backing, Footprint, HOST, LoadOptions, Pool, Row, beside, cache, compute};
 use crate::bytes::Bytes;
 
 /// How the layers of an architecture remember.
@@ -26,9 +27,10 @@ pub(super) enum Family {
 }
 
 /// Each was held against dry runs.
-const FAMILIES: [(&str, Family); 10] = [
+const FAMILIES: [(&str, Family); 11] = [
     ("deepseek2", Family::Attention),
     ("gemma3", Family::Window),
+    ("glm4moe", Family::Attention),
     ("gpt-oss", Family::Window),
     ("granitehybrid", Family::Hybrid),
     ("jamba", Family::Hybrid),
@@ -81,6 +83,14 @@ pub enum EstimateError {
         /// What it is said to be.
         number: u64,
     },
+    /// It is to guess further tokens by itself, and has no layers for that, or none that are run.
+    #[error("this {architecture} model cannot guess with layers of its own (mtp): {why}")]
+    NoMtp {
+        /// The architecture.
+        architecture: String,
+        /// Why.
+        why: String,
+    },
     /// It is to be a projector, and is a model.
     #[error("a model of `{0}` is no projector")]
     NoProjector(String),
@@ -104,10 +114,20 @@ pub fn estimate(
     let options = options.settled();
     let known = FAMILIES.iter().find(|(name, _)| *name == header.architecture);
     let family = known.ok_or_else(|| EstimateError::Unknown(header.architecture.clone()))?.1;
-    let places = Places::of(header.layers()?, &options, devices);
+    let own = header.layers()?;
+    let guessing = if options.has_mtp() { header.number(NEXTN).unwrap_or(0) } else { 0 };
+    let places = Places::of(own.saturating_add(guessing), &options, devices);
     let mut rows = weights(header, &options, &places);
-    rows.extend(caches(header, family, &options, &places)?);
+    rows.extend(caches(header, family, &options, &places, 0..own)?);
     rows.extend(graphs(header, family, &options, &places)?);
+    if options.has_mtp() {
+        beside::check_mtp(header)?;
+        let mut mtp = caches(header, family, &options, &places, own..places.layers)?;
+        mtp.extend(graphs(header, family, &options, &places)?);
+        let width = header.needed("embedding_length")?;
+        mtp.push(beside::states(width, header.tokens.count, &options));
+        rows.extend(beside::mtp(mtp));
+    }
     let logits = product(&[4, header.tokens.count, u64::from(options.outputs())]);
     rows.push(Row::host("logits", Bytes(logits)));
     rows.push(Row::host("vocabulary and metadata", overhead(header)));
@@ -212,7 +232,7 @@ fn weights(header: &ModelHeader, options: &LoadOptions, places: &Places<'_>) -> 
         match tensor.layer() {
             Some(_) if options.experts_on_cpu && tensor.is_expert() => add(HOST, tensor.bytes),
             Some(layer) if layer < places.layers => add(places.pool(layer), tensor.bytes),
-            // Layers that only guess further tokens are not loaded.
+            // Layers that only guess further tokens are loaded where they do.
             Some(_) => {}
             None if tensor.name.starts_with("token_embd") => {
                 add(HOST, tensor.bytes);
@@ -239,9 +259,10 @@ fn caches(
     family: Family,
     options: &LoadOptions,
     places: &Places<'_>,
+    layers: Range<u64>,
 ) -> Result<Vec<Row>, EstimateError> {
     let mut sums: BTreeMap<&str, Bytes> = BTreeMap::new();
-    for layer in 0..places.layers {
+    for layer in layers {
         let bytes = cache::of_layer(header, family, options, layer)?;
         let pool = if options.kv_on_host { HOST } else { places.pool(layer) };
         let sum = sums.entry(pool).or_default();

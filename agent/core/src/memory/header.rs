@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::estimate::EstimateError;
 use crate::bytes::Bytes;
 
+/// The key with the number of layers that only guess further tokens; they stand behind the others.
+pub(super) const NEXTN: &str = "nextn_predict_layers";
+
 /// No model has more layers; the largest that is known has 126.
 const MAX_LAYERS: u64 = 4096;
 
@@ -138,17 +141,17 @@ impl ModelHeader {
         }
     }
 
-    /// Returns its layers, without those that only guess further tokens: they are not loaded.
+    /// Returns its layers, without those that only guess further tokens.
     pub(super) fn layers(&self) -> Result<u64, EstimateError> {
         let key = "block_count";
         let all = self.needed(key)?;
         if all > MAX_LAYERS {
             return Err(EstimateError::Absurd { key, number: all });
         }
-        let guessing = self.number("nextn_predict_layers").unwrap_or(0);
+        let guessing = self.number(NEXTN).unwrap_or(0);
         all.checked_sub(guessing)
             .filter(|layers| *layers > 0)
-            .ok_or(EstimateError::Absurd { key: "nextn_predict_layers", number: guessing })
+            .ok_or(EstimateError::Absurd { key: NEXTN, number: guessing })
     }
 }
 

@@ -38,8 +38,8 @@ const BEFORE: [Rung; 6] = [
     rung("one sequence", "roles of one model take turns and read their prompts anew", |o| {
         o.n_seq = 1;
     }),
-    rung("without the model that guesses", "each token takes longer", |o| {
-        o.beside.retain(|beside| !matches!(beside, Beside::Draft { .. }));
+    rung("without what guesses", "each token takes longer", |o| {
+        o.beside.retain(|beside| !beside.guesses());
     }),
     rung("a batch of 256 tokens", "prompts are read slower", |o| {
         o.n_batch = o.n_batch.min(256);
@@ -52,7 +52,7 @@ const BEFORE: [Rung; 6] = [
             match beside {
                 // On a card it lies whatever else does.
                 Beside::Projector { on_cpu, .. } => *on_cpu = true,
-                Beside::Draft { .. } => {}
+                Beside::Draft { .. } | Beside::Mtp => {}
             }
         }
     }),

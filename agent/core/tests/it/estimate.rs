@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chargehand_core::bytes::Bytes;
+use chargehand_core::memory::beside::Beside;
 use chargehand_core::memory::estimate::{EstimateError, estimate};
 use chargehand_core::memory::header::{FileId, ModelHeader, Prefixes, Tensor, Texts};
 use chargehand_core::memory::{Backing, Footprint, HOST, LoadOptions, Pool, larger};
@@ -172,6 +173,40 @@ fn layers_that_only_guess_are_not_loaded() {
 }
 
 #[test]
+fn layers_that_guess_are_counted_where_they_are_to() {
+    let mut guessing = with(small(), "nextn_predict_layers", &[1]);
+    let asked = LoadOptions { beside: vec![Beside::Mtp], ..options() };
+    #[track_caller]
+    fn check(header: &ModelHeader, options: &LoadOptions, expect: &str) {
+        let error = estimate(header, "m", options.clone(), &[]).unwrap_err().to_string();
+        assert!(error.ends_with(expect), "{error}");
+    }
+    check(&guessing, &asked, "(mtp): only those of glm4moe are run");
+    guessing.architecture = "glm4moe".to_owned();
+    check(&guessing, &asked, "(mtp): its file lacks `blk.1.nextn.eh_proj.weight`");
+    let name = "blk.1.nextn.eh_proj.weight".to_owned();
+    guessing.tensors.push(Tensor { name, columns: 128, bytes: Bytes(7) });
+    let more = with(with(guessing.clone(), "nextn_predict_layers", &[2]), "block_count", &[3]);
+    check(&more, &asked, "it has 2 layers for further tokens, and one is run");
+    check(
+        &with(small(), "nextn_predict_layers", &[0]),
+        &asked,
+        "it has no layers for further tokens",
+    );
+    let [one, two] = [options(), asked].map(|options| known(&guessing, &options, &[]));
+    let [alone, both] = [&one, &two].map(|found| sum(found, HOST, "weights"));
+    assert_eq!((alone, both), (1035, 1082));
+    // One layer each.
+    assert_eq!(sum(&two, HOST, "mtp: context"), sum(&one, HOST, "context"));
+    assert_eq!(sum(&two, HOST, "context"), sum(&one, HOST, "context"));
+    assert!(sum(&two, HOST, "mtp: compute") > 0);
+    // States of 64 values in eight places for each token of a batch; 1,000 tokens to choose from.
+    let states = 4 * 8 * 64 * u64::from(options().n_batch) + 1000 * 28;
+    assert_eq!(sum(&two, HOST, "mtp: states and logits"), states);
+    assert_eq!(two.rows.iter().filter(|row| row.is("weights")).count(), 1);
+}
+
+#[test]
 fn mapped_weights_are_known_by_their_file() {
     let file = FileId { device: 1, inode: 2 };
     let mapped = ModelHeader { file: Some(file), ..small() };
@@ -227,12 +262,13 @@ proptest! {
     #[test]
     fn hostile_numbers_are_survived(
         numbers in prop::collection::vec((0_usize..12, prop::collection::vec(any::<u64>(), 1..3)), 0..12),
-        architecture in 0_usize..10, layers in 0_u64..6, n_ctx in any::<u32>(), n_seq in any::<u32>(),
+        architecture in 0_usize..11, layers in 0_u64..6, n_ctx in any::<u32>(), n_seq in any::<u32>(),
     ) {
         let keys = ["embedding_length", "feed_forward_length", "attention.head_count", "attention.head_count_kv",
             "attention.key_length", "attention.value_length", "ssm.inner_size", "ssm.state_size", "ssm.conv_kernel",
             "expert_used_count", "expert_feed_forward_length", "nextn_predict_layers"];
-        let names = ["deepseek2", "gemma3", "gpt-oss", "granitehybrid", "jamba", "llama", "mamba", "qwen2", "qwen3", "qwen3moe"];
+        let names = ["deepseek2", "gemma3", "gpt-oss", "granitehybrid", "jamba", "llama", "mamba", "qwen2", "qwen3", "qwen3moe",
+            "glm4moe"];
         let mut hostile = with(small(), "block_count", &[layers]);
         hostile.architecture = names[architecture].to_owned();
         for (key, values) in numbers {

@@ -170,7 +170,7 @@ fn toy(options: &[LoadOptions]) -> Option<Vec<Footprint>> {
         let rows = options.beside.iter().map(|beside| match beside {
             Beside::Projector { on_cpu: true, .. } => Row::host("p", Bytes::mib(10)),
             Beside::Projector { on_cpu: false, .. } => Row::of("gpu0", "p", Bytes::mib(10)),
-            Beside::Draft { .. } => Row::of("gpu0", "d", Bytes::mib(20)),
+            Beside::Draft { .. } | Beside::Mtp => Row::of("gpu0", "d", Bytes::mib(20)),
         });
         Footprint { model: "m".to_owned(), options: options.clone(), rows: rows.collect() }
     };
@@ -192,12 +192,12 @@ fn what_works_beside_a_model_gives_way_first() {
         assert_eq!(found, expect);
     };
     let check = |on_card, expect: &[&str]| check_of(&wanted, on_card, expect);
-    check(
-        29,
-        &["without the model that guesses", "the projector on the CPU", "all of these together"],
-    );
-    check(19, &["without the model that guesses", "all of these together"]);
+    check(29, &["without what guesses", "the projector on the CPU", "all of these together"]);
+    check(19, &["without what guesses", "all of these together"]);
     check(9, &["all of these together"]);
+    let own = vec![wanted[0].beside[0].clone(), Beside::Mtp];
+    let own = [LoadOptions { beside: own, ..wanted[0].clone() }];
+    check_of(&own, 19, &["without what guesses", "all of these together"]);
     // The projector lies on the card although no layer does.
     let beside = vec![Beside::Projector { path: path(), on_cpu: false }];
     let no_layers = LoadOptions { beside, n_gpu_layers: 0, ..wanted[0].clone() };

@@ -29,7 +29,7 @@ impl Second {
     ) -> Result<Option<Self>, EngineError> {
         let draft = options.beside.iter().find_map(|beside| match beside {
             Beside::Draft { path, seals } => Some((path.clone(), seals.clone())),
-            Beside::Projector { .. } => None,
+            Beside::Projector { .. } | Beside::Mtp => None,
         });
         let Some((path, seals)) = draft else { return Ok(None) };
         let options = LoadOptions { path, beside: Vec::new(), seals, ..options.clone() };

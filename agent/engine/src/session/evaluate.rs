@@ -56,6 +56,7 @@ impl Session<'_> {
         wanted: Wanted,
     ) -> Result<(), SessionError> {
         let at = self.cached.len();
+        self.context.follow(&self.cached);
         self.batch.clear();
         for (index, token) in tokens.iter().enumerate() {
             let logits = index + outputs >= tokens.len();
@@ -72,6 +73,7 @@ impl Session<'_> {
             return Err(SessionError::Decode { tokens: tokens.len(), at, reason });
         }
         self.cached.extend_from_slice(tokens);
+        self.context.evaluated(at);
         if has_all {
             self.few = None;
         } else if self.few.is_none() {

@@ -43,7 +43,8 @@ impl Session<'_> {
             let text = format!("the file has {found} bytes and not {}", parked.bytes);
             return Err(SessionError::Parking(text));
         }
-        match self.context.state_seq_load_file(file, 0, self.n_ctx()) {
+        let n_ctx = self.n_ctx();
+        match self.context.state_seq_load_file(file, 0, n_ctx) {
             Ok((tokens, bytes)) => {
                 self.cached = tokens;
                 Ok(self.parked(bytes))

@@ -280,12 +280,12 @@ impl<'r, 'e> Run<'r, 'e> {
         Ok(tokens)
     }
 
-    /// Returns what a second model guesses, where there is one.
+    /// Returns what a second model guesses, or layers of the model itself, where there are any.
     fn foreign(&mut self, room: usize) -> Result<Option<Vec<TokenId>>, SessionError> {
-        let Session { second, cached, .. } = &mut *self.session;
-        let Some(second) = second else { return Ok(None) };
-        // What the cache holds behind that was guessed and not said.
-        let before = [&cached[..self.prompt + self.settled], &self.said[self.settled..]].concat();
+        let Session { context, second, cached, .. } = &mut *self.session;
+        let waiting = &self.said[self.settled..];
+        let Some(second) = second else { return Ok(context.guess(cached, waiting, room)) };
+        let before = [cached, waiting].concat();
         let (matcher, observer) = (&mut *self.matcher, &*self.observer);
         let mask = |tokens: &[TokenId]| Ok(matcher.mask_behind(tokens)?);
         Ok(Some(second.guess(&before, room, &|| observer.wants_stop(), mask)?))
@@ -329,8 +329,8 @@ impl<'r, 'e> Run<'r, 'e> {
     /// Evaluates what was said and a new guess.
     fn evaluate(&mut self) -> Result<(), SessionError> {
         self.learn();
-        let (tokens, wanted) = self.guess()?;
         self.session.rewind(self.prompt + self.settled)?;
+        let (tokens, wanted) = self.guess()?;
         let waiting = &self.said[self.settled..];
         let row = i32::try_from(waiting.len()).unwrap_or(i32::MAX) - 1;
         let all = [waiting, &tokens].concat();

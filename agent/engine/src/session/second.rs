@@ -11,7 +11,7 @@ use super::SessionError;
 use crate::sampler::{Choose, Sampler, Sampling, chance, to_llama};
 
 /// A guess that is less probable to the model that makes it is none.
-const LEAST_CHANCE: f32 = 0.5;
+pub(super) const LEAST_CHANCE: f32 = 0.5;
 
 /// The context of a model that guesses.
 #[derive(Debug)]
@@ -22,10 +22,50 @@ pub(super) struct Second<'e> {
     /// The tokens that its cache holds.
     cached: Vec<LlamaToken>,
     sampler: Sampler,
-    /// Why it guesses nothing more in this generation, also in words.
-    failed: Option<(DecodeError, String)>,
+    failure: Failure<DecodeError>,
+}
+
+/// Why something guesses nothing more in a generation.
+#[derive(Debug)]
+pub(super) struct Failure<E> {
+    /// The same in words.
+    now: Option<(E, String)>,
     /// What was said before.
-    told: Vec<DecodeError>,
+    told: Vec<E>,
+}
+
+impl<E: PartialEq> Failure<E> {
+    /// Returns none.
+    pub(super) fn none() -> Self {
+        Self { now: None, told: Vec::new() }
+    }
+
+    /// Takes note that `who` could not evaluate so many tokens at a position.
+    pub(super) fn note(&mut self, who: &str, tokens: usize, at: usize, error: E)
+    where
+        E: std::fmt::Display,
+    {
+        let words = format!(
+            "{who} could not evaluate {tokens} tokens at position {at}, and guesses no more in this answer: {error}"
+        );
+        self.now = Some((error, words));
+    }
+
+    /// Returns whether something failed.
+    pub(super) fn is_there(&self) -> bool {
+        self.now.is_some()
+    }
+
+    /// Ends a generation, and returns why nothing more was guessed in it, if so. Each
+    /// reason is given once: one that never can has the same for every answer.
+    pub(super) fn end(&mut self) -> Option<String> {
+        let (error, words) = self.now.take()?;
+        if self.told.contains(&error) {
+            return None;
+        }
+        self.told.push(error);
+        Some(words)
+    }
 }
 
 impl<'e> Second<'e> {
@@ -33,18 +73,12 @@ impl<'e> Second<'e> {
         let room = usize::try_from(context.n_batch()).unwrap_or(1).max(1);
         let (batch, cached) = (LlamaBatch::new(room, 1), Vec::new());
         let sampler = Sampler::new(&Sampling::default());
-        Self { context, batch, room, cached, sampler, failed: None, told: Vec::new() }
+        Self { context, batch, room, cached, sampler, failure: Failure::none() }
     }
 
-    /// Ends a generation, and returns why it guessed nothing more in it, if so. Each
-    /// reason is given once: one that never can has the same for every answer.
+    /// Ends a generation, and returns why it guessed nothing more in it, if so.
     pub(super) fn end(&mut self) -> Option<String> {
-        let (error, words) = self.failed.take()?;
-        if self.told.contains(&error) {
-            return None;
-        }
-        self.told.push(error);
-        Some(words)
+        self.failure.end()
     }
 
     /// Returns up to `most` tokens that may follow `before`; `mask` says what may be said behind some of them. What
@@ -58,7 +92,7 @@ impl<'e> Second<'e> {
         mut mask: impl FnMut(&[TokenId]) -> Result<Option<Mask>, SessionError>,
     ) -> Result<Vec<TokenId>, SessionError> {
         let mut guessed = Vec::new();
-        if self.failed.is_some() || !self.follow(before, stop) {
+        if self.failure.is_there() || !self.follow(before, stop) {
             return Ok(guessed);
         }
         while guessed.len() < most {
@@ -102,12 +136,7 @@ impl<'e> Second<'e> {
             self.batch.add(*token, position, &[0], is_last).expect("a part fits into the batch");
         }
         if let Err(error) = self.context.decode(&mut self.batch) {
-            let count = tokens.len();
-            let words = format!(
-                "the model that guesses could not evaluate {count} tokens at position {at}, and guesses no more in this \
-                 answer: {error}"
-            );
-            self.failed = Some((error, words));
+            self.failure.note("the model that guesses", tokens.len(), at, error);
             self.forget();
             return false;
         }

@@ -35,6 +35,20 @@ pub(crate) fn model(what: &str) -> Option<PathBuf> {
     None
 }
 
+/// Returns the path of a generated model. Where CI runs, its absence is a failure.
+pub(crate) fn generated(name: &str) -> Option<PathBuf> {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/test-models/{name}.gguf"));
+    if path.is_file() {
+        return Some(path);
+    }
+    let said = format!("there is no {}: run bench-scripts/models/generate", path.display());
+    assert!(env::var_os("CI").is_none_or(|ci| ci.is_empty()), "{said}");
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "NOT TESTED: {name}: {said}").unwrap();
+    None
+}
+
 pub(crate) fn options(path: &Path, n_ctx: u32) -> LoadOptions {
     LoadOptions {
         path: path.to_str().unwrap().to_owned(),

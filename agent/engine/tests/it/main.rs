@@ -14,6 +14,7 @@ mod families;
 mod gguf;
 mod grammar;
 mod llama_grammar;
+mod mtp;
 mod room;
 mod session;
 mod template;

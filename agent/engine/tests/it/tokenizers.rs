@@ -1,10 +1,6 @@
 //! Models with the real tokenizers of three families and random weights, from `bench-scripts/models`: whatever
 //! such a model says, it says it as a call in the form of its family, or it is cut off and no call at all.
 
-use std::env;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-
 use chargehand_core::contract::Contract;
 use chargehand_core::menu::{Argument, Entry, Menu, Values};
 use chargehand_core::prompt;
@@ -19,7 +15,7 @@ use chargehand_engine::sampler::Sampling;
 use chargehand_engine::session::{Ending, Session, Wish};
 use serde_json::Value;
 
-use crate::common::{Notes, load};
+use crate::common::{Notes, generated, load};
 
 const CONTRACT: &str = "goal = 'Tidy up'\n[scope]\nwrite = ['src/*']\ncreate = ['NEW.md']";
 const FILES: [&str; 5] =
@@ -27,20 +23,6 @@ const FILES: [&str; 5] =
 const TURNS: u32 = 6;
 /// Enough for any call without free text, and too little for some that ramble.
 const TURN_TOKENS: u32 = 96;
-
-/// Returns the path of a generated model. Where CI runs, its absence is a failure.
-fn generated(name: &str) -> Option<PathBuf> {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/test-models/{name}.gguf"));
-    if path.is_file() {
-        return Some(path);
-    }
-    let said = format!("there is no {}: run bench-scripts/models/generate", path.display());
-    assert!(env::var_os("CI").is_none_or(|ci| ci.is_empty()), "{said}");
-    let mut stderr = std::io::stderr();
-    writeln!(stderr, "NOT TESTED: {name}: {said}").unwrap();
-    None
-}
 
 /// Lets the model `name` talk for some turns and holds each word of it against `[before, between, after]`.
 #[track_caller]

@@ -54,7 +54,7 @@ pub(in crate::cli) fn check(footprint: &Footprint, places: &Places) -> Result<()
     let pinned = pins.get_key_value(model).or_else(|| by_file(&options.path));
     check_file(pinned, &options.path, &options.seals, places)?;
     options.beside.iter().try_for_each(|beside| match beside {
-        Beside::Projector { .. } => Ok(()),
+        Beside::Projector { .. } | Beside::Mtp => Ok(()),
         Beside::Draft { path, seals } => check_file(by_file(path), path, seals, places),
     })
 }
