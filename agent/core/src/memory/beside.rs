@@ -132,15 +132,26 @@ pub fn states(width: u64, tokens: u64, options: &LoadOptions) -> Row {
 pub fn check_mtp(header: &ModelHeader) -> Result<(), EstimateError> {
     let count = header.number(NEXTN).unwrap_or(0);
     let first = header.number("block_count").unwrap_or(0).saturating_sub(count);
-    let needed = format!("blk.{first}.nextn.eh_proj.weight");
+    // Where one of these is missing, llama.cpp's graph is ended by an assertion.
+    let needed = [
+        "blk.0.attn_norm.weight".to_owned(),
+        format!("blk.{first}.ffn_gate_inp.weight"),
+        format!("blk.{first}.nextn.eh_proj.weight"),
+    ];
+    let is_there = |name: &String| header.tensors.iter().any(|tensor| tensor.name == *name);
+    let width = header.number("embedding_length").unwrap_or(0);
+    let outer = header.number("embedding_length_out").filter(|outer| *outer != 0);
     let why = if count == 0 {
         "it has no layers for further tokens".to_owned()
     } else if !GUESSING.contains(&header.architecture.as_str()) {
         format!("only those of {} are run", GUESSING.join(", "))
     } else if count > 1 {
         format!("it has {count} layers for further tokens, and one is run")
-    } else if !header.tensors.iter().any(|tensor| tensor.name == needed) {
-        format!("its file lacks `{needed}`")
+    } else if let Some(outer) = outer.filter(|outer| *outer != width) {
+        // The states would be handed over with one width and read with the other.
+        format!("its states are {outer} wide (`embedding_length_out`) and its layers {width}")
+    } else if let Some(name) = needed.iter().find(|name| !is_there(name)) {
+        format!("its file lacks `{name}`")
     } else {
         return Ok(());
     };

@@ -115,14 +115,16 @@ pub fn estimate(
     let known = FAMILIES.iter().find(|(name, _)| *name == header.architecture);
     let family = known.ok_or_else(|| EstimateError::Unknown(header.architecture.clone()))?.1;
     let own = header.layers()?;
-    let guessing = if options.has_mtp() { header.number(NEXTN).unwrap_or(0) } else { 0 };
-    let places = Places::of(own.saturating_add(guessing), &options, devices);
-    let mut rows = weights(header, &options, &places);
+    let all = own.saturating_add(header.number(NEXTN).unwrap_or(0));
+    let loaded = if options.has_mtp() { all } else { own };
+    // llama.cpp deals out all layers, also those that it then does not load.
+    let places = Places::of(all, &options, devices);
+    let mut rows = weights(header, &options, &places, loaded);
     rows.extend(caches(header, family, &options, &places, 0..own)?);
     rows.extend(graphs(header, family, &options, &places)?);
     if options.has_mtp() {
         beside::check_mtp(header)?;
-        let mut mtp = caches(header, family, &options, &places, own..places.layers)?;
+        let mut mtp = caches(header, family, &options, &places, own..loaded)?;
         mtp.extend(graphs(header, family, &options, &places)?);
         let width = header.needed("embedding_length")?;
         mtp.push(beside::states(width, header.tokens.count, &options));
@@ -220,7 +222,12 @@ impl<'d> Places<'d> {
     }
 }
 
-fn weights(header: &ModelHeader, options: &LoadOptions, places: &Places<'_>) -> Vec<Row> {
+fn weights(
+    header: &ModelHeader,
+    options: &LoadOptions,
+    places: &Places<'_>,
+    loaded: u64,
+) -> Vec<Row> {
     let mut sums: BTreeMap<&str, Bytes> = BTreeMap::new();
     let mut add = |pool, bytes: Bytes| {
         let sum = sums.entry(pool).or_default();
@@ -231,7 +238,7 @@ fn weights(header: &ModelHeader, options: &LoadOptions, places: &Places<'_>) -> 
     for tensor in &header.tensors {
         match tensor.layer() {
             Some(_) if options.experts_on_cpu && tensor.is_expert() => add(HOST, tensor.bytes),
-            Some(layer) if layer < places.layers => add(places.pool(layer), tensor.bytes),
+            Some(layer) if layer < loaded => add(places.pool(layer), tensor.bytes),
             // Layers that only guess further tokens are loaded where they do.
             Some(_) => {}
             None if tensor.name.starts_with("token_embd") => {

@@ -170,6 +170,11 @@ fn caches_and_experts_can_stay_behind() {
 fn layers_that_only_guess_are_not_loaded() {
     let guessing = with(small(), "nextn_predict_layers", &[1]);
     assert_eq!(sum(&known(&guessing, &options(), &[]), HOST, "weights"), 1035);
+    // They are dealt out all the same: of two that go to the card, one is of these and the other the output.
+    let two = LoadOptions { n_gpu_layers: 2, ..options() };
+    let found = known(&guessing, &two, &[device("gpu0", 1000)]);
+    assert_eq!(sum(&found, "gpu0", "context"), 0);
+    assert!(sum(&known(&small(), &two, &[device("gpu0", 1000)]), "gpu0", "context") > 0);
 }
 
 #[test]
@@ -183,9 +188,20 @@ fn layers_that_guess_are_counted_where_they_are_to() {
     }
     check(&guessing, &asked, "(mtp): only those of glm4moe are run");
     guessing.architecture = "glm4moe".to_owned();
-    check(&guessing, &asked, "(mtp): its file lacks `blk.1.nextn.eh_proj.weight`");
-    let name = "blk.1.nextn.eh_proj.weight".to_owned();
-    guessing.tensors.push(Tensor { name, columns: 128, bytes: Bytes(7) });
+    for (name, bytes) in [
+        ("blk.0.attn_norm.weight", 0),
+        ("blk.1.ffn_gate_inp.weight", 0),
+        ("blk.1.nextn.eh_proj.weight", 7),
+    ] {
+        check(&guessing, &asked, &format!("(mtp): its file lacks `{name}`"));
+        guessing.tensors.push(Tensor { name: name.to_owned(), columns: 128, bytes: Bytes(bytes) });
+    }
+    for outer in [1, 1 << 30] {
+        let wide = with(guessing.clone(), "embedding_length_out", &[outer]);
+        let expect =
+            format!("its states are {outer} wide (`embedding_length_out`) and its layers 64");
+        check(&wide, &asked, &expect);
+    }
     let more = with(with(guessing.clone(), "nextn_predict_layers", &[2]), "block_count", &[3]);
     check(&more, &asked, "it has 2 layers for further tokens, and one is run");
     check(
