@@ -3,11 +3,11 @@
 Such a model says nothing sensible, which is the point: whatever it says must be a well-formed call.
 The weights have one tilt, towards the double quote, so that its strings come to an end.
 
-    python generate.py FOLDER [--large qwen] [--layers q4_0]
+    python generate.py FOLDER [--large qwen] [--weights q4_0]
 
 `--large` writes that one in the shape of Qwen 2.5 0.5B, 0.49 billion weights, for measuring; it has no tilt.
-`--layers` stores the matrices of the layers so; the vocabulary's stay in q8_0, as llama.cpp's own quantisation
-leaves them where a row is no multiple of 256.
+`--weights` stores its matrices so; beside q4_0, those of the vocabulary stay in q8_0, as llama.cpp's own
+quantisation leaves them where a row is no multiple of 256.
 """
 
 import argparse
@@ -51,6 +51,10 @@ CONTEXT = 16384
 TILT = 9.0
 QUOTES = ('"', '",', '"}')
 
+WEIGHTS = {"q8_0": gguf_file.Q8_0, "q4_0": gguf_file.Q4_0, "f16": gguf_file.F16, "bf16": gguf_file.BF16}
+# What a file that is mostly of that type is called, as llama.cpp numbers it.
+FILE_TYPES = {gguf_file.Q8_0: 7, gguf_file.Q4_0: 2, gguf_file.F16: 1, gguf_file.BF16: 32}
+
 # File name, vocabulary, architecture, chat template.
 MODELS = [
     ("qwen", vocabulary.qwen, "qwen2", "qwen"),
@@ -65,7 +69,7 @@ MODELS = [
 def add_facts(file: GgufFile, name: str, arch: str, numbers: dict[str, int], kind: int) -> None:
     file.add("general.architecture", gguf_file.STRING, arch)
     file.add("general.name", gguf_file.STRING, f"{name}, random weights")
-    file.add("general.file_type", gguf_file.U32, {gguf_file.Q8_0: 7, gguf_file.Q4_0: 2}[kind])
+    file.add("general.file_type", gguf_file.U32, FILE_TYPES[kind])
     for key, number in ({"context_length": CONTEXT} | numbers).items():
         file.add(f"{arch}.{key}", gguf_file.U32, number)
     file.add(f"{arch}.attention.layer_norm_rms_epsilon", gguf_file.FLOAT, 1e-5)
@@ -90,17 +94,19 @@ def add_vocabulary(file: GgufFile, vocab: vocabulary.Vocabulary, template: str) 
 def add_weights(file: GgufFile, vocab: vocabulary.Vocabulary, arch: str, seed: str, shape: Shape, kind: int) -> None:
     dice = random.Random(seed)
     rows, width = len(vocab.tokens), shape.width
-    embedding = random_matrix(dice, width, rows, 1.0)
-    # The first channel is the same for every token, no layer adds to it, and it reaches the output.
-    for row in range(rows):
-        set_weight(embedding, width, row, 127)
-    file.add_blocks("token_embd.weight", width, bytes(embedding))
+    vocabulary_kind = gguf_file.Q8_0 if kind == gguf_file.Q4_0 else kind
+    embedding = random_matrix(dice, width, rows, 1.0, vocabulary_kind)
+    if not shape.tied:
+        # The first channel is the same for every token, no layer adds to it, and it reaches the output.
+        for row in range(rows):
+            set_weight(embedding, width, row, 127)
+    file.add_blocks("token_embd.weight", width, bytes(embedding), vocabulary_kind)
     if not shape.tied:
         output = random_matrix(dice, width, rows, 1.0 / width**0.5)
         for row, token in enumerate(vocab.tokens):
             set_weight(output, width, row, 127 if token in QUOTES else 0)
         file.add_blocks("output.weight", width, bytes(output))
-    file.add_floats("output_norm.weight", [TILT * 5.0] + [1.0] * (width - 1))
+    file.add_floats("output_norm.weight", [1.0 if shape.tied else TILT * 5.0] + [1.0] * (width - 1))
     matrices = {
         "attn_q": (width, width),
         "attn_k": (width, shape.head * shape.kv_heads),
@@ -143,15 +149,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--large", choices=[name for name, *_ in MODELS])
-    parser.add_argument("--layers", choices=["q8_0", "q4_0"], default="q8_0")
+    parser.add_argument("--weights", choices=WEIGHTS, default="q8_0")
     arguments = parser.parse_args()
+    if arguments.weights != "q8_0" and not arguments.large:
+        parser.error("--weights needs --large: the tilt of the others is set in q8_0")
     folder = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     models = [model for model in MODELS if arguments.large in (None, model[0])]
     shape = LARGE if arguments.large else SMALL
-    kind = {"q8_0": gguf_file.Q8_0, "q4_0": gguf_file.Q4_0}[arguments.layers]
     with ProcessPoolExecutor(max_workers=2) as pool:
-        for made in [pool.submit(make, folder, model, shape, kind) for model in models]:
+        for made in [pool.submit(make, folder, model, shape, WEIGHTS[arguments.weights]) for model in models]:
             print(made.result(), flush=True)
 
 

@@ -1,7 +1,7 @@
 """Writes a GGUF file, version 3: typed key-value pairs, then tensors at aligned offsets.
 
-No library is needed for that: every tensor here is either floats, Q8_0 or Q4_0 blocks of random bytes, or a hole
-of any type, which takes no room on the disk.
+No library is needed for that: every tensor here is either floats, random bytes as Q8_0, Q4_0, F16 or BF16, or a
+hole of any type, which takes no room on the disk.
 """
 
 import math
@@ -11,8 +11,9 @@ from pathlib import Path
 
 ALIGNMENT = 32
 # Tensor types, as ggml numbers them, and what a block of them is: values, bytes.
-F32, F16, Q4_0, Q8_0, Q4_K, Q6_K, MXFP4 = 0, 1, 2, 8, 12, 14, 39
-BLOCKS = {F32: (1, 4), F16: (1, 2), Q4_0: (32, 18), Q8_0: (32, 34), Q4_K: (256, 144), Q6_K: (256, 210), MXFP4: (32, 17)}
+F32, F16, Q4_0, Q8_0, Q4_K, Q6_K, BF16, MXFP4 = 0, 1, 2, 8, 12, 14, 30, 39
+BLOCKS = {F32: (1, 4), F16: (1, 2), BF16: (1, 2), Q4_0: (32, 18), Q8_0: (32, 34)}
+BLOCKS |= {Q4_K: (256, 144), Q6_K: (256, 210), MXFP4: (32, 17)}
 
 # Value types, as the format numbers them.
 U32, I32, FLOAT, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9
@@ -85,14 +86,28 @@ def row_bytes(columns: int, kind: int) -> int:
 
 
 def random_matrix(dice: random.Random, columns: int, rows: int, spread: float, kind: int = Q8_0) -> bytearray:
-    """Returns blocks of evenly spread weights whose standard deviation is `spread`."""
+    """Returns evenly spread weights whose standard deviation is `spread`."""
     # Whole numbers from -128 to 127 have a standard deviation of 73.9, those from -8 to 7 one of 4.61.
-    scale = struct.pack("<e", spread / {Q8_0: 73.9, Q4_0: 4.61}[kind])
+    step = spread / {Q4_0: 4.61}.get(kind, 73.9)
+    if kind in (F16, BF16):
+        return random_floats(dice, columns * rows, step, kind)
+    scale = struct.pack("<e", step)
     values, size = BLOCKS[kind]
     block = size - len(scale)
     noise = dice.randbytes(columns // values * rows * block)
     parts = (scale + noise[at : at + block] for at in range(0, len(noise), block))
     return bytearray().join(parts)
+
+
+def random_floats(dice: random.Random, count: int, step: float, kind: int) -> bytearray:
+    """Returns numbers from -128 to 127 steps, two bytes each."""
+    # The upper half of an F32 is its BF16.
+    whole, half = (struct.Struct("<f"), 2) if kind == BF16 else (struct.Struct("<e"), 0)
+    levels = [whole.pack((byte - 128) * step)[half:] for byte in range(256)]
+    noise, floats = dice.randbytes(count), bytearray(2 * count)
+    for place in range(2):
+        floats[place::2] = noise.translate(bytes(level[place] for level in levels))
+    return floats
 
 
 def set_weight(matrix: bytearray, columns: int, row: int, level: int) -> None:
