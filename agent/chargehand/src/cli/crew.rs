@@ -10,7 +10,7 @@ use chargehand_core::ports::{Model, ModelError, Watch};
 use chargehand_core::roles::{Carried, Handover, Role};
 use chargehand_core::runner::Crew;
 
-use super::held::Desk;
+use super::held::Asking;
 use super::out;
 use super::worker::{Ready, Started, WorkerSpec};
 use crate::error::{Error, Kind};
@@ -56,8 +56,12 @@ struct Turns {
 
 impl Reviewer {
     /// Makes a reviewer ready beside `worker`.
-    pub(super) fn beside(worker: &Ready, spec: WorkerSpec, desk: Desk<'_>) -> Result<Self, Error> {
-        let (ready, turns) = spec.ready_beside(worker, desk)?;
+    pub(super) fn beside(
+        worker: &Ready,
+        spec: WorkerSpec,
+        asking: Asking<'_>,
+    ) -> Result<Self, Error> {
+        let (ready, turns) = spec.ready_beside(worker, asking)?;
         if let Some(reason) = &turns {
             out::note(&format!("worker and reviewer take turns: {reason}"));
         }

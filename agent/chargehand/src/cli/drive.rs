@@ -195,7 +195,7 @@ impl Job<'_> {
         let attended = self.owner.is_some();
         let watch = RunWatch::new(self.log, view, brake.clone(), earlier);
         let mut watch = watch.attended_by(self.owner);
-        let held = Held {
+        let harness = Harness {
             dir: &self.dir,
             contract: &self.contract,
             sandbox: self.sandbox.as_ref(),
@@ -205,7 +205,7 @@ impl Job<'_> {
             entry,
             under_way,
         };
-        let worked = held.work(self.hands, reviewer, &mut watch)?;
+        let worked = harness.work(self.hands, reviewer, &mut watch)?;
         let (phase, fixes) = (JobPhase::Verify, Vec::new());
         watch.see(&Event::PhaseStarted { phase, round: 0, fixes });
         let before = (worked.taken, &mut watch as &mut dyn Watch);
@@ -244,7 +244,7 @@ impl Job<'_> {
 }
 
 /// What a worker is held by.
-struct Held<'a> {
+struct Harness<'a> {
     dir: &'a RunDir,
     contract: &'a Contract,
     sandbox: Option<&'a Sandbox>,
@@ -259,7 +259,7 @@ struct Held<'a> {
     under_way: Vec<Event>,
 }
 
-impl Held<'_> {
+impl Harness<'_> {
     /// Lets the worker work until it ends or is ended. One who was hired is gone afterwards.
     fn work(
         &self,

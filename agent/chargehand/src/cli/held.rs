@@ -20,7 +20,7 @@ use crate::signal::Interrupt;
 
 /// A plan whose memory nobody else is given.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct HeldMemory {
     plan: Plan,
     reservation: Arc<Reservation>,
     gauge: Gauge,
@@ -32,7 +32,7 @@ pub(super) struct Held {
 
 /// Where memory is asked for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Desk<'d> {
+pub(super) struct Asking<'d> {
     /// What the user has set.
     pub(super) config: &'d UserConfig,
     /// Where the ledger and the pins lie.
@@ -41,45 +41,49 @@ pub(super) struct Desk<'d> {
     pub(super) interrupt: &'d Interrupt,
 }
 
-impl Held {
+impl HeldMemory {
     /// Reserves what `footprint` takes, or says with numbers why it does not fit. No model works that is pinned and is
     /// not what was pinned.
-    pub(super) fn of(footprint: Footprint, desk: Desk<'_>) -> Result<Self, Error> {
-        let gauge = admit(&footprint, desk)?;
-        Ok(Self::reserve(footprint, desk, gauge)?)
+    pub(super) fn of(footprint: Footprint, asking: Asking<'_>) -> Result<Self, Error> {
+        let gauge = admit(&footprint, asking)?;
+        Ok(Self::reserve(footprint, asking, gauge)?)
     }
 
     /// Reserves what `footprint` takes beside this; where that is too much, they take turns, and why is returned too.
     pub(super) fn beside(
         &self,
         footprint: Footprint,
-        desk: Desk<'_>,
+        asking: Asking<'_>,
     ) -> Result<(Self, Option<String>), Error> {
-        let gauge = admit(&footprint, desk)?;
-        let refusal = match Self::reserve(footprint.clone(), desk, gauge.clone()) {
+        let gauge = admit(&footprint, asking)?;
+        let refusal = match Self::reserve(footprint.clone(), asking, gauge.clone()) {
             Ok(held) => return Ok((held, None)),
             Err(LedgerError::Refused(refusal)) => refusal,
             Err(err) => return Err(err.into()),
         };
-        let shared = self.reservation.share(footprint, &|| model::machine(desk.config));
+        let shared = self.reservation.share(footprint, &|| model::machine(asking.config));
         let plan = shared.map_err(|err| {
             Error::from(err).hint("`chargehand plan` shows what each of them takes")
         })?;
         let reservation = Arc::clone(&self.reservation);
-        let (kept, devices) = (Kept::below(&desk.places.state), self.devices.clone());
+        let (kept, devices) = (Kept::below(&asking.places.state), self.devices.clone());
         let other = Self { plan, reservation, gauge, kept, devices, parking: None };
         Ok((other, Some(format!("beside {}, {refusal}", self.plan.footprints()[0].model))))
     }
 
-    fn reserve(footprint: Footprint, desk: Desk<'_>, gauge: Gauge) -> Result<Self, LedgerError> {
+    fn reserve(
+        footprint: Footprint,
+        asking: Asking<'_>,
+        gauge: Gauge,
+    ) -> Result<Self, LedgerError> {
         let devices = RefCell::new(Vec::new());
         let machine = || {
-            let machine = model::machine(desk.config);
+            let machine = model::machine(asking.config);
             devices.replace(machine.devices());
             machine
         };
-        let (plan, reservation) = Ledger::at(&desk.places.ledger).reserve(footprint, &machine)?;
-        let (kept, devices) = (Kept::below(&desk.places.state), devices.into_inner());
+        let (plan, reservation) = Ledger::at(&asking.places.ledger).reserve(footprint, &machine)?;
+        let (kept, devices) = (Kept::below(&asking.places.state), devices.into_inner());
         let reservation = Arc::new(reservation);
         Ok(Self { plan, reservation, gauge, kept, devices, parking: None })
     }
@@ -121,8 +125,8 @@ impl Held {
 }
 
 /// Lets nothing be loaded that is not what was pinned, or while memory is short.
-fn admit(footprint: &Footprint, desk: Desk<'_>) -> Result<Gauge, Error> {
-    let Desk { config, places, interrupt } = desk;
+fn admit(footprint: &Footprint, asking: Asking<'_>) -> Result<Gauge, Error> {
+    let Asking { config, places, interrupt } = asking;
     pinned::check(footprint, places)?;
     let gauge = Gauge::here(&config.memory);
     let Some(alarm) = gauge.wait(CALM, &mut || interrupt.is_set()) else { return Ok(gauge) };

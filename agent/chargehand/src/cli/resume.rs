@@ -12,7 +12,7 @@ use serde_json::json;
 use super::ask::Owner;
 use super::autonomy;
 use super::drive::{self, Hands, Job, ShowArgs};
-use super::held::Desk;
+use super::held::Asking;
 use super::leave::{self, Leave};
 use super::worker::{Hired, WorkerArgs, WorkerSpec};
 use super::{fits, record, which};
@@ -71,21 +71,21 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let config = args.worker.config(&places)?;
     // Nothing has begun, so Ctrl-C ends the program at once.
     let unasked = Interrupt::default();
-    let desk = Desk { config: &config, places: &places, interrupt: &unasked };
+    let asking = Asking { config: &config, places: &places, interrupt: &unasked };
     let worker = if args.worker.is_given() {
-        args.worker.choose(desk)?
+        args.worker.choose(asking)?
     } else {
         let spec = earlier(&lines, "worker").ok_or_else(|| {
             Error::new(Kind::Failed, "the log of the run does not say who worked")
                 .hint("give -m or --worker")
         })?;
         let spec = spec.as_it_was().map_err(|err| err.hint("give the model with -m"))?;
-        let ready = spec.ready(desk)?;
+        let ready = spec.ready(asking)?;
         Hired { spec, ready }
     };
     let reviewer = match &contract.review {
         None => None,
-        Some(_) => args.worker.choose_reviewer(&worker, earlier(&lines, "reviewer"), desk)?,
+        Some(_) => args.worker.choose_reviewer(&worker, earlier(&lines, "reviewer"), asking)?,
     };
     let Hired { spec, ready } = worker;
     let approvals = Approvals::of(&places.state, &dir.file().repo);

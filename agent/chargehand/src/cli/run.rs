@@ -11,7 +11,7 @@ use super::autonomy;
 use super::contract::ContractArgs;
 use super::drive::{self, Hands, Job, ShowArgs};
 use super::fits;
-use super::held::Desk;
+use super::held::Asking;
 use super::leave::{self, Leave};
 use super::out;
 use super::record;
@@ -72,10 +72,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let attended = owner.is_some();
     // The last that is looked at before it takes time: a model is hashed, counted and waited for.
     let (config, unasked) = (args.worker.config(&places)?, Interrupt::default());
-    let desk = Desk { config: &config, places: &places, interrupt: &unasked };
-    let worker = args.worker.choose(desk)?;
+    let asking = Asking { config: &config, places: &places, interrupt: &unasked };
+    let worker = args.worker.choose(asking)?;
     let reviewer = match &contract.review {
-        Some(_) => args.worker.choose_reviewer(&worker, None, desk)?,
+        Some(_) => args.worker.choose_reviewer(&worker, None, asking)?,
         None => None,
     };
     let Hired { spec, ready } = worker;

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bounds;
 use super::crew::Reviewer;
-use super::held::{Desk, Held};
+use super::held::{Asking, HeldMemory};
 use super::model::{self, Choice, ModelArgs};
 use crate::config::{Places, UserConfig};
 use crate::env::digest;
@@ -66,7 +66,7 @@ pub(super) enum Ready {
     /// Its calls were read.
     Script(Script),
     /// It fits, and its memory is reserved. A worker may be silent for so long.
-    Model(Box<Held>, Sampling, Duration),
+    Model(Box<HeldMemory>, Sampling, Duration),
 }
 
 /// Who works, as the log has it and in person.
@@ -117,15 +117,15 @@ impl WorkerArgs {
     }
 
     /// Returns the worker that is asked for, and what starts it.
-    pub(super) fn choose(&self, desk: Desk<'_>) -> Result<Hired, Error> {
+    pub(super) fn choose(&self, asking: Asking<'_>) -> Result<Hired, Error> {
         if let Some(worker) = &self.worker {
             let path = script_path(worker)?;
             let script = read_script(&path)?;
             return Ok(Hired { spec: WorkerSpec::Script { path }, ready: Ready::Script(script) });
         }
-        let choice = self.model.choose(desk.config, desk.places)?;
-        let spec = asked_for(&self.model, &choice, desk)?;
-        let ready = spec.ready(desk)?;
+        let choice = self.model.choose(asking.config, asking.places)?;
+        let spec = asked_for(&self.model, &choice, asking)?;
+        let ready = spec.ready(asking)?;
         Ok(Hired { spec, ready })
     }
 
@@ -135,16 +135,16 @@ impl WorkerArgs {
         &self,
         worker: &Hired,
         earlier: Option<WorkerSpec>,
-        desk: Desk<'_>,
+        asking: Asking<'_>,
     ) -> Result<Option<Reviewer>, Error> {
         let Hired { spec: worker, ready } = worker;
         if let Some(path) = self.reviewer.as_deref().and_then(|text| text.strip_prefix(SCRIPT)) {
             let spec = WorkerSpec::Script { path: from_here(path)? };
-            return Reviewer::beside(ready, spec, desk).map(Some);
+            return Reviewer::beside(ready, spec, asking).map(Some);
         }
         let judge = match worker {
             WorkerSpec::Script { .. } => None,
-            WorkerSpec::Model { .. } => desk.config.roles.get(&Role::Judge),
+            WorkerSpec::Model { .. } => asking.config.roles.get(&Role::Judge),
         };
         let earlier = earlier.filter(|_| self.reviewer.is_none());
         let spec = match (earlier, self.reviewer.as_ref().or(judge)) {
@@ -156,22 +156,22 @@ impl WorkerArgs {
             }
             (None, Some(named)) => {
                 let model = ModelArgs::of(Some(named.into()), self.model.config.clone());
-                let choice = model.choose(desk.config, desk.places)?;
+                let choice = model.choose(asking.config, asking.places)?;
                 if worker.is_model(Path::new(&choice.options.path)) {
                     return Ok(None);
                 }
-                asked_for(&model, &choice, desk)?
+                asked_for(&model, &choice, asking)?
             }
         };
-        Reviewer::beside(ready, spec, desk).map(Some)
+        Reviewer::beside(ready, spec, asking).map(Some)
     }
 }
 
 /// Returns a worker that nothing is reserved for yet.
-fn asked_for(args: &ModelArgs, choice: &Choice, desk: Desk<'_>) -> Result<WorkerSpec, Error> {
-    let footprint = Box::new(model::known(choice, desk.config, desk.places)?);
+fn asked_for(args: &ModelArgs, choice: &Choice, asking: Asking<'_>) -> Result<WorkerSpec, Error> {
+    let footprint = Box::new(model::known(choice, asking.config, asking.places)?);
     let identity = identify(Path::new(&choice.options.path))?;
-    Ok(WorkerSpec::Model { footprint, identity, sampling: args.sampling(desk.config) })
+    Ok(WorkerSpec::Model { footprint, identity, sampling: args.sampling(asking.config) })
 }
 
 impl WorkerSpec {
@@ -206,12 +206,12 @@ impl WorkerSpec {
     }
 
     /// Makes it ready: its calls are read, or its memory is reserved.
-    pub(super) fn ready(&self, desk: Desk<'_>) -> Result<Ready, Error> {
+    pub(super) fn ready(&self, asking: Asking<'_>) -> Result<Ready, Error> {
         match self {
             Self::Script { path } => Ok(Ready::Script(read_script(path)?)),
             Self::Model { footprint, sampling, .. } => {
-                let held = Held::of(footprint.as_ref().clone(), desk)?;
-                Ok(Ready::Model(Box::new(held), *sampling, patience(desk.config)))
+                let held = HeldMemory::of(footprint.as_ref().clone(), asking)?;
+                Ok(Ready::Model(Box::new(held), *sampling, patience(asking.config)))
             }
         }
     }
@@ -220,15 +220,15 @@ impl WorkerSpec {
     pub(super) fn ready_beside(
         &self,
         first: &Ready,
-        desk: Desk<'_>,
+        asking: Asking<'_>,
     ) -> Result<(Ready, Option<String>), Error> {
         match (self, first) {
             (Self::Model { footprint, sampling, .. }, Ready::Model(first, ..)) => {
                 let footprint = footprint.as_ref().clone();
-                let (held, turns) = first.beside(footprint, desk)?;
-                Ok((Ready::Model(Box::new(held), *sampling, patience(desk.config)), turns))
+                let (held, turns) = first.beside(footprint, asking)?;
+                Ok((Ready::Model(Box::new(held), *sampling, patience(asking.config)), turns))
             }
-            (Self::Script { .. }, _) | (_, Ready::Script(_)) => Ok((self.ready(desk)?, None)),
+            (Self::Script { .. }, _) | (_, Ready::Script(_)) => Ok((self.ready(asking)?, None)),
         }
     }
 

@@ -78,12 +78,12 @@ pub struct Ledger {
 #[derive(Debug)]
 pub struct Reservation {
     ledger: Ledger,
-    held: Mutex<Held>,
+    held: Mutex<HeldSlot>,
 }
 
 /// What is held, and where that is written down.
 #[derive(Debug)]
-struct Held {
+struct HeldSlot {
     /// The slot is locked as long as this is open.
     table: Arc<Table>,
     slot: Slot,
@@ -127,7 +127,7 @@ impl Ledger {
         let plan = memory::plan(vec![entry.holding.footprint.clone()], &budget)?;
         let slot = table.take(&slots, &text).map_err(|source| self.io(source))?;
         drop(gate);
-        let held = Mutex::new(Held { table, slot, entry });
+        let held = Mutex::new(HeldSlot { table, slot, entry });
         Ok((plan, Reservation { ledger: self.clone(), held }))
     }
 
@@ -272,7 +272,7 @@ impl Reservation {
     /// Plans within what all others leave. Only behind the gate.
     fn plan(
         &self,
-        held: &Held,
+        held: &HeldSlot,
         footprint: Footprint,
         machine: &dyn Fn() -> Budget,
     ) -> Result<Plan, LedgerError> {
@@ -285,7 +285,7 @@ impl Reservation {
     ///
     /// Where the file was taken away, a slot is taken in the one that others open now: what is held is held there as
     /// well, and whether it still fits is found with the next plan.
-    fn alone(&self) -> Result<(MutexGuard<'_, Held>, Gate), LedgerError> {
+    fn alone(&self) -> Result<(MutexGuard<'_, HeldSlot>, Gate), LedgerError> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let gate = self.ledger.gate(&held.table)?;
         if self.ledger.is_seen(&held.table)? {
@@ -299,12 +299,12 @@ impl Reservation {
         let (_, slots) = self.ledger.scan(&table)?;
         let taken = held.entry.text().and_then(|text| table.take(&slots, &text));
         let slot = taken.map_err(|source| self.ledger.io(source))?;
-        *held = Held { table, slot, entry: held.entry.clone() };
+        *held = HeldSlot { table, slot, entry: held.entry.clone() };
         Ok((held, new_gate))
     }
 
     /// Holds something else. What cannot be written down is not held: others do not know of it.
-    fn set(&self, held: &mut Held, change: impl FnOnce(&mut Entry)) -> Result<(), LedgerError> {
+    fn set(&self, held: &mut HeldSlot, change: impl FnOnce(&mut Entry)) -> Result<(), LedgerError> {
         let mut changed = held.entry.clone();
         change(&mut changed);
         let written = changed.text().and_then(|text| held.table.write(held.slot, &text));
@@ -325,7 +325,7 @@ impl Entry {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldSlot {
     /// The lock would go with the file, but not while a program that is just being started has it too.
     fn drop(&mut self) {
         self.table.give_back(self.slot);

@@ -12,7 +12,7 @@ use chargehand_engine::sampler::Sampling;
 use chargehand_engine::session::Timings;
 use chargehand_engine::wire::{Ask, Chat};
 
-use crate::cli::held::{Desk, Held};
+use crate::cli::held::{Asking, HeldMemory};
 use crate::cli::model::{self, Asked, Choice};
 use crate::cli::out;
 use crate::config::{Places, UserConfig};
@@ -91,8 +91,8 @@ pub(super) fn measure(
 
 /// Reserves memory for the longest context that is asked for; for a shorter one, where none is asked for and it does
 /// not fit.
-fn reserve(subject: &Subject, places: &Places, interrupt: &Interrupt) -> Result<Held, Error> {
-    let desk = Desk { config: &subject.config, places, interrupt };
+fn reserve(subject: &Subject, places: &Places, interrupt: &Interrupt) -> Result<HeldMemory, Error> {
+    let asking = Asking { config: &subject.config, places, interrupt };
     let mut ctx = subject.ctx;
     if ctx.is_none() {
         let trained = choose(subject, None, places)?.header.context_length().unwrap_or(0);
@@ -102,7 +102,7 @@ fn reserve(subject: &Subject, places: &Places, interrupt: &Interrupt) -> Result<
     loop {
         let choice = choose(subject, ctx, places)?;
         let held = model::known(&choice, &subject.config, places)
-            .and_then(|footprint| Held::of(footprint, desk));
+            .and_then(|footprint| HeldMemory::of(footprint, asking));
         match (held, ctx) {
             (Err(err), Some(tokens))
                 if err.kind == Kind::Refused && subject.ctx.is_none() && tokens / 2 >= LEAST =>

@@ -21,7 +21,7 @@ use super::subject::{Subject, SubjectArgs};
 use super::{show, suite};
 use crate::audit::{self, Log};
 use crate::cli::drive::{self, Hands, Job};
-use crate::cli::held::Desk;
+use crate::cli::held::Asking;
 use crate::cli::leave;
 use crate::cli::worker::{Hired, Started, WorkerSpec, read_script};
 use crate::cli::{card, out, whole};
@@ -187,7 +187,8 @@ impl Exam {
         let args = subject.worker_args();
         let config = args.config(&self.places)?;
         let (places, interrupt) = (&self.places, &self.interrupt);
-        let Hired { mut spec, ready } = args.choose(Desk { config: &config, places, interrupt })?;
+        let Hired { mut spec, ready } =
+            args.choose(Asking { config: &config, places, interrupt })?;
         // Whoever is hampered gets no card.
         if subject.ablation.is_none() {
             spec = whole::hashed(spec, &self.places.state)?;
