@@ -17,18 +17,18 @@ use crate::world::{Complaint, Task};
 
 /// The families and how often each is trained on, as a part of the sum.
 pub const FAMILIES: &[(&str, usize)] = &[
-    ("create", 4),
-    ("exact", 3),
-    ("append", 4),
-    ("replace", 20),
+    ("create", 8),
+    ("exact", 8),
+    ("append", 8),
+    ("replace", 26),
     ("set", 30),
-    ("rename", 20),
+    ("rename", 24),
     ("add", 8),
-    ("fix", 16),
-    ("find", 24),
+    ("fix", 12),
+    ("find", 30),
     ("recover", 40),
     ("refuse", 3),
-    ("ask", 3),
+    ("ask", 8),
 ];
 
 /// Of a hundred tasks that replace a text, so many show how to go on after a call that failed.
