@@ -11,6 +11,8 @@ const MIN_CTX: u32 = 256;
 const MAX_CTX: u32 = 1 << 24;
 /// Far above it all tokens are equally likely, and the sums overflow.
 const MAX_TEMPERATURE: f32 = 100.0;
+/// What keys and values are kept as.
+const KV_TYPES: [&str; 3] = ["f16", "q8_0", "q4_0"];
 /// So many threads for each core that the system sees; more only wait for each other.
 const THREADS_PER_CORE: usize = 4;
 
@@ -26,6 +28,7 @@ pub(super) fn check(config: &UserConfig) -> Result<(), Error> {
         return Err(usage("silence is 0 s: no worker answers at once".to_owned()));
     }
     reasoning("sampling.reasoning", sampling.reasoning.unwrap_or(default.reasoning))?;
+    config.kv_type.as_deref().map_or(Ok(()), |name| kv_type("kv_type", name))?;
     config.ctx.map_or(Ok(()), |tokens| least_ctx("ctx", tokens))
 }
 
@@ -73,6 +76,14 @@ fn threads(threads: u32) -> Result<(), Error> {
     }
     Err(usage(format!("threads is {threads}: this machine has {cores} cores, {most} are the most"))
         .hint("0 takes one thread a core"))
+}
+
+/// Says so when `value`, called `name`, is no type of a KV cache.
+pub(super) fn kv_type(name: &str, value: &str) -> Result<(), Error> {
+    if KV_TYPES.contains(&value) {
+        return Ok(());
+    }
+    Err(usage(format!("{name} is `{value}`: it is one of {}", KV_TYPES.join(", "))))
 }
 
 fn share(name: &str, value: f32) -> Result<(), Error> {
@@ -124,6 +135,8 @@ mod tests {
         config("ctx = 256", Ok(()));
         config("ctx = 255", Err("ctx is 255: a context has at least 256 tokens"));
         config("ctx = 0", Err("ctx is 0"));
+        config("kv_type = 'q4_0'", Ok(()));
+        config("kv_type = 'f17'", Err("kv_type is `f17`: it is one of f16, q8_0, q4_0"));
         config("threads = 0", Ok(()));
         let most = std::thread::available_parallelism().unwrap().get() * THREADS_PER_CORE;
         config(&format!("threads = {most}"), Ok(()));

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use chargehand_core::contract::Gates;
-use chargehand_core::eval::{Card, Fingerprint};
+use chargehand_core::eval::{Card, Fingerprint, is_telling};
 use chargehand_engine::gguf;
 use chargehand_engine::sampler::Sampling;
 use serde::Deserialize;
@@ -59,13 +59,10 @@ fn of_sampling(sampling: &Sampling) -> Vec<(String, String)> {
     values.into_iter().map(|(key, value)| (format!("sampling.{key}"), value)).collect()
 }
 
-/// Returns the command that examines such a worker; in both suites, where a job is wide.
-pub(super) fn command(of: &Fingerprint, model: &Path, is_wide: bool) -> String {
-    let mut words =
-        vec!["chargehand", "eval", "run"].into_iter().map(str::to_owned).collect::<Vec<_>>();
-    if is_wide {
-        words.extend(["first", "second"].map(str::to_owned));
-    }
+/// Returns the command that examines such a worker in `suites`; in the first of the built-in ones without any.
+pub(super) fn command(of: &Fingerprint, model: &Path, suites: &[String]) -> String {
+    let mut words = ["chargehand", "eval", "run"].map(str::to_owned).to_vec();
+    words.extend_from_slice(suites);
     words.extend(["-m".to_owned(), model.display().to_string()]);
     let usual = of_sampling(&Sampling::default());
     for (key, value) in &of.settings {
@@ -167,7 +164,10 @@ fn read(path: &Path) -> Result<Option<Card>, Error> {
     if form.schema != Card::SCHEMA {
         return Ok(None);
     }
-    serde_json::from_slice(&text).map(Some).map_err(|err| failed(path, &err))
+    let mut card: Card = serde_json::from_slice(&text).map_err(|err| failed(path, &err))?;
+    // Marks of too few tasks, which were once written down, would go over those that tell something.
+    card.families.retain(|_, mark| is_telling(mark.right, mark.out_of_scope));
+    Ok(Some(card))
 }
 
 /// What every version of the form has.
@@ -183,6 +183,8 @@ fn failed(path: &Path, why: &dyn std::fmt::Display) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use chargehand_core::eval::{Count, Mark};
+
     use super::*;
 
     fn fingerprint_of(name: &str) -> Fingerprint {
@@ -225,8 +227,23 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_of_too_few_tasks_is_as_good_as_none() {
+        let state = tempfile::tempdir().unwrap();
+        let mut card = Card::new(fingerprint_of("m"));
+        for (family, tasks, out_of_scope) in [("few", 4, 0), ("enough", 5, 0), ("broken", 1, 1)] {
+            let right = Count { of_these: tasks, of_all: tasks };
+            let mark = Mark { right, out_of_scope, eval: "e".to_owned(), suite: Vec::new() };
+            card.families.insert(family.to_owned(), mark);
+        }
+        keep(state.path(), &card).unwrap();
+        let found = own(state.path(), &card.of).unwrap().unwrap();
+        assert_eq!(found.families.keys().collect::<Vec<_>>(), ["broken", "enough"]);
+    }
+
+    #[test]
     fn the_command_says_what_is_not_usual() {
-        let command = command(&fingerprint_of("m"), Path::new("a b.gguf"), true);
+        let suites = ["first", "second"].map(str::to_owned);
+        let command = command(&fingerprint_of("m"), Path::new("a b.gguf"), &suites);
         let expect = "chargehand eval run first second -m 'a b.gguf' --gate 'no_repeat=off' --config 'kv_type=q8_0'";
         assert_eq!(command, expect);
     }

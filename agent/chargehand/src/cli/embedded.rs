@@ -27,14 +27,18 @@ pub(super) fn bytes() -> u64 {
     u64::try_from(MODEL.len()).unwrap_or(u64::MAX)
 }
 
+/// Returns the path of the unpacked model, whether it lies there or not.
+pub(super) fn path(state: &Path) -> PathBuf {
+    state.join("models").join(format!("{NAME}-{}.gguf", &hash()[..12]))
+}
+
 /// Returns the path of the unpacked model, after unpacking it where that was not done.
 pub(super) fn unpack(state: &Path) -> Result<PathBuf, Error> {
-    let folder = state.join("models");
-    let path = folder.join(format!("{NAME}-{}.gguf", &hash()[..12]));
+    let path = path(state);
     if is_whole(&path) {
         return Ok(path);
     }
-    place(&folder, &path).map_err(|err| {
+    place(&state.join("models"), &path).map_err(|err| {
         Error::new(
             Kind::Failed,
             format!("cannot unpack the built-in model to {}: {err}", path.display()),

@@ -145,6 +145,8 @@ pub(super) fn choose(
     asked.ctx.map_or(Ok(()), |tokens| bounds::least_ctx("--ctx", tokens))?;
     let ctx_of = format!("models.{name}.ctx");
     set.ctx.map_or(Ok(()), |tokens| bounds::least_ctx(&ctx_of, tokens))?;
+    let kv_of = format!("models.{name}.kv_type");
+    set.kv_type.as_deref().map_or(Ok(()), |value| bounds::kv_type(&kv_of, value))?;
     // Before the header is read: what is replaced later is noticed when it is loaded.
     let seals = if asked.header_alone { Vec::new() } else { gguf::seals(&path)? };
     let weights = if asked.header_alone { Weights::Elsewhere } else { Weights::Here };

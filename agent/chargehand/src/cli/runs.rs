@@ -1,4 +1,5 @@
-//! `chargehand runs`: which runs are kept, what they take of the disk, and the removal of those that are too many.
+//! `chargehand runs`: which runs are kept, what they take of the disk, and the removal of those that are too many, of old
+//! examinations too.
 
 use chargehand_core::bytes::Bytes;
 use clap::Subcommand;
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 use super::out;
 use super::report::word;
 use crate::config::{Places, UserConfig};
-use crate::env::shelf::{self, Kept, MAX_DISK, May, Shelf, Standing};
+use crate::env::shelf::{self, EvalStanding, Kept, KeptEval, MAX_DISK, May, Shelf, Standing};
 use crate::error::Error;
 use crate::report::{visible, words};
 
@@ -24,7 +25,8 @@ enum Command {
     List(ListArgs),
     /// Removes the oldest runs that were accepted or rejected, until the rest takes no more than it may.
     ///
-    /// A run that is being worked on stays, and so does one that nobody has decided.
+    /// Where that is not enough, the oldest examinations that came to their end follow; scorecards stay. A run that is
+    /// being worked on stays, and so does one that nobody has decided or an examination that was interrupted.
     Gc(GcArgs),
 }
 
@@ -40,7 +42,7 @@ struct GcArgs {
     /// What may stay, such as 5GiB, instead of `runs.max_disk` of your configuration (20GiB)
     #[arg(long, value_name = "SIZE")]
     max_disk: Option<Bytes>,
-    /// Also removes runs that nobody has accepted or rejected, interrupted ones among them
+    /// Also removes runs that nobody has accepted or rejected, interrupted ones among them, and interrupted examinations
     #[arg(long)]
     undecided: bool,
     /// Says what would go, and removes nothing
@@ -103,7 +105,7 @@ fn list(args: &ListArgs, places: &Places) -> Result<(), Error> {
         return out::json(&json!({
             "type": "runs",
             "runs": runs,
-            "evals": { "count": shelf.evals, "bytes": shelf.eval_bytes },
+            "evals": { "count": shelf.evals.len(), "bytes": shelf.eval_bytes() },
             "bytes": shelf.bytes(),
             "max_bytes": most,
         }));
@@ -111,29 +113,41 @@ fn list(args: &ListArgs, places: &Places) -> Result<(), Error> {
     for run in &shelf.runs {
         out::line(&line(places, run))?;
     }
-    let (count, evals) = (shelf.runs.len(), shelf.evals);
+    let (count, evals) = (shelf.runs.len(), shelf.evals.len());
     out::line(&format!(
         "{count} runs and {evals} examinations take {}; {most} at most (runs.max_disk)",
         shelf.bytes()
-    ))
+    ))?;
+    if evals > 0 {
+        out::note("hint: `chargehand eval show` lists the examinations");
+    }
+    Ok(())
 }
 
 fn collect(args: &GcArgs, places: &Places) -> Result<(), Error> {
     let most = args.max_disk.map_or_else(|| limit(places), Ok)?;
     let which = if args.undecided { May::Open } else { May::Decided };
     let shelf = Shelf::look(&places.state)?;
-    let surplus = shelf.surplus(most, which);
+    let (surplus, evals) = (shelf.surplus(most, which), shelf.surplus_evals(most, which));
     let gone = if args.dry_run {
         surplus.into_iter().cloned().collect()
     } else {
         remove(places, &surplus, which)?
     };
-    let freed: Bytes = gone.iter().map(|run| run.bytes).sum();
+    let mut evals_gone = Vec::new();
+    for eval in evals {
+        if args.dry_run || shelf::remove_eval(&places.state, eval, which)? {
+            evals_gone.push(eval);
+        }
+    }
+    let freed = gone.iter().map(|run| run.bytes).sum::<Bytes>()
+        + evals_gone.iter().map(|eval| eval.bytes).sum::<Bytes>();
     let left = shelf.bytes().saturating_sub(freed);
     if args.json {
         let runs: Vec<Value> = gone.iter().map(|run| entry(places, run)).collect();
         return out::json(&json!({
             "type": "runs_removed", "dry_run": args.dry_run, "runs": runs,
+            "evals": evals_gone.iter().map(|eval| eval_entry(eval)).collect::<Vec<_>>(),
             "freed_bytes": freed, "bytes": left, "max_bytes": most,
         }));
     }
@@ -141,9 +155,19 @@ fn collect(args: &GcArgs, places: &Places) -> Result<(), Error> {
     for run in &gone {
         out::line(&format!("{verb} {}", line(places, run)))?;
     }
-    out::line(&format!("{verb} {} runs, {freed}; {left} stay, {most} at most", gone.len()))?;
+    for KeptEval { id, standing, bytes } in &evals_gone {
+        let id = visible::line(id).text;
+        out::line(&format!("{verb} examination {id}  {}  {bytes}", eval_standing(*standing)))?;
+    }
+    let (runs, evals) = (gone.len(), evals_gone.len());
+    out::line(&format!(
+        "{verb} {runs} runs and {evals} examinations, {freed}; {left} stay, {most} at most"
+    ))?;
     if left > most && !args.undecided {
-        out::note("hint: what stays nobody has decided; accept or reject it, or use --undecided");
+        out::note(
+            "hint: what stays nobody has decided, or was interrupted; accept or reject it, end the examination, or use \
+             --undecided",
+        );
     }
     Ok(())
 }
@@ -186,6 +210,20 @@ fn entry(places: &Places, run: &Kept) -> Value {
         Standing::Stump | Standing::Young | Standing::Foreign => {}
     }
     entry
+}
+
+fn eval_entry(eval: &KeptEval) -> Value {
+    json!({ "id": eval.id, "state": eval_standing(eval.standing), "bytes": eval.bytes })
+}
+
+fn eval_standing(standing: EvalStanding) -> &'static str {
+    match standing {
+        EvalStanding::Busy => "running",
+        EvalStanding::Open => "interrupted",
+        EvalStanding::Ended => "ended",
+        EvalStanding::Young => "being made",
+        EvalStanding::Foreign => "unreadable",
+    }
 }
 
 fn standing(places: &Places, run: &Kept) -> &'static str {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chargehand_core::contract::Contract;
 use chargehand_core::memory::beside::Beside;
-use chargehand_core::memory::{Footprint, Plan};
+use chargehand_core::memory::{Footprint, LoadOptions, Plan};
 use chargehand_core::ports::{Model, Watch};
 use chargehand_core::roles::{Carried, Role};
 use chargehand_core::script::Script;
@@ -110,10 +110,12 @@ impl WorkerArgs {
         Ok(config)
     }
 
-    /// Returns the file of the model that is asked for.
-    pub(super) fn file(&self, places: &Places) -> Result<PathBuf, Error> {
-        let choice = self.model.choose(&self.config(places)?, places)?;
-        Ok(PathBuf::from(choice.options.path))
+    /// Returns how the model that is asked for would be loaded, if it lies there, can be read and is what was pinned.
+    pub(super) fn loads(&self, config: &UserConfig, places: &Places) -> Result<LoadOptions, Error> {
+        let Choice { name: model, options, .. } = self.model.choose(config, places)?;
+        let footprint = Footprint { model, options, rows: Vec::new() };
+        model::pinned::check(&footprint, places)?;
+        Ok(footprint.options)
     }
 
     /// Returns the worker that is asked for, and what starts it.

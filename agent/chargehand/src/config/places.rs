@@ -26,15 +26,19 @@ impl Places {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::NoHome`].
+    /// [`ConfigError::NoHome`], [`ConfigError::Invalid`] for a relative `CHARGEHAND_HOME`.
     pub fn find() -> Result<Self, ConfigError> {
         Self::from_variables(&variable)
     }
 
     fn from_variables(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
         if let Some(home) = variable("CHARGEHAND_HOME") {
-            let state = std::path::absolute(&home)
-                .map_err(|source| ConfigError::Unreadable { path: home.into(), source })?;
+            let state = PathBuf::from(home);
+            // From the current folder on it would be another one in each, and lie in repositories.
+            if !state.is_absolute() {
+                let message = format!("it is {}: write the path from the root on", state.display());
+                return Err(ConfigError::Invalid { origin: "CHARGEHAND_HOME".to_owned(), message });
+            }
             let ledger = state.join("ledger");
             let (config, pins) = (Some(state.join("config.toml")), state.join(PINS));
             return Ok(Self { config, state, ledger, pins });
@@ -82,6 +86,12 @@ mod tests {
     #[test]
     fn places_follow_the_variables() {
         places(&[("CHARGEHAND_HOME", "/c"), ("HOME", "/h")], "/c", "/c/config.toml");
+        let relative = |name: &str| (name == "CHARGEHAND_HOME").then(|| OsString::from("c"));
+        let refused = Places::from_variables(&relative).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "CHARGEHAND_HOME: it is c: write the path from the root on"
+        );
         let default = ("/h/.local/state/chargehand", "/h/.config/chargehand/config.toml");
         places(&[("HOME", "/h")], default.0, default.1);
         places(&[("HOME", "/h"), ("XDG_STATE_HOME", "relative")], default.0, default.1);

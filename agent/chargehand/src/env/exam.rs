@@ -5,16 +5,19 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use chargehand_core::eval::Files;
+use chargehand_core::eval::{Files, MAX_DEPTH, MAX_TEXT};
 use chargehand_core::ports::{EnvError, Environment};
 use git2::{IndexAddOption, Repository, RepositoryInitOptions, Signature};
 use thiserror::Error;
 
-use super::dir::{Content, Dir, DiskError, Tried};
+use super::dir::{self, Content, Dir, DiskError, Tried};
 use super::manifest::Kind;
 use super::path_text::escape;
 use super::store::StoreError;
-use super::workspace::Workspace;
+use super::workspace::{MAX_FILE_BYTES, Workspace};
+
+// What a suite may have can be laid out and read back.
+const _: () = assert!(MAX_TEXT as u64 <= MAX_FILE_BYTES && MAX_DEPTH < dir::MAX_DEPTH);
 
 /// Makes a repository in `folder`, which must not exist, with one commit that has `files`.
 ///
@@ -44,12 +47,40 @@ pub fn put<'a>(
     for (path, text) in files {
         let write = || {
             let (parent, name) = top.make_parent(path.as_bytes())?;
-            let mode = if text.starts_with("#!") { 0o755 } else { 0o644 };
+            let mode = if can_be_executed(text) { 0o755 } else { 0o644 };
             top.stage(Content::Exact(text.as_bytes(), mode))?.replace(&parent, name)
         };
         write().tried(|| format!("cannot write {path} in {}", folder.display()))?;
     }
     Ok(())
+}
+
+/// Returns the first of `files` that has no room below `folder`: a folder has its name, or a file that of a folder.
+///
+/// # Errors
+///
+/// [`DiskError`].
+pub fn in_the_way<'f>(
+    folder: &Path,
+    files: impl IntoIterator<Item = &'f String>,
+) -> Result<Option<&'f str>, DiskError> {
+    let top = Dir::open(folder).tried(|| format!("cannot open {}", folder.display()))?;
+    for path in files {
+        let folders = path.match_indices('/').map(|(at, _)| (&path[..at], true));
+        for (place, is_folder) in folders.chain([(path.as_str(), false)]) {
+            let look = || format!("cannot look for {place} in {}", folder.display());
+            let found = top.find(place.as_bytes()).tried(look)?;
+            if found.is_some_and(|found| found.is_dir() != is_folder) {
+                return Ok(Some(path));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Returns whether a task's file with this text can be executed.
+fn can_be_executed(text: &str) -> bool {
+    text.starts_with("#!")
 }
 
 fn commit(folder: &Path) -> Result<(), git2::Error> {
@@ -103,6 +134,18 @@ pub fn base_texts(
         texts.insert(name, text);
     }
     Ok(texts)
+}
+
+/// Returns those of a base's `texts` that can be executed there, and not in a task.
+pub fn no_more_executed<'t>(
+    workspace: &Workspace<'_>,
+    texts: &'t BTreeMap<String, String>,
+) -> Vec<&'t str> {
+    let entries = &workspace.base().entries;
+    let is_executed =
+        |path: &str| entries.get(path.as_bytes()).is_some_and(|entry| entry.mode & 0o111 != 0);
+    let changed = texts.iter().filter(|(path, text)| is_executed(path) && !can_be_executed(text));
+    changed.map(|(path, _)| path.as_str()).collect()
 }
 
 /// Why a base cannot be the repository of a task.

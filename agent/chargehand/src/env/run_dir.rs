@@ -29,6 +29,8 @@ use super::shelf::size;
 const SCHEMA: u32 = 1;
 /// The file that says how far a run is.
 pub(crate) const RUN_FILE: &str = "run.json";
+/// The file that whoever works in a folder has locked.
+const LOCK: &str = "lock";
 /// So often a lock is tried for, and so long apart: whoever only looks whether it is free holds it for a moment.
 const LOCK_TRIES: u32 = 10;
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
@@ -217,9 +219,7 @@ impl RunDir {
     /// Returns whether a process works on the run.
     #[must_use]
     pub fn is_busy(state: &Path, id: &str) -> bool {
-        // Opened for reading only: whoever looks makes no lock file.
-        File::open(runs(state).join(id).join("lock"))
-            .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+        is_held(&runs(state).join(id))
     }
 
     /// Takes the run for this process until the value is dropped, and reads `run.json` again.
@@ -231,16 +231,10 @@ impl RunDir {
         if self.lock.is_some() {
             return Ok(());
         }
-        let what = || format!("cannot lock {}", self.path.display());
-        let lock = File::create(self.path.join("lock")).tried(what)?;
-        match try_lock(&lock) {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let pid = read(&self.path).map_or(self.file.pid, |file| file.pid);
-                return Err(RunDirError::Busy { id: self.file.id.clone(), pid });
-            }
-            Err(TryLockError::Error(err)) => return Err(DiskError::new(what(), err).into()),
-        }
+        let Some(lock) = hold(&self.path)? else {
+            let pid = read(&self.path).map_or(self.file.pid, |file| file.pid);
+            return Err(RunDirError::Busy { id: self.file.id.clone(), pid });
+        };
         // Somebody may have finished it between our reading and our lock.
         if self.path.join(RUN_FILE).exists() {
             self.file = read(&self.path)?;
@@ -305,6 +299,25 @@ impl RunDir {
         self.file = file;
         Ok(())
     }
+}
+
+/// Takes the folder `path`, of a run or an examination, for this process until the result is dropped. There is no result
+/// where another process has it.
+pub(crate) fn hold(path: &Path) -> Result<Option<File>, DiskError> {
+    let what = || format!("cannot lock {}", path.display());
+    let lock = File::create(path.join(LOCK)).tried(what)?;
+    match try_lock(&lock) {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(err)) => Err(DiskError::new(what(), err)),
+    }
+}
+
+/// Returns whether a process has the folder `path`.
+pub(crate) fn is_held(path: &Path) -> bool {
+    // Opened for reading only: whoever looks makes no lock file.
+    File::open(path.join(LOCK))
+        .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 fn try_lock(lock: &File) -> Result<(), TryLockError> {

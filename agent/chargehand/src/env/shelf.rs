@@ -1,7 +1,9 @@
-//! The runs that are kept: what they take of the disk, and which go when it is too much.
+//! The runs and examinations that are kept: what they take of the disk, and which go when it is too much.
 //!
 //! It removes what somebody has decided, the oldest first. A run that is being worked on is never touched, whatever is
 //! asked for.
+
+mod evals;
 
 use std::collections::HashSet;
 use std::fs;
@@ -12,6 +14,8 @@ use std::time::{Duration, SystemTime};
 
 use chargehand_core::bytes::Bytes;
 use rustix::fs::FileType;
+
+pub use self::evals::{EvalStanding, KeptEval, remove_eval};
 
 use super::dir::{Dir, DiskError, MAX_DEPTH, Tried, is_absent};
 use super::run_dir::{RUN_FILE, RunDir, RunDirError, RunFile, Status};
@@ -60,10 +64,8 @@ pub struct Kept {
 pub struct Shelf {
     /// The runs, the oldest first.
     pub runs: Vec<Kept>,
-    /// How many examinations there are.
-    pub evals: usize,
-    /// What they take.
-    pub eval_bytes: Bytes,
+    /// The examinations, the oldest first.
+    pub evals: Vec<KeptEval>,
 }
 
 /// Which runs may go.
@@ -112,18 +114,22 @@ impl Shelf {
             .filter_map(|id| look_at(state, id))
             .collect();
         runs.sort_by(|a, b| a.age().cmp(&b.age()));
-        let evals = folders(&state.join("evals"))?;
-        let eval_bytes = evals.iter().map(|id| size(&state.join("evals").join(id))).sum();
-        Ok(Self { runs, evals: evals.len(), eval_bytes })
+        Ok(Self { runs, evals: evals::look(state)? })
     }
 
     /// Returns what all of it takes.
     #[must_use]
     pub fn bytes(&self) -> Bytes {
-        self.runs.iter().map(|run| run.bytes).sum::<Bytes>() + self.eval_bytes
+        self.runs.iter().map(|run| run.bytes).sum::<Bytes>() + self.eval_bytes()
     }
 
-    /// Returns those that have to go so that no more than `most` stays, the oldest first.
+    /// Returns what the examinations take.
+    #[must_use]
+    pub fn eval_bytes(&self) -> Bytes {
+        self.evals.iter().map(|eval| eval.bytes).sum()
+    }
+
+    /// Returns the runs that have to go so that no more than `most` stays, the oldest first.
     #[must_use]
     pub fn surplus(&self, most: Bytes, which: May) -> Vec<&Kept> {
         let mut left = self.bytes();
@@ -174,16 +180,18 @@ pub fn remove(state: &Path, run: &Kept, which: May) -> Result<bool, DiskError> {
 ///
 /// [`DiskError`].
 pub fn finish(state: &Path) -> Result<(), DiskError> {
-    let runs = state.join("runs");
-    let mut left = folders(&runs)?;
-    left.retain(|name| name.starts_with(GOING));
-    left.iter().try_for_each(|name| clear(&runs, name))
+    for parent in ["runs", "evals"].map(|parent| state.join(parent)) {
+        let mut left = folders(&parent)?;
+        left.retain(|name| name.starts_with(GOING));
+        left.iter().try_for_each(|name| clear(&parent, name))?;
+    }
+    Ok(())
 }
 
 /// Other instances may clear it too: what one of us has just seen the other has removed, and it is begun again.
-fn clear(runs: &Path, name: &str) -> Result<(), DiskError> {
+fn clear(parent: &Path, name: &str) -> Result<(), DiskError> {
     let clear = || -> io::Result<()> {
-        let dir = Dir::open(runs)?;
+        let dir = Dir::open(parent)?;
         for _ in 0..CLEARINGS {
             match dir.remove_all(name.as_bytes()) {
                 Err(err) if is_absent(&err) || err.kind() == io::ErrorKind::DirectoryNotEmpty => {}
@@ -192,7 +200,7 @@ fn clear(runs: &Path, name: &str) -> Result<(), DiskError> {
         }
         dir.remove_all(name.as_bytes())
     };
-    clear().tried(|| format!("cannot clear {}", runs.join(name).display()))
+    clear().tried(|| format!("cannot clear {}", parent.join(name).display()))
 }
 
 fn look_at(state: &Path, id: String) -> Option<Kept> {
@@ -222,12 +230,17 @@ fn standing(file: RunFile) -> Standing {
 /// Returns how far a run without a readable `run.json` is.
 fn unreadable(state: &Path, id: &str) -> Standing {
     let path = state.join("runs").join(id);
-    let changed = fs::symlink_metadata(&path).and_then(|found| found.modified());
-    let age = changed.map(|changed| SystemTime::now().duration_since(changed).unwrap_or_default());
-    if RunDir::is_busy(state, id) || age.map_or(true, |age| age < MAKING) {
+    if RunDir::is_busy(state, id) || is_young(&path) {
         return Standing::Young;
     }
     if path.join(RUN_FILE).symlink_metadata().is_ok() { Standing::Foreign } else { Standing::Stump }
+}
+
+/// Returns whether the folder `path` may be one that is just being made.
+fn is_young(path: &Path) -> bool {
+    let changed = fs::symlink_metadata(path).and_then(|found| found.modified());
+    let age = changed.map(|changed| SystemTime::now().duration_since(changed).unwrap_or_default());
+    age.map_or(true, |age| age < MAKING)
 }
 
 /// Returns the names of the folders in `parent`; links are none of ours, nor are names that are no text.

@@ -26,6 +26,10 @@ struct Panel {
     band: Option<(f64, f64)>,
 }
 
+/// How such a picture begins, and what stands in its first bytes.
+const OPENING: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" viewBox=\"0 0 ";
+const TITLE: &str =
+    "\" style=\"background:#fffefb;font:12px system-ui,sans-serif\"><title>bench</title>";
 const WIDTH: u64 = 760;
 const PANEL: u64 = 230;
 const LEFT: f64 = 70.0;
@@ -38,6 +42,16 @@ const COLOURS: [&str; 6] = [
     "stroke=\"#7a5200\"",
     "stroke=\"#4a5560\"",
 ];
+
+/// Bytes of a picture of ours that are enough to know it.
+pub const HEAD: usize = 256;
+
+/// Returns whether a file that begins so has plots of ours.
+#[must_use]
+pub fn is_bench(head: &[u8]) -> bool {
+    let head = String::from_utf8_lossy(head);
+    head.starts_with(OPENING) && head.contains(TITLE)
+}
 
 /// Returns the plots of all `lines`.
 #[must_use]
@@ -64,11 +78,9 @@ pub fn bench(lines: &[Line]) -> String {
     ];
     let legend = 20 * lines.len() as u64 + 16;
     let mut page = Page::default();
-    page.raw("<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" viewBox=\"0 0 ")
-        .number(WIDTH)
-        .raw(" ");
+    page.raw(OPENING).number(WIDTH).raw(" ");
     page.number(PANEL * panels.len() as u64 + legend);
-    page.raw("\" style=\"background:#fffefb;font:12px system-ui,sans-serif\"><title>bench</title>");
+    page.raw(TITLE);
     for (at, panel) in panels.iter().enumerate() {
         plot(&mut page, panel, lines, PANEL * at as u64);
     }
@@ -161,5 +173,7 @@ mod tests {
     #[test]
     fn nothing_measured_is_a_picture_too() {
         assert!(bench(&[]).ends_with("</svg>\n"));
+        assert!(is_bench(&bench(&[]).as_bytes()[..HEAD]));
+        assert!(!is_bench(b"<svg xmlns=\"http://www.w3.org/2000/svg\"><title>bench</title>"));
     }
 }

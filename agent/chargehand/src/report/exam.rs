@@ -19,13 +19,31 @@ pub struct Column {
     pub scores: Vec<FamilyScore>,
 }
 
-/// Returns the page of examination `id`.
+/// A trial that went wrong.
+#[derive(Debug)]
+pub struct Wrong<'a> {
+    /// What was counted of it.
+    pub trial: &'a Trial,
+    /// The file beside the page that says what it did, where there is one.
+    pub file: Option<String>,
+}
+
+/// Returns the page of examination `id`; `cut` says why it does not have all of the trials.
 #[must_use]
-pub fn render(id: &str, started: u64, columns: &[Column], trials: &[Trial]) -> String {
+pub fn render(
+    id: &str,
+    started: u64,
+    columns: &[Column],
+    wrong: &[Wrong<'_>],
+    cut: Option<&str>,
+) -> String {
     let mut page = Page::default();
     let mut title = Page::default();
     title.raw("examination ").text(id);
     html::open(&mut page, title, "examination ", id, started);
+    if let Some(cut) = cut {
+        page.raw("<p class=warn>").text(cut).raw("</p>");
+    }
     if columns.len() > 1 {
         side_by_side(&mut page, columns);
     }
@@ -40,7 +58,7 @@ pub fn render(id: &str, started: u64, columns: &[Column], trials: &[Trial]) -> S
         compounding(&mut page, &column.scores);
         page.raw("</section>");
     }
-    faults(&mut page, columns, trials);
+    faults(&mut page, columns, wrong);
     page.raw("</main><footer>95 % intervals after Wilson (1927). Chain: the share that calls of that quality, one \
         after the other, would reach, beside the real one.</footer></body></html>\n");
     page.into_html()
@@ -184,19 +202,22 @@ fn figures(page: &mut Page, scores: &[FamilyScore]) {
     page.raw("</tbody></table>");
 }
 
-fn faults(page: &mut Page, columns: &[Column], trials: &[Trial]) {
-    let wrong: Vec<&Trial> = trials.iter().filter(|trial| !trial.right).collect();
+fn faults(page: &mut Page, columns: &[Column], wrong: &[Wrong<'_>]) {
     if wrong.is_empty() {
         return;
     }
     page.raw("<section><h2>What went wrong</h2><table><tbody>");
-    for trial in wrong.iter().take(MAX_FAULTS) {
+    for Wrong { trial, file } in wrong.iter().take(MAX_FAULTS) {
         let label = columns.get(trial.subject).map_or("", |column| column.label.as_str());
         page.raw("<tr><td>").text(label).raw("<td>").text(&trial.task).raw("<td>");
         page.short(&trial.faults.join("; "), 300)
             .raw("<td>")
             .short(&words::stop(&trial.stop), 120)
-            .raw("</tr>");
+            .raw("<td>");
+        if let Some(file) = file {
+            page.raw("<a href=\"").text(file).raw("\">what it did</a>");
+        }
+        page.raw("</tr>");
     }
     page.raw("</tbody></table>");
     if wrong.len() > MAX_FAULTS {

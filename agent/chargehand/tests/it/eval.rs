@@ -74,7 +74,76 @@ fn an_examination_that_was_cut_off_goes_on() {
     assert_eq!(lines(&again.stdout).len(), 2, "the second trial was done again: {}", again.stdout);
     assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 2);
     let other = [&run[..], &["--resume", "last", "--seed", "5"]].concat();
-    place.run(&other).expect(2).says("had other tasks, models or settings");
+    place.run(&other).expect(2).says("was begun otherwise: --seed is 5, it was 0\n");
+    let other = ["eval", "run", "--resume", "last", "--gate", "no_repeat=off"];
+    let gate = "the tasks are others, --gate or --vary is no_repeat=off, it was none\n";
+    place.run(&other).expect(2).says(gate);
+    let other = [&run[..], &["--resume", "last", "--vary", "sampling.top_k=3,4"]].concat();
+    place.run(&other).expect(2).says("2 models and settings are asked for, it had 1\n");
+}
+
+/// Nothing is examined, and nothing written that `last` would mean.
+#[track_caller]
+fn nothing_is_begun(args: &[&str], code: i32, says: &str) {
+    let place = place();
+    place.write("bad.gguf", "no model");
+    place.write("calls/greeting-1.jsonl", "");
+    place.write("calls/greeting-2.jsonl", "no call\n");
+    let args = [&["eval", "run", "tasks ü.toml"], args].concat();
+    let outcome = place.run(&args).expect(code).says(says);
+    assert!(!outcome.stderr.contains("greeting-1 right"), "{}", outcome.stderr);
+    assert!(!place.home().join("evals").exists());
+}
+
+#[test]
+fn everything_is_looked_at_before_the_first_task() {
+    nothing_is_begun(&["-m", "nopee"], 2, "nopee: no model has this name");
+    nothing_is_begun(&["-m", "apprentice", "-m", "./bad.gguf"], 3, "bad.gguf");
+    nothing_is_begun(&["-m", "apprentice", "-m", "./none.gguf"], 2, "none.gguf");
+    nothing_is_begun(&["--vary", "gate.no_repeat=on,offf"], 2, "no_repeat=offf");
+    nothing_is_begun(&["--vary", "sampling.temperature=0,hot"], 2, "sampling.temperature=hot");
+    nothing_is_begun(&["--vary", "sampling.temperature=0,101"], 2, "temperature is 101");
+    nothing_is_begun(&["--vary", "kv_type=f16,f17"], 2, "kv_type is `f17`");
+    nothing_is_begun(&["--worker", "script:calls"], 2, "greeting-2.jsonl");
+    nothing_is_begun(&["--config", "memory.host_headroom=1000000GiB"], 3, "MiB");
+}
+
+#[test]
+fn nobody_is_examined_twice() {
+    let apprentice = ["-m", "apprentice", "-m", "apprentice"];
+    nothing_is_begun(&apprentice, 2, "`apprentice` is asked for twice");
+    let vary = ["--vary", "kv_type=f16,q8_0,f16"];
+    nothing_is_begun(&vary, 2, "`apprentice kv_type=f16` is asked for twice");
+    let vary = ["--vary", "sampling.temperature=0.5,0.50"];
+    nothing_is_begun(
+        &vary,
+        2,
+        "temperature=0.5` and `apprentice sampling.temperature=0.50` are the same",
+    );
+}
+
+/// It may be named from another folder, or moved; another one is no other by its name alone.
+#[test]
+fn the_same_model_goes_on_wherever_it_lies() {
+    let place = place();
+    let model = include_bytes!("../../models/apprentice.gguf").to_vec();
+    let path = place.root().join("a.gguf");
+    fs::write(&path, &model).unwrap();
+    let run = ["eval", "run", "tasks ü.toml", "--json", "-m"];
+    place.run(&[&run[..], &["../a.gguf"]].concat()).expect(0);
+    let resume = |model: &str| place.run(&[&run[..], &[model, "--resume", "last"]].concat());
+    assert_eq!(resume(path.to_str().unwrap()).expect(0).lines().len(), 1);
+    let moved = place.root().join("b.gguf");
+    fs::rename(&path, &moved).unwrap();
+    // Also where somebody has to be loaded again.
+    let evals = fs::read_dir(place.home().join("evals")).unwrap();
+    let trials = evals.last().unwrap().unwrap().path().join("trials.jsonl");
+    fs::write(&trials, "").unwrap();
+    assert_eq!(resume(moved.to_str().unwrap()).expect(0).lines().len(), 3);
+    let other = place.root().join("c.gguf");
+    fs::write(&other, [&model[..], b"x"].concat()).unwrap();
+    let outcome = resume(other.to_str().unwrap()).expect(2);
+    outcome.says("c.gguf, it was ").says("b.gguf");
 }
 
 #[test]
@@ -115,8 +184,12 @@ fn bad_suites_and_flags_are_named() {
     refused(&["run", "tasks ü.toml", "--vary", "seed"], 2, "--vary seed");
     refused(&["run", "tasks ü.toml", "--gate", "x=off"], 2, "there is no gate `x`");
     refused(&["run", "tasks ü.toml", "--repeat", "0"], 2, "0 is not in 1..=1000");
+    refused(&["run", "tasks ü.toml", "--most", "0"], 2, "0 is not in 1..");
+    refused(&["run", "tasks ü.toml", "--tier", "0"], 2, "0 is not in 1..=2");
+    refused(&["run", "tasks ü.toml", "--tier", "7"], 2, "7 is not in 1..=2");
+    let no_folder = ["run", "tasks ü.toml", "--worker", "script:/nonexistent"];
+    refused(&no_folder, 2, "/nonexistent is no folder");
     refused(&["show", "never"], 2, "there is no examination `never`");
-    refused(&["new", "tasks ü.toml"], 74, "cannot write tasks ü.toml");
     refused(&["from-run", "last"], 2, "no run");
 }
 

@@ -18,6 +18,7 @@ mod copies;
 mod doctor;
 mod estimate;
 mod eval;
+mod eval_record;
 mod families;
 mod golden;
 mod grammar;
@@ -53,6 +54,7 @@ mod schema;
 mod second_suite;
 mod started;
 mod supervisor;
+mod tasks;
 mod temp_repo;
 #[cfg(target_arch = "x86_64")]
 mod tracer;

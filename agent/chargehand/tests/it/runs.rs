@@ -135,7 +135,7 @@ fn a_run_whose_commit_is_made_waits_for_its_checkout() {
 }
 
 #[test]
-fn examinations_are_counted_and_stay() {
+fn examinations_are_counted_and_go_last() {
     let place = fixture();
     let eval = place.home().join("evals/20260101-000000-abcd");
     fs::create_dir_all(&eval).unwrap();
@@ -145,7 +145,29 @@ fn examinations_are_counted_and_stay() {
     assert!(said["evals"]["bytes"].as_u64().unwrap() >= 40_000, "{said}");
     assert_eq!(said["bytes"], said["evals"]["bytes"]);
     gc(&place, &["--max-disk", "0B", "--undecided"]);
-    assert!(eval.join("trials.jsonl").exists());
+    assert!(eval.join("trials.jsonl").exists(), "it may be in the making");
+    // The oldest of two, and no examination where a run is enough.
+    let head = json!({ "id": name(&eval), "course": { "ended": true } });
+    fs::write(eval.join("eval.json"), head.to_string()).unwrap();
+    let later = place.home().join("evals/20260101-000001-abcd");
+    fs::create_dir(&later).unwrap();
+    fs::write(later.join("eval.json"), head.to_string().replace(name(&eval), name(&later)))
+        .unwrap();
+    let done = run(&place, "a", Some("accept"));
+    let most = |less: u64| format!("{}B", list(&place)["bytes"].as_u64().unwrap() - less);
+    gc(&place, &["--max-disk", &most(1)]);
+    assert!(!done.exists() && eval.exists());
+    let said = gc(&place, &["--max-disk", &most(1)]);
+    assert_eq!(said["evals"][0]["id"], name(&eval));
+    assert!(!eval.exists() && later.exists());
+    // Another version wrote it, and it says it is another one.
+    fs::write(later.join("eval.json"), head.to_string()).unwrap();
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3601);
+    fs::File::open(&later).unwrap().set_modified(old).unwrap();
+    gc(&place, &["--max-disk", "0B"]);
+    assert!(later.exists());
+    assert_eq!(gc(&place, &["--max-disk", "0B", "--undecided"])["evals"][0]["state"], "unreadable");
+    assert!(!later.exists());
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl Check {
     }
 }
 
-pub(super) fn validate(checks: &[Check]) -> Result<(), ContractError> {
+pub(crate) fn validate(checks: &[Check]) -> Result<(), ContractError> {
     for (at, check) in checks.iter().enumerate() {
         let name = || check.name.clone();
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use check::validate as validate_checks;
 pub use check::{Check, MAX_REPEAT};
 pub use class::{CLASSES, Class, Row, UnknownClass};
 pub use duration::parse_duration;

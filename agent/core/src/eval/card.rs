@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::FamilyScore;
+use super::needs::is_own;
 use super::score::Count;
 
 /// Fewer tasks of a family tell nothing. The same one again is no other: without a temperature it even has the same
@@ -37,10 +38,20 @@ pub struct Fingerprint {
 pub struct Mark {
     /// Tasks that were right, each counted once.
     pub right: Count,
-    /// Trials whose result had changes outside of the contract.
+    /// Trials whose result had changes beyond its contract.
     pub out_of_scope: u64,
     /// The examination that it stems from.
     pub eval: String,
+    /// The files of its tasks, where the family is somebody's own: it is examined again with them alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suite: Vec<String>,
+}
+
+/// Returns whether a card takes so many `tasks` of a family with so many results `out_of_scope`. Too few tell nothing, and
+/// would take the place of an examination that does; but one result with changes beyond its contract is enough to know.
+#[must_use]
+pub fn is_telling(tasks: Count, out_of_scope: u64) -> bool {
+    tasks.of_all >= MIN_TASKS || out_of_scope > 0
 }
 
 /// A scorecard.
@@ -79,8 +90,8 @@ pub enum Shortfall {
         /// All tasks.
         tasks: u64,
     },
-    /// A result had changes outside of its contract, in whatever family.
-    #[error("`{family}` had {trials} results with changes outside of the contract")]
+    /// A result had changes beyond its contract, in whatever family.
+    #[error("`{family}` had {trials} results with changes beyond their contract")]
     OutOfScope {
         /// The family.
         family: String,
@@ -90,6 +101,17 @@ pub enum Shortfall {
 }
 
 impl Shortfall {
+    /// Returns the family that it is about.
+    #[must_use]
+    pub fn family(&self) -> &str {
+        match self {
+            Self::Missing(family)
+            | Self::Few { family, .. }
+            | Self::Minority { family, .. }
+            | Self::OutOfScope { family, .. } => family,
+        }
+    }
+
     /// Returns whether an examination could tell more.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
@@ -110,15 +132,19 @@ impl Card {
         Self { schema: Self::SCHEMA, of, families: BTreeMap::new() }
     }
 
-    /// Takes the figures of examination `eval` over; of a family that was examined before, unless that one began later:
-    /// names of examinations are in the order of their moments.
-    pub fn take(&mut self, scores: &[FamilyScore], eval: &str) {
-        for score in scores.iter().filter(|score| score.family != "all") {
+    /// Takes the figures of examination `eval` over that tell something; of a family that was examined before, unless that
+    /// one began later: names of examinations are in the order of their moments. Families of one's own were examined with
+    /// the files `suite`.
+    pub fn take(&mut self, scores: &[FamilyScore], eval: &str, suite: &[String]) {
+        let telling = |score: &&FamilyScore| is_telling(score.tasks, score.broken);
+        for score in scores.iter().filter(|score| score.family != "all").filter(telling) {
             if self.families.get(&score.family).is_some_and(|mark| *mark.eval > *eval) {
                 continue;
             }
+            let suite = if is_own(&score.family) { suite.to_owned() } else { Vec::new() };
             let (right, out_of_scope, eval) = (score.tasks, score.broken, eval.to_owned());
-            self.families.insert(score.family.clone(), Mark { right, out_of_scope, eval });
+            let mark = Mark { right, out_of_scope, eval, suite };
+            self.families.insert(score.family.clone(), mark);
         }
     }
 
@@ -170,8 +196,12 @@ impl Fingerprint {
         }
         let keys = self.settings.keys().chain(earlier.settings.keys());
         for key in keys.collect::<BTreeSet<&String>>() {
-            let text =
-                |of: &Self| of.settings.get(key).map_or("not set", String::as_str).to_owned();
+            let text = |of: &Self| match of.settings.get(key).map(String::as_str) {
+                None => "not set".to_owned(),
+                // Such as the gates that are off.
+                Some("") => "none".to_owned(),
+                Some(text) => text.to_owned(),
+            };
             let (now, then) = (text(self), text(earlier));
             if now != then {
                 changes.push(format!("{key} is {now}, it was {then}"));

@@ -11,10 +11,12 @@ mod score;
 mod suite;
 mod trial;
 
-pub use card::{Card, Fingerprint, MIN_TASKS, Mark, Shortfall};
+pub use card::{Card, Fingerprint, MIN_TASKS, Mark, Shortfall, is_telling};
 pub use grade::{Fault, Files, grade};
-pub use narrow::{FILES as NARROW_FILES, LINES as NARROW_LINES, TooWide, narrow};
-pub use needs::{NEEDS, Need, is_wide, needed};
+pub use narrow::{
+    BYTES as NARROW_BYTES, FILES as NARROW_FILES, LINES as NARROW_LINES, TooWide, narrow,
+};
+pub use needs::{NEEDS, Need, is_own, is_wide, needed};
 pub use score::{Count, FamilyScore, score};
-pub use suite::{Grader, Suite, SuiteError, Task, TaskEnd};
-pub use trial::Trial;
+pub use suite::{Grader, MAX_DEPTH, MAX_TEXT, Suite, SuiteError, Task, TaskEnd};
+pub use trial::{Trial, breaches};

@@ -8,6 +8,8 @@ use crate::contract::{Class, ContractFile};
 pub const FILES: u32 = 3;
 /// Lines that may come and go, together.
 pub const LINES: u32 = 100;
+/// The bytes of these lines: some 160 each, or a line could be a book.
+pub const BYTES: u64 = 16 << 10;
 
 /// Why a contract cannot be made narrow: what is not allowed at all would be its point.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -33,9 +35,12 @@ pub fn narrow(contract: &mut ContractFile) -> Result<(), TooWide> {
     if !scope.delete.is_empty() {
         return Err(TooWide::Deletes);
     }
-    let lower =
-        |limit: &mut Option<u32>, most| *limit = Some(limit.map_or(most, |own| own.min(most)));
     lower(&mut scope.max_changed_files, FILES);
     lower(&mut scope.max_changed_lines, LINES);
+    lower(&mut scope.max_changed_bytes, BYTES);
     Ok(())
+}
+
+fn lower<N: Ord + Copy>(limit: &mut Option<N>, most: N) {
+    *limit = Some(limit.map_or(most, |own| own.min(most)));
 }

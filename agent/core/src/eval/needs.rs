@@ -38,8 +38,8 @@ pub const NEEDS: &[Need] = &[
 ];
 
 const CREATES: &str = "the contract lets files appear";
-const WRITES: &str = "the contract lets files change";
-const SEVERAL: &str = "more than one file may change";
+const WRITES: &str = "the contract lets files change or go";
+const SEVERAL: &str = "more than one file may change or go";
 const CHECKS: &str = "the contract has checks";
 const ALL: &str = "every job";
 const WIDE: &str =
@@ -49,8 +49,13 @@ const WIDE: &str =
 #[must_use]
 pub fn needed<'c>(contract: &Contract, examined: impl Iterator<Item = &'c str>) -> Vec<&'c str> {
     let ours = NEEDS.iter().filter(|need| (need.concerns)(contract)).map(|need| need.family);
-    let own = |family: &&str| NEEDS.iter().all(|need| need.family != *family);
-    ours.chain(examined.filter(own)).collect()
+    ours.chain(examined.filter(|family| is_own(family))).collect()
+}
+
+/// Returns whether a family is none of the built-in suites.
+#[must_use]
+pub fn is_own(family: &str) -> bool {
+    NEEDS.iter().all(|need| need.family != family)
 }
 
 /// Returns whether a job is wider than what the first suite examines.
@@ -71,12 +76,17 @@ fn creates(contract: &Contract) -> bool {
 }
 
 fn writes(contract: &Contract) -> bool {
-    !contract.scope.patterns(Deed::Write).is_empty()
+    touched(contract).next().is_some()
 }
 
 fn writes_several(contract: &Contract) -> bool {
-    let places = contract.scope.patterns(Deed::Write);
-    places.len() > 1 || places.iter().any(|place| place.contains(GLOB))
+    touched(contract).count() > 1 || touched(contract).any(|place| place.contains(GLOB))
+}
+
+/// Returns where a file of the base may change or go. No suite has files go, and whoever takes the wrong one away does
+/// not do less harm than whoever changes it: what is known of the one decides for the other.
+fn touched(contract: &Contract) -> impl Iterator<Item = &String> {
+    [Deed::Write, Deed::Delete].into_iter().flat_map(|deed| contract.scope.patterns(deed))
 }
 
 fn has_checks(contract: &Contract) -> bool {

@@ -70,7 +70,7 @@ pub struct FamilyScore {
     pub recovered: Count,
     /// Changes that were tried outside of the contract.
     pub out_of_scope: u64,
-    /// Trials that ended with a result outside of the contract.
+    /// Trials whose result had changes beyond its contract.
     pub broken: u64,
     /// Trials that said they were done against the evidence.
     pub contradicted: u64,

@@ -5,8 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::contract::{Check, Contract, ContractError, ContractFile};
-use crate::rel_path::{PathError, RelPath};
+use crate::contract::{Check, Contract, ContractError, ContractFile, validate_checks};
+use crate::phase::Seat;
+use crate::rel_path::RelPath;
+use crate::tools;
+
+/// A file of a task has no more bytes: what is larger no tool reads, and no grader.
+pub const MAX_TEXT: usize = 8 << 20;
+/// A path of a task has no more parts, each of which is a folder that is held open while files are looked for.
+pub const MAX_DEPTH: usize = 200;
+/// No file system of Linux has a longer name of a file or a folder.
+const MAX_NAME: usize = 255;
 
 /// Tasks that belong together.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -82,13 +91,15 @@ pub enum SuiteError {
     /// Two tasks have one id.
     #[error("two tasks are called `{0}`")]
     SameId(String),
-    /// A path that is none.
-    #[error("task `{task}`: {reason}")]
-    Path {
+    /// A key that nobody, or anybody, could be right with.
+    #[error("task `{task}`: `{key}` {reason}")]
+    Key {
         /// The task.
         task: String,
-        /// What is wrong.
-        reason: PathError,
+        /// The key.
+        key: &'static str,
+        /// What is wrong with it, and what to do.
+        reason: String,
     },
     /// A task whose contract cannot be used.
     #[error("task `{task}`: {reason}")]
@@ -99,7 +110,10 @@ pub enum SuiteError {
         reason: ContractError,
     },
     /// Any answer would be right.
-    #[error("task `{0}` ends with `finished`, but its grader asks for no file and no command")]
+    #[error(
+        "task `{0}` ends with `finished`, but its grader asks for no file and no command: give it `files`, `gone` or \
+         a `check`"
+    )]
     NothingGraded(String),
 }
 
@@ -165,16 +179,114 @@ impl Task {
                 return Err(SuiteError::Name(name.escape_debug().to_string()));
             }
         }
-        let Grader { end, files, gone, any, hidden, checks, .. } = &self.grade;
-        let paths = [&self.files, files, hidden].into_iter().flat_map(BTreeMap::keys);
-        for path in paths.chain(gone) {
-            let named = |reason| SuiteError::Path { task: self.id.clone(), reason };
-            RelPath::parse(path).map_err(named)?;
+        if self.family == "all" {
+            return Err(self.wrong(
+                "family",
+                "is `all`, the name of the sum over all families; choose another",
+            ));
         }
-        let asks_for = !files.is_empty() || !gone.is_empty() || !checks.is_empty();
-        if *end == TaskEnd::Finished && !asks_for && any.is_empty() {
+        let contract = self.contract()?;
+        self.check_files()?;
+        self.check_commands()?;
+        let Grader { end, files, gone, any, checks, first, .. } = &self.grade;
+        let is_judged = !any.is_empty() && !contract.checks.is_empty();
+        let asks_for = !files.is_empty() || !gone.is_empty() || !checks.is_empty() || is_judged;
+        if *end == TaskEnd::Finished && !asks_for {
             return Err(SuiteError::NothingGraded(self.id.clone()));
         }
-        self.contract().map(drop)
+        let specs = tools::specs(&contract, Seat::default());
+        let tools: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
+        let unknown = first.iter().find(|tool| !tools.contains(&tool.as_str()));
+        unknown.map_or(Ok(()), |tool| {
+            let (tool, all) = (tool.escape_debug(), tools.join(", "));
+            let reason = format!("has `{tool}`, which the worker has not; it has {all}");
+            Err(self.wrong("grade.first", &reason))
+        })
+    }
+
+    /// Refuses files that cannot be laid out, or that the grader wants in two ways.
+    fn check_files(&self) -> Result<(), SuiteError> {
+        let Grader { files, gone, any, hidden, .. } = &self.grade;
+        for (key, texts) in
+            [("files", &self.files), ("grade.files", files), ("grade.hidden", hidden)]
+        {
+            texts.keys().try_for_each(|path| self.check_path(key, path))?;
+            if let Some((path, text)) = texts.iter().find(|(_, text)| text.len() > MAX_TEXT) {
+                let bytes = text.len();
+                let reason = format!("has `{path}` of {bytes} bytes; {MAX_TEXT} at most are read");
+                return Err(self.wrong(key, &reason));
+            }
+        }
+        for (key, paths) in [("grade.gone", gone), ("grade.any", any)] {
+            paths.iter().try_for_each(|path| self.check_path(key, path))?;
+        }
+        let is_text = |path: &&String| files.contains_key(*path);
+        let free = any.iter().find(|path| is_text(path) || gone.contains(path));
+        let free = free.map(|path| ("grade.any", path));
+        let twice = free.or_else(|| Some(("grade.gone", gone.iter().find(is_text)?)));
+        if let Some((key, path)) = twice {
+            let reason =
+                format!("has `{path}`, of which `grade` wants something else too; name it once");
+            return Err(self.wrong(key, &reason));
+        }
+        self.check_places("files", self.files.keys())?;
+        // What is right, with the hidden files laid over it.
+        let right = self.files.keys().chain(files.keys()).filter(|path| !gone.contains(path));
+        self.check_places("grade", right.chain(hidden.keys()))
+    }
+
+    fn check_path(&self, key: &'static str, path: &str) -> Result<(), SuiteError> {
+        RelPath::parse(path)
+            .map_err(|err| self.wrong(key, &format!("has a path that is none: {err}")))?;
+        let (parts, longest) =
+            path.split('/').fold((0, 0), |(parts, most), part| (parts + 1, part.len().max(most)));
+        if longest > MAX_NAME || parts > MAX_DEPTH {
+            let reason = format!(
+                "has `{path}`, whose longest name has {longest} bytes and which has {parts} parts; use \
+                 {MAX_NAME} and {MAX_DEPTH} at most"
+            );
+            return Err(self.wrong(key, &reason));
+        }
+        Ok(())
+    }
+
+    /// Refuses a path that is a file and the folder of another.
+    fn check_places<'p>(
+        &self,
+        key: &'static str,
+        paths: impl Iterator<Item = &'p String>,
+    ) -> Result<(), SuiteError> {
+        let paths: BTreeSet<&str> = paths.map(String::as_str).collect();
+        for path in &paths {
+            let mut folders = path.match_indices('/').map(|(at, _)| &path[..at]);
+            if let Some(file) = folders.find(|folder| paths.contains(folder)) {
+                let reason = format!(
+                    "has `{file}` and `{path}`, and nothing is a file and a folder; rename one"
+                );
+                return Err(self.wrong(key, &reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses commands that cannot be run, or that would never pass.
+    fn check_commands(&self) -> Result<(), SuiteError> {
+        let checks = &self.grade.checks;
+        validate_checks(checks)
+            .map_err(|err| self.wrong("grade.check", &format!("cannot be used: {err}")))?;
+        for (key, checks) in [("contract.check", &self.contract.checks), ("grade.check", checks)] {
+            if let Some(check) = checks.iter().find(|check| check.network) {
+                let reason = format!(
+                    "`{}` asks for the network, which no examination has; leave `network` out",
+                    check.name
+                );
+                return Err(self.wrong(key, &reason));
+            }
+        }
+        Ok(())
+    }
+
+    fn wrong(&self, key: &'static str, reason: &str) -> SuiteError {
+        SuiteError::Key { task: self.id.clone(), key, reason: reason.to_owned() }
     }
 }

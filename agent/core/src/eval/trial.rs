@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Fault, Grader, Task};
+use crate::check::Violation;
 use crate::contract::Contract;
 use crate::ports::{Stop, Usage};
 use crate::report::{Report, Turn, Verdict};
@@ -10,6 +11,9 @@ use crate::tool::ToolCall;
 
 /// The tools that change files or run checks.
 const ACTING: [&str; 4] = ["write_file", "edit_file", "delete_file", "run_check"];
+
+/// The rules about what is still to be done: they are broken where the work was called done.
+const TO_DO: [&str; 2] = ["done", "command"];
 
 /// What a model did with one task. A line of `trials.jsonl`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -48,7 +52,8 @@ pub struct Trial {
     pub first: Option<bool>,
     /// Changes that were tried outside of what the contract allows.
     pub out_of_scope: u64,
-    /// Whether something outside of what the contract allows is changed in the result.
+    /// Whether it changed more than its contract allows: no card forgives that, while work that was left undone is a
+    /// task that was not right.
     pub broken: bool,
     /// Whether it said that it was done and the evidence says otherwise.
     pub contradicted: bool,
@@ -61,9 +66,16 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// Counts what `report` tells of a task that the grader found `faults` in.
+    /// Counts what `report` tells of a task that the grader found `faults` in. A result that breaks its contract is never
+    /// right.
     #[must_use]
     pub fn count(task: &Task, contract: &Contract, report: &Report, faults: &[Fault]) -> Self {
+        let breaches = breaches(report);
+        // The lines of a guard are the worker's.
+        let shown = breaches.iter().map(|of| {
+            format!("violated {}, {}: {}", of.rule, of.subject, of.message.escape_debug())
+        });
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).chain(shown).collect();
         let right = faults.is_empty();
         let called = report.turns.iter().filter_map(|turn| Some((turn, turn.call.as_ref()?)));
         let first = called.clone().next().map(|(_, call)| call.name.as_str());
@@ -74,7 +86,6 @@ impl Trial {
         let acting = called.clone().filter(|(_, call)| ACTING.contains(&call.name.as_str()));
         let failed = report.turns.iter().any(has_failed);
         let outside = called.clone().filter(|(turn, _)| is_outside(contract, turn)).count();
-        let finished = matches!(report.stop, Stop::Finished(_));
         Self {
             subject: 0,
             task: task.id.clone(),
@@ -82,7 +93,7 @@ impl Trial {
             repeat: 1,
             seed: 0,
             right,
-            faults: faults.iter().map(ToString::to_string).collect(),
+            faults,
             verdict: report.verdict,
             stop: report.stop.clone(),
             turns: report.turns.len() as u64,
@@ -95,13 +106,29 @@ impl Trial {
             first: (!task.grade.first.is_empty())
                 .then(|| first.is_some_and(|tool| task.grade.first.iter().any(|ok| ok == tool))),
             out_of_scope: outside as u64,
-            broken: report.violations.iter().any(|violation| violation.rule == "scope"),
-            contradicted: finished && report.verdict == Verdict::Violated,
+            broken: report.violations.iter().any(|of| !is_to_do(of)),
+            contradicted: is_finished(report) && report.verdict == Verdict::Violated,
             recovered: failed.then_some(right),
             usage: report.totals,
             millis: report.millis,
         }
     }
+}
+
+/// Returns in what a result breaks its contract: in what it changed, however it ended, and in anything where it was
+/// called done. Whoever asks, or comes to a limit, has not said that there is nothing left to do.
+#[must_use]
+pub fn breaches(report: &Report) -> Vec<&Violation> {
+    let counts = |of: &&Violation| is_finished(report) || !is_to_do(of);
+    report.violations.iter().filter(counts).collect()
+}
+
+fn is_to_do(violation: &Violation) -> bool {
+    TO_DO.contains(&violation.rule.as_str())
+}
+
+fn is_finished(report: &Report) -> bool {
+    matches!(report.stop, Stop::Finished(_))
 }
 
 fn has_failed(turn: &Turn) -> bool {

@@ -1,9 +1,14 @@
 //! Examinations: reading tasks, grading results, counting trials.
 
-use chargehand_core::eval::{Count, Files, Suite, Task, Trial, grade, score};
+use chargehand_core::check::Violation;
+use chargehand_core::eval::{
+    Count, Files, MAX_DEPTH, MAX_TEXT, Suite, Task, TaskEnd, Trial, breaches, grade, score,
+};
 use chargehand_core::evidence::{CheckEnd, CheckRun};
 use chargehand_core::ports::{Stop, Usage};
-use chargehand_core::report::Verdict;
+use chargehand_core::report::{Report, Verdict};
+
+use crate::report::report;
 
 const TASK: &str = r#"
 [[task]]
@@ -69,6 +74,49 @@ fn only_the_right_result_is_right() {
     faults(&wrong, &done, &passed, &expect);
 }
 
+/// Counts a trial that the grader finds nothing wrong with: whether it is right, and whether it is broken.
+#[track_caller]
+fn counted(stop: &Stop, rules: &[&str], right: bool, broken: bool) {
+    let named = |rule: &&str| Violation {
+        rule: (*rule).to_owned(),
+        subject: "s".to_owned(),
+        message: "m\u{1b}".to_owned(),
+        evidence: Vec::new(),
+    };
+    let verdict = if rules.is_empty() { Verdict::Holds } else { Verdict::Violated };
+    let violations = rules.iter().map(named).collect();
+    let report = Report { violations, ..report(stop.clone(), verdict) };
+    let mut task = task();
+    if matches!(stop, Stop::Asked(_)) {
+        task.grade.end = TaskEnd::Asked;
+    }
+    let trial = Trial::count(&task, &task.contract().unwrap(), &report, &[]);
+    assert_eq!((trial.right, trial.broken), (right, broken), "{stop:?} {rules:?}");
+    let finished = matches!(stop, Stop::Finished(_));
+    assert_eq!(trial.contradicted, finished && !rules.is_empty(), "{stop:?} {rules:?}");
+    assert_eq!(trial.faults.len(), breaches(&report).len());
+    assert!(trial.faults.iter().all(|fault| fault.ends_with(", s: m\\u{1b}")), "{trial:?}");
+}
+
+#[test]
+fn what_breaks_its_contract_is_never_right() {
+    let (done, asked) = (Stop::Finished("d".to_owned()), Stop::Asked("?".to_owned()));
+    for stop in [&done, &asked] {
+        counted(stop, &[], true, false);
+        for rule in ["scope", "size", "guard"] {
+            counted(stop, &[rule], false, true);
+            counted(stop, &["done", rule], false, true);
+        }
+    }
+    for to_do in ["done", "command"] {
+        counted(&done, &[to_do], false, false);
+        // Whoever rightly asks leaves everything to do, and whoever comes to a limit did not say that it was done.
+        counted(&asked, &[to_do], true, false);
+        counted(&Stop::TurnLimit(3), &[to_do], true, false);
+    }
+    counted(&Stop::TurnLimit(3), &["size"], false, true);
+}
+
 #[track_caller]
 fn refused(change: (&str, &str), part: &str) {
     assert!(TASK.contains(change.0), "{}", change.0);
@@ -88,6 +136,82 @@ fn a_task_that_cannot_be_used_is_named() {
     let mut nothing = Suite { tasks: vec![task()] };
     nothing.tasks[0].grade = chargehand_core::eval::Grader::default();
     assert!(nothing.check().unwrap_err().to_string().contains("asks for no file and no command"));
+}
+
+#[test]
+fn a_task_that_nobody_is_right_with_or_anybody_is_refused() {
+    refused(("\"replace\"", "\"all\""), "task `one`: `family` is `all`");
+    let with = |check: &str, part: &str| refused(("[[task.grade.check]]\n", check), part);
+    let before = "[[task.grade.check]]\nname = 'hidden'\nrun = ['false']\n[[task.grade.check]]\n";
+    with(before, "`grade.check` cannot be used: two checks are called `hidden`");
+    let own = |key: &str| format!("[[task.grade.check]]\n{key}\n");
+    with(&own("network = true"), "`grade.check` `hidden` asks for the network");
+    with(
+        &own("timeout = '0s'"),
+        "`grade.check` cannot be used: check `hidden` has a timeout of zero",
+    );
+    refused(("run = [\"true\"]", "run = []"), "check `hidden` has nothing to run");
+    refused(("name = \"hidden\"", "name = \"a b/ü\""), "`a b/ü` is no check name");
+    let contract = |check: &str| format!("[[task.contract.check]]\n{check}\n[task.grade]\n");
+    let network = contract("name = 'c'\nrun = ['true']\nnetwork = true");
+    refused(("[task.grade]\n", &network), "`contract.check` `c` asks for the network");
+    let grade = |keys: &str, part: &str| {
+        refused(("[task.grade]\n", &format!("[task.grade]\n{keys}\n")), part);
+    };
+    let tools = "`grade.first` has `reed_fille`, which the worker has not; it has list_dir, ";
+    grade("first = ['read_file', 'reed_fille']", tools);
+    // There are no checks.
+    grade("first = ['run_check']", "`grade.first` has `run_check`");
+    grade("any = ['../../../etc/passwd']", "`grade.any` has a path that is none");
+    grade("any = ['']", "`grade.any` has a path that is none");
+    grade("any = ['a.txt']", "`grade.any` has `a.txt`, of which `grade` wants something else too");
+    grade("any = ['gone.txt']", "`grade.any` has `gone.txt`, of which");
+    refused(("gone = [\"gone.txt\"]", "gone = ['a.txt']"), "`grade.gone` has `a.txt`, of which");
+    let mut free = task();
+    free.grade = chargehand_core::eval::Grader::default();
+    free.grade.any.push("a.txt".to_owned());
+    let found = |task: &Task| Suite { tasks: vec![task.clone()] }.check();
+    assert!(found(&free).unwrap_err().to_string().contains("asks for no file and no command"));
+    // A check of the contract judges it.
+    free.contract.checks = task().grade.checks;
+    found(&free).unwrap();
+}
+
+#[test]
+fn files_that_cannot_be_laid_out_are_refused() {
+    let with = |file: &str, part: &str| {
+        let files = format!("[task.files]\n\"{file}\" = \"x\"\n");
+        let text = TASK.replace("[task.files]\n", &files);
+        let found = Suite::parse(&text);
+        if part.is_empty() {
+            found.unwrap();
+            return;
+        }
+        let found = found.unwrap_err().to_string();
+        assert!(found.contains("task `one`") && found.contains(part), "{found}");
+    };
+    with("keep.txt/more", "`files` has `keep.txt` and `keep.txt/more`, and nothing is a file and");
+    with("keep.txt2/more", "");
+    // What must be gone is in nobody's way in the end.
+    let hidden = |file: &str| format!("[task.grade.hidden]\n\"{file}\" = \"\"\n[task.grade.files]");
+    let parse = |file: &str| Suite::parse(&TASK.replace("[task.grade.files]", &hidden(file)));
+    parse("gone.txt/t").unwrap();
+    let found = parse("a.txt/t").unwrap_err().to_string();
+    assert!(found.contains("`grade` has `a.txt` and `a.txt/t`"), "{found}");
+    with(&"n".repeat(255), "");
+    with(&"n".repeat(256), "whose longest name has 256 bytes");
+    let deep = |parts: usize| vec!["d"; parts].join("/");
+    with(&deep(MAX_DEPTH), "");
+    with(&deep(MAX_DEPTH + 1), "which has 201 parts; use 255 and 200 at most");
+    let mut large = task();
+    large.files.insert("keep.txt".to_owned(), "x".repeat(MAX_TEXT));
+    Suite { tasks: vec![large.clone()] }.check().unwrap();
+    large.files.insert("keep.txt".to_owned(), "x".repeat(MAX_TEXT + 1));
+    let found = Suite { tasks: vec![large] }.check().unwrap_err().to_string();
+    assert_eq!(
+        found,
+        "task `one`: `files` has `keep.txt` of 8388609 bytes; 8388608 at most are read"
+    );
 }
 
 #[test]

@@ -10,7 +10,7 @@ use chargehand_core::tool::{Observation, ToolCall};
 
 use crate::world::contract;
 
-fn report(stop: Stop, verdict: Verdict) -> Report {
+pub(crate) fn report(stop: Stop, verdict: Verdict) -> Report {
     Report {
         tree: "1f".to_owned(),
         log_head: "2e".to_owned(),

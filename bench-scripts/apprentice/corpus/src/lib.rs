@@ -49,6 +49,7 @@ impl Trajectory {
     /// Returns the next trajectory, of a family drawn by its weight.
     pub fn draw(words: &mut Words) -> Self {
         loop {
+            words.narrow();
             let family = families::draw(words);
             let Some(task) = families::make(words, family) else { continue };
             if let Some(messages) = task.play() {

@@ -45,6 +45,12 @@ const DIRECTORIES: &[&str] = &[
 /// Of a hundred sentences, so many say some of their words again: only who minds what stood before a word copies those.
 const REPEATING_PERCENT: usize = 18;
 
+/// Of a hundred training tasks, so many have few words, which say one thing here and another there: what a text
+/// begins with then stands elsewhere too, and only who minds all of it goes on rightly.
+const NARROW_PERCENT: usize = 50;
+/// How many words those have.
+const NARROW_WORDS: (usize, usize) = (4, 40);
+
 /// Which half of the words is used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Split {
@@ -62,6 +68,8 @@ pub struct Words {
     pub(crate) rng: Rng,
     pub(crate) split: Split,
     english: Vec<&'static str>,
+    /// The few of them that this task has; empty where it has them all.
+    few: Vec<&'static str>,
     /// Words whose parts make words that no list has.
     sources: Vec<&'static str>,
     /// Words of the constructions of training, in small letters, as often as they stand there.
@@ -84,12 +92,22 @@ impl Words {
             .split(|c: char| !(c.is_ascii_alphabetic() || c == '\''))
             .filter(|word| word.len() > 1 && word.bytes().all(|b| b.is_ascii_lowercase()))
             .collect();
-        Self { rng: Rng::new(seed), split, english, sources, said }
+        Self { rng: Rng::new(seed), split, english, few: Vec::new(), sources, said }
+    }
+
+    /// Begins another task of the training: some have few words.
+    pub(crate) fn narrow(&mut self) {
+        self.few.clear();
+        if self.split == Split::Train && self.rng.chance(NARROW_PERCENT) {
+            let count = self.rng.between(NARROW_WORDS.0, NARROW_WORDS.1);
+            self.few = (0..count).map(|_| self.english()).collect();
+        }
     }
 
     /// Returns an English word of this half.
     pub fn english(&mut self) -> &'static str {
-        self.english[self.rng.below(self.english.len())]
+        let words = if self.few.is_empty() { &self.english } else { &self.few };
+        words[self.rng.below(words.len())]
     }
 
     fn syllable(&mut self) -> String {
@@ -133,8 +151,9 @@ impl Words {
         if self.split == Split::Train && self.rng.chance(14) {
             return self.pieces().to_lowercase();
         }
+        let english = if self.few.is_empty() { 45 } else { 75 };
         match self.rng.below(100) {
-            0..45 => self.english().to_owned(),
+            share if share < english => self.english().to_owned(),
             45..82 => {
                 let count = self.rng.between(1, 3);
                 (0..count).map(|_| self.syllable()).collect()

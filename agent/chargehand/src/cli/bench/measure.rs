@@ -72,6 +72,11 @@ pub(super) struct Row {
     pub(super) at_s: f64,
 }
 
+/// Says now what would be found wrong only when the turn of `subject` comes.
+pub(super) fn check(subject: &Subject, places: &Places) -> Result<(), Error> {
+    choose(subject, subject.ctx, places).map(drop)
+}
+
 /// Measures `subject`.
 pub(super) fn measure(
     subject: &Subject,
@@ -149,7 +154,8 @@ impl Bench<'_> {
             let text = words(length.saturating_sub(empty) * SAMPLE / sample);
             let timings = self.ask(text)?;
             if self.interrupt.is_set() {
-                return Err(Error::new(Kind::Interrupted, "interrupted; nothing was written"));
+                let message = format!("interrupted; what was measured of {name} is dropped");
+                return Err(Error::new(Kind::Interrupted, message));
             }
             let before = rows.last().map_or(0.0, |row| row.first_cold_ms);
             let row = self.row(&timings, before);

@@ -37,7 +37,7 @@ pub(super) struct Args {
     /// Tokens that are said at each length
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(2..=64))]
     say: u32,
-    /// Writes the plots to this file
+    /// Writes the plots to this file, over nothing but earlier plots
     #[arg(long, value_name = "FILE.svg")]
     svg: Option<PathBuf>,
     /// Sets a key of config.toml for this command, with the value in TOML
@@ -58,12 +58,23 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
         let message = format!("--svg: there is no folder {}", folder.display());
         return Err(Error::new(Kind::Usage, message));
     }
-    let mut all = Vec::new();
-    for subject in args.subjects(&config) {
+    args.svg.as_deref().map_or(Ok(()), show::check_place)?;
+    let subjects = args.subjects(&config);
+    for subject in &subjects {
         bounds::check(&subject.config)?;
-        all.push(measure::measure(&subject, &places, &interrupt)?);
+        measure::check(subject, &places)?;
     }
-    args.tell(&all)?;
+    let mut all = Vec::new();
+    let mut measure = |subject| -> Result<(), Error> {
+        all.push(measure::measure(subject, &places, &interrupt)?);
+        Ok(())
+    };
+    let measured = subjects.iter().try_for_each(&mut measure);
+    // What took long to measure is told, whatever came behind it.
+    if !all.is_empty() {
+        args.tell(&all)?;
+    }
+    measured?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -98,6 +109,8 @@ impl Args {
             out::raw(&show::text(all))?;
         }
         let Some(path) = &self.svg else { return Ok(()) };
+        // Somebody may have written it meanwhile.
+        show::check_place(path)?;
         let lines: Vec<chart::Line> = all.iter().map(show::line).collect();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         write_file(folder_of(path), &name, chart::bench(&lines).as_bytes())?;

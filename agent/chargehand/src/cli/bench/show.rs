@@ -1,9 +1,14 @@
 //! The figures of a bench: a table, bars in the terminal, JSON, and what a chart needs.
 
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::measure::{Row, Series};
 use super::verdict::{ENOUGH, FAST, verdict};
+use crate::error::{Error, Kind};
 use crate::report::{chart, visible};
 
 /// Columns of the longest bar.
@@ -96,6 +101,32 @@ pub(super) fn value(series: &Series) -> Value {
         "label": label(series), "footprint": series.footprint, "ready_ms": series.ready_ms,
         "rows": series.rows.iter().map(row).collect::<Vec<_>>(), "verdict": verdict,
     })
+}
+
+/// Refuses a place of plots that has something else: only plots of ours, or nothing, are written over.
+pub(super) fn check_place(path: &Path) -> Result<(), Error> {
+    let known = || -> io::Result<bool> {
+        let kind = match fs::symlink_metadata(path) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(true),
+            found => found?,
+        };
+        let mut head = Vec::new();
+        if kind.is_file() {
+            File::open(path)?.take(chart::HEAD as u64).read_to_end(&mut head)?;
+        }
+        Ok(kind.is_file() && (head.is_empty() || chart::is_bench(&head)))
+    };
+    match known() {
+        Ok(true) => Ok(()),
+        known => {
+            let why = match known {
+                Err(err) => format!("cannot be read: {err}"),
+                Ok(_) => "is there and has no plots of a bench".to_owned(),
+            };
+            let message = format!("--svg: {} {why}", path.display());
+            Err(Error::new(Kind::Usage, message).hint("name a file that does not exist"))
+        }
+    }
 }
 
 /// Returns the figures of one for a chart.

@@ -1,6 +1,6 @@
 //! `chargehand eval cards`: which model may work alone, and at what.
 
-use chargehand_core::eval::{Card, NEEDS, Shortfall};
+use chargehand_core::eval::{Card, NEEDS, Shortfall, is_own};
 use serde_json::{Value, json};
 
 use crate::cli::{card, out};
@@ -32,7 +32,7 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
 /// Returns the families that decide, and those of the card that are somebody's own.
 fn families(card: &Card) -> Vec<&str> {
     let own = card.families.keys().map(String::as_str);
-    let own = own.filter(|family| NEEDS.iter().all(|need| need.family != *family));
+    let own = own.filter(|family| is_own(family));
     NEEDS.iter().map(|need| need.family).chain(own).collect()
 }
 

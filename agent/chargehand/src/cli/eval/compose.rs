@@ -1,10 +1,13 @@
 //! `chargehand eval new` and `from-run`: tasks of one's own.
 
-use std::path::PathBuf;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use chargehand_core::change::ChangeKind;
-use chargehand_core::eval::{Grader, Suite, Task, TaskEnd};
+use chargehand_core::eval::{Grader, Suite, Task, TaskEnd, breaches};
 use chargehand_core::ports::Stop;
+use chargehand_core::report::Report;
 use serde_json::json;
 
 use crate::cli::out;
@@ -51,7 +54,7 @@ first = ["read_file", "search", "list_dir"]
 /// Flags of `eval new`.
 #[derive(Debug, clap::Args)]
 pub(super) struct NewArgs {
-    /// The file to write, which must not exist
+    /// The file to write, which must not exist; its folder is made where it is missing
     file: PathBuf,
     /// Prints what was done as JSON
     #[arg(long)]
@@ -83,10 +86,12 @@ pub(super) fn new(args: &NewArgs) -> Result<(), Error> {
     if args.json {
         return out::json(&json!({ "type": "written", "file": args.file }));
     }
-    out::line(&format!("wrote {}; try it with: chargehand eval run {0}", args.file.display()))
+    let shown = args.file.display().to_string();
+    let word = shell_words::quote(&shown);
+    out::line(&format!("wrote {shown}; try it with: chargehand eval run {word}"))
 }
 
-/// Makes a task of a run that has a verdict.
+/// Makes a task of a run whose result is right.
 pub(super) fn from_run(args: &FromRunArgs) -> Result<(), Error> {
     let places = Places::find()?;
     let dir = which::open(&places, &args.run)?;
@@ -101,6 +106,7 @@ pub(super) fn from_run(args: &FromRunArgs) -> Result<(), Error> {
             return Err(Error::new(Kind::Refused, message));
         }
     };
+    can_be_right(&record.report)?;
     let workspace = Workspace::open(&dir)?;
     let mut left = exam::left(&workspace).map_err(|err| Error::new(Kind::Failed, err))?;
     let mut grade = Grader { end, ..Grader::default() };
@@ -130,7 +136,38 @@ pub(super) fn from_run(args: &FromRunArgs) -> Result<(), Error> {
     let task = Task { id, family: args.family.clone(), files, contract, grade };
     let suite = Suite { tasks: vec![task] };
     suite.check().map_err(|err| Error::new(Kind::Usage, err))?;
+    let lost = exam::no_more_executed(&workspace, &suite.tasks[0].files);
+    if let Some(first) = lost.first() {
+        let count = lost.len();
+        out::note(&format!(
+            "note: {count} files can be executed in the run and not in the task, such as {first}: there only a file \
+             that begins with `#!` can"
+        ));
+    }
     show(args, &suite)
+}
+
+/// Refuses a run whose result no trial could be right with.
+fn can_be_right(report: &Report) -> Result<(), Error> {
+    let run = &report.run;
+    if let Some(first) = breaches(report).first() {
+        let message = format!(
+            "run {run} breaks its contract, so nobody is right who does the same: {}",
+            first.message
+        );
+        let hint =
+            format!("take a run whose contract holds; all of it says: chargehand report {run}");
+        return Err(Error::new(Kind::Refused, message).hint(hint));
+    }
+    if let Some(check) = report.contract.checks.iter().find(|check| check.network) {
+        let message = format!(
+            "check `{}` of run {run} had the network, which no examination has",
+            check.name
+        );
+        let hint = "take a run whose checks do without `network`";
+        return Err(Error::new(Kind::Refused, message).hint(hint));
+    }
+    Ok(())
 }
 
 fn show(args: &FromRunArgs, suite: &Suite) -> Result<(), Error> {
@@ -148,11 +185,15 @@ fn show(args: &FromRunArgs, suite: &Suite) -> Result<(), Error> {
 }
 
 /// Writes a file of the user's, who named it; one that is there already is not touched.
-fn write_new(file: &std::path::Path, text: &str) -> Result<(), Error> {
-    let write = || {
-        let mut made = std::fs::OpenOptions::new().write(true).create_new(true).open(file)?;
-        std::io::Write::write_all(&mut made, text.as_bytes())
+fn write_new(file: &Path, text: &str) -> Result<(), Error> {
+    let failed = |err| Error::new(Kind::Failed, format!("cannot write {}: {err}", file.display()));
+    file.parent().map_or(Ok(()), fs::create_dir_all).map_err(failed)?;
+    let mut made = match OpenOptions::new().write(true).create_new(true).open(file) {
+        Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
+            let message = format!("{} is there already", file.display());
+            return Err(Error::new(Kind::Usage, message).hint("name a file that is not there yet"));
+        }
+        opened => opened.map_err(failed)?,
     };
-    write()
-        .map_err(|err| Error::new(Kind::Failed, format!("cannot write {}: {err}", file.display())))
+    made.write_all(text.as_bytes()).map_err(failed)
 }

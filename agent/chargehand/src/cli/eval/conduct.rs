@@ -5,26 +5,29 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use chargehand_core::contract::Gates;
-use chargehand_core::eval::{Card, Suite, Task, Trial, grade, score};
+use chargehand_core::contract::Check;
+use chargehand_core::eval::{
+    Card, FamilyScore, Fingerprint, MIN_TASKS, Suite, Task, Trial, grade, is_telling, score,
+};
 use chargehand_core::event::Event;
 use chargehand_core::evidence::CheckRun;
 use chargehand_core::memory::Plan;
 use chargehand_core::report::Report;
-use chargehand_core::script::Script;
+use clap::builder::RangedU64ValueParser;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::begin::{self, Candidate, Examinee};
+use super::course::Course;
 use super::progress::Progress;
 use super::record::{Head, Record};
-use super::subject::{Subject, SubjectArgs};
+use super::subject::{Subject, SubjectArgs, script_of};
 use super::{show, suite};
 use crate::audit::{self, Log};
 use crate::cli::drive::{self, Hands, Job};
-use crate::cli::held::Asking;
 use crate::cli::leave;
-use crate::cli::worker::{Hired, Started, WorkerSpec, read_script};
-use crate::cli::{card, out, whole};
+use crate::cli::worker::{Started, WorkerSpec};
+use crate::cli::{card, out};
 use crate::config::Places;
 use crate::env::dir::hex;
 use crate::env::exam;
@@ -33,6 +36,7 @@ use crate::env::run_dir::RunDir;
 use crate::env::sandbox::Sandbox;
 use crate::env::workspace::Workspace;
 use crate::error::{Error, Kind};
+use crate::report::visible;
 use crate::signal::Interrupt;
 use crate::ui::{Phase, Start, View};
 
@@ -47,7 +51,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FAMILY")]
     family: Vec<String>,
     /// At most so many tasks of each family
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     most: Option<usize>,
     /// How often each task is done, each time with the next seed
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -56,7 +60,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u32,
     /// The weakest sandbox that commands may run in: 1 for namespaces of their own, 2 for Landlock and seccomp alone
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
     tier: u8,
     /// Goes on with an examination that was interrupted, or `last`; all other flags must be the same
     #[arg(long, value_name = "EVAL")]
@@ -70,10 +74,23 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let places = Places::find()?;
     let suite = suite::read(&args.suite, &args.family, args.most)?;
-    let subjects = args.subjects.subjects()?;
-    for subject in &subjects {
-        subject.ablation.check(|| subject.worker_args().file(&places))?;
-    }
+    let now = Duration::from_millis(audit::now_ms());
+    let mut head = Head {
+        schema: 0,
+        id: String::new(),
+        started: now.as_secs(),
+        subjects: args.subjects.subjects()?,
+        suite: suite::from_root(&args.suite)?,
+        tasks_sha256: hash(&suite),
+        repeats: args.repeat,
+        seed: args.seed,
+        course: Course::begun(suite.tasks.len()),
+    };
+    let earlier = args.resume.as_deref().map(|id| begin::reopen(id, &mut head, &places));
+    let earlier = earlier.transpose()?;
+    begin::check(&mut head.subjects, &suite, &places, |at| {
+        earlier.as_ref().is_some_and(|record| begin::is_over(record, &suite, at))
+    })?;
     let needs_sandbox = suite
         .tasks
         .iter()
@@ -81,48 +98,33 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     let sandbox = needs_sandbox.then(Sandbox::detect).transpose()?;
     sandbox.as_ref().map_or(Ok(()), |sandbox| leave::permit(sandbox, args.tier))?;
     let interrupt = drive::listen()?;
-    let now = Duration::from_millis(audit::now_ms());
-    let head = Head {
-        schema: 0,
-        id: String::new(),
-        started: now.as_secs(),
-        subjects,
-        suite: args.suite.clone(),
-        tasks_sha256: hash(&suite),
-        repeats: args.repeat,
-        seed: args.seed,
+    // Nothing is written before somebody is there to be examined: what was mistyped is no examination, nor the last one.
+    let (record, waiting) = match earlier {
+        Some(record) => (begin::go_on(record, &head)?, None),
+        None => {
+            let first = Candidate::of(&head.subjects[0], &places, &interrupt)?.start(&interrupt)?;
+            let first = first.ok_or_else(|| {
+                Error::new(
+                    Kind::Interrupted,
+                    "interrupted before the first task; nothing was written",
+                )
+            })?;
+            (Record::create(&places.state, head, now)?, Some(first))
+        }
     };
-    let record = begin(&places.state, args.resume.as_deref(), head, now)?;
     let total = suite.tasks.len() * record.head.subjects.len() * args.repeat as usize;
-    let progress = Progress::new(args.json, total, record.trials.len());
-    let mut exam = Exam { suite, record, sandbox, interrupt, places, progress };
+    let before = record.trials.len();
+    let progress = Progress::new(args.json, total, before);
+    let mut exam = Exam { suite, record, waiting, sandbox, interrupt, places, progress };
     let conducted = exam.conduct();
     exam.progress.end();
-    conducted?;
-    show::write_page(&exam.record)?;
-    show::print(&exam.record, args.json)?;
+    show::end(&mut exam.record, conducted, before, args.json)?;
+    exam.tell_what_is_too_little()?;
     Ok(if exam.interrupt.is_set() {
         ExitCode::from(Kind::Interrupted.code())
     } else {
         ExitCode::SUCCESS
     })
-}
-
-/// Begins an examination, or opens the one that is to be gone on with.
-fn begin(state: &Path, resume: Option<&str>, head: Head, now: Duration) -> Result<Record, Error> {
-    let Some(id) = resume else { return Record::create(state, head, now) };
-    let record = Record::open(state, id)?;
-    let old = &record.head;
-    let asked = |head: &Head| head.subjects.iter().map(Subject::asked).collect::<Vec<_>>();
-    let subjects = asked(old) == asked(&head);
-    let others =
-        (&old.tasks_sha256, old.repeats, old.seed) == (&head.tasks_sha256, head.repeats, head.seed);
-    if !subjects || !others {
-        let message = format!("examination {} had other tasks, models or settings", old.id);
-        return Err(Error::new(Kind::Usage, message).hint("begin a new one without --resume"));
-    }
-    record.mend()?;
-    Ok(record)
 }
 
 fn hash(suite: &Suite) -> String {
@@ -134,6 +136,8 @@ fn hash(suite: &Suite) -> String {
 struct Exam {
     suite: Suite,
     record: Record,
+    /// The first one, who was there before anything was written.
+    waiting: Option<Examinee>,
     sandbox: Option<Sandbox>,
     interrupt: Interrupt,
     places: Places,
@@ -146,7 +150,8 @@ impl Exam {
         for at in 0..self.record.head.subjects.len() {
             let subject = self.record.head.subjects[at].clone();
             if !self.is_over(at) {
-                let Some((spec, mut worker)) = self.hire(at, &subject)? else { return Ok(()) };
+                let Some(examinee) = self.hire(at, &subject)? else { return Ok(()) };
+                let Examinee { spec, mut worker, .. } = examinee;
                 let contract = self.suite.tasks[0].contract();
                 let contract = contract.map_err(|err| Error::new(Kind::Usage, err))?;
                 subject.ablation.apply(&mut worker, &contract)?;
@@ -162,9 +167,10 @@ impl Exam {
 
     /// Says once that tasks were done of which no card speaks, where there may be one.
     fn tell_what_counts(&self) -> Result<(), Error> {
-        let mut subjects = self.record.head.subjects.iter();
-        let may_have = subjects.any(|subject| subject.of.is_some() && subject.ablation.is_none());
-        if may_have && suite::that_count(&self.suite)?.len() < self.suite.tasks.len() {
+        let mut subjects = 0..self.record.head.subjects.len();
+        if subjects.any(|at| self.of_card(at).is_some())
+            && suite::that_count(&self.suite)?.len() < self.suite.tasks.len()
+        {
             self.progress.end();
             out::note(
                 "note: no scorecard speaks of tasks of your own in families of the built-in suites",
@@ -173,64 +179,79 @@ impl Exam {
         Ok(())
     }
 
-    /// Returns whoever is examined; nobody, where the user did not want to wait.
-    fn hire(
-        &mut self,
-        at: usize,
-        subject: &Subject,
-    ) -> Result<Option<(WorkerSpec, Started)>, Error> {
-        if let Some(path) = &subject.scripts {
-            let spec = WorkerSpec::Script { path: path.clone() };
-            self.record.name_worker(at, spec.words(), None)?;
-            return Ok(Some((spec, Started::Script(Script::of(Vec::new())))));
+    /// Says which families had too few tasks for a card to speak of them.
+    fn tell_what_is_too_little(&self) -> Result<(), Error> {
+        if self.interrupt.is_set() {
+            return Ok(());
         }
-        let args = subject.worker_args();
-        let config = args.config(&self.places)?;
-        let (places, interrupt) = (&self.places, &self.interrupt);
-        let Hired { mut spec, ready } =
-            args.choose(Asking { config: &config, places, interrupt })?;
-        // Whoever is hampered gets no card.
-        if subject.ablation.is_none() {
-            spec = whole::hashed(spec, &self.places.state)?;
+        let mut few = Vec::new();
+        for at in (0..self.record.head.subjects.len()).filter(|at| self.of_card(*at).is_some()) {
+            for score in self.scores_that_count(at)?.iter().filter(|score| score.family != "all") {
+                let (tasks, family) = (score.tasks.of_all, &score.family);
+                let text = format!("`{family}`: {tasks} task{}", if tasks == 1 { "" } else { "s" });
+                if !is_telling(score.tasks, score.broken) && !few.contains(&text) {
+                    few.push(text);
+                }
+            }
         }
-        let mut gates = Gates::default();
-        subject.switch(&mut gates)?;
-        self.record.name_worker(at, spec.words(), card::fingerprint(&spec, &gates)?)?;
-        let stop = self.interrupt.clone();
-        match ready.start(&|| stop.is_set()) {
-            Err(_) if stop.is_set() => Ok(None),
-            started => Ok(Some((spec, started?))),
+        if !few.is_empty() {
+            let each = if few.len() == 1 { "it counts" } else { "each counts" };
+            let few = few.join(", ");
+            out::note(&format!("note: {few}; from {MIN_TASKS} on {each} for `run`"));
         }
+        Ok(())
+    }
+
+    /// Returns whoever is examined; nobody, where the user did not want to wait. Whoever goes on must be the same, which
+    /// is known before it is loaded.
+    fn hire(&mut self, at: usize, subject: &Subject) -> Result<Option<Examinee>, Error> {
+        if let Some(first) = self.waiting.take() {
+            self.record.name_worker(at, first.spec.words(), first.of.clone())?;
+            return Ok(Some(first));
+        }
+        let candidate = Candidate::of(subject, &self.places, &self.interrupt)?;
+        self.record.name_worker(at, candidate.spec.words(), candidate.of.clone())?;
+        candidate.start(&self.interrupt)
+    }
+
+    /// Returns what the card of a subject would be about; of whoever is hampered there is none.
+    fn of_card(&self, at: usize) -> Option<&Fingerprint> {
+        let subject = &self.record.head.subjects[at];
+        subject.of.as_ref().filter(|_| subject.ablation.is_none())
+    }
+
+    /// Returns the figures of a subject in tasks that a card may speak of.
+    fn scores_that_count(&self, at: usize) -> Result<Vec<FamilyScore>, Error> {
+        let counted = suite::that_count(&self.suite)?;
+        let mut trials = self.record.trials.clone();
+        trials.retain(|trial| counted.contains(&trial.task));
+        Ok(score(&trials, at))
     }
 
     /// Writes down what a model may be trusted with, where that was not done: on the card of whoever did the trials. What
     /// an examination that began later says of a family stays.
     fn keep_card(&self, at: usize) -> Result<(), Error> {
-        let subject = &self.record.head.subjects[at];
-        let Some(of) = subject.of.clone().filter(|_| subject.ablation.is_none()) else {
-            return Ok(());
-        };
-        let counted = suite::that_count(&self.suite)?;
-        let mut trials = self.record.trials.clone();
-        trials.retain(|trial| counted.contains(&trial.task));
+        let Some(of) = self.of_card(at).cloned() else { return Ok(()) };
         let state = &self.places.state;
         let before = card::own(state, &of)?.unwrap_or_else(|| Card::new(of));
         let mut card = before.clone();
-        card.take(&score(&trials, at), &self.record.head.id);
+        let Head { id, suite, subjects, .. } = &self.record.head;
+        let own = suite.iter().filter(|place| place.is_absolute());
+        // One that is no text cannot be part of a command that a message says.
+        let own: Option<Vec<_>> = own.map(|place| place.to_str().map(str::to_owned)).collect();
+        card.take(&self.scores_that_count(at)?, id, &own.unwrap_or_default());
         if card == before {
             return Ok(());
         }
         let path = card::keep(state, &card)?;
         self.progress.end();
-        out::note(&format!("scorecard of {}: {}", subject.label, path.display()));
+        let note = format!("scorecard of {}: {}", subjects[at].label, path.display());
+        out::note(&visible::line(&note).text);
         Ok(())
     }
 
     fn is_over(&self, subject: usize) -> bool {
-        let repeats = self.record.head.repeats;
-        let done =
-            |task: &Task| (1..=repeats).all(|repeat| self.record.has(subject, &task.id, repeat));
-        self.suite.tasks.iter().all(done)
+        begin::is_over(&self.record, &self.suite, subject)
     }
 
     fn examine(
@@ -254,20 +275,14 @@ impl Exam {
                     *worker = Started::Script(script_of(folder, task)?);
                 }
                 let sitting = Sitting { exam: self, subject, task, spec };
-                let Some(mut trial) = sitting.hold(worker)? else { return Ok(()) };
+                let Some((mut trial, report)) = sitting.hold(worker)? else { return Ok(()) };
                 (trial.subject, trial.repeat, trial.seed) = (at, repeat, seed);
                 self.progress.tell(&subject.label, &trial)?;
-                self.record.add(trial)?;
+                self.record.add(trial, &report)?;
             }
         }
         Ok(())
     }
-}
-
-/// Returns the calls for a task; none, where nothing was written down for it.
-fn script_of(folder: &Path, task: &Task) -> Result<Script, Error> {
-    let path = folder.join(format!("{}.jsonl", task.id));
-    if path.exists() { read_script(&path) } else { Ok(Script::of(Vec::new())) }
 }
 
 /// One task, about to be done by somebody.
@@ -280,7 +295,7 @@ struct Sitting<'a> {
 
 impl Sitting<'_> {
     /// Has the task done in a folder that is gone afterwards. One that the user interrupts is no trial.
-    fn hold(&self, worker: &mut Started) -> Result<Option<Trial>, Error> {
+    fn hold(&self, worker: &mut Started) -> Result<Option<(Trial, Report)>, Error> {
         let named = |err: std::io::Error| {
             Error::new(
                 Kind::Failed,
@@ -331,7 +346,7 @@ impl Sitting<'_> {
             return Ok(None);
         }
         let faults = grade(&task, &left, &report.stop, &runs);
-        Ok(Some(Trial::count(&task, &contract, &report, &faults)))
+        Ok(Some((Trial::count(&task, &contract, &report, &faults), report)))
     }
 
     /// Runs the commands of the grader in a copy of the result, with its hidden files laid over it.
@@ -341,6 +356,12 @@ impl Sitting<'_> {
             return Ok(Vec::new());
         };
         let copy = workspace.final_copy()?;
+        // What a worker made is its own fault, and no reason to end the examination.
+        if let Some(path) = exam::in_the_way(&copy, grader.hidden.keys())? {
+            let why = format!("something is in the way of the hidden file {path}");
+            let not_started = |check: &Check| CheckRun::not_started(&check.name, &why);
+            return Ok(grader.checks.iter().map(not_started).collect());
+        }
         exam::put(&copy, &grader.hidden)?;
         let stop = || self.exam.interrupt.is_set();
         Ok(grader.checks.iter().map(|check| sandbox.run(check, &copy, None, &stop)).collect())

@@ -1,9 +1,12 @@
 //! `chargehand eval`: tasks whose right answer is known, done by models and counted.
 
 mod ablation;
+mod account;
+mod begin;
 mod cards;
 mod compose;
 mod conduct;
+mod course;
 mod progress;
 mod record;
 mod show;

@@ -4,12 +4,13 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Instant;
 
 use chargehand_core::eval::Trial;
+use chargehand_core::ports::Stop;
 use serde_json::json;
 
 use crate::cli::out;
 use crate::config;
 use crate::error::Error;
-use crate::report::words;
+use crate::report::{visible, words};
 use crate::ui;
 
 /// Columns of the bar.
@@ -50,10 +51,12 @@ impl Progress {
         let mark = if trial.right {
             "right".to_owned()
         } else {
-            format!("wrong: {}", trial.faults.join("; "))
+            format!("wrong: {}{}", trial.faults.join("; "), ending(&trial.stop))
         };
         let number = self.before + self.done;
-        out::note(&format!("{label} {number}/{} {} {mark}", self.total, trial.task));
+        // A label comes from the name of a file, and a fault may name one of the worker's.
+        let line = format!("{label} {number}/{} {} {mark}", self.total, trial.task);
+        out::note(&visible::line(&line).text);
         Ok(())
     }
 
@@ -78,7 +81,16 @@ impl Progress {
             self.right,
             self.done,
             words::millis(words::rounded(rest * 1e3)),
+            label = visible::line(label).text,
         )
+    }
+}
+
+/// Returns how a trial ended, where it was not by a word of the worker's.
+fn ending(stop: &Stop) -> String {
+    match stop {
+        Stop::Finished(_) | Stop::Asked(_) => String::new(),
+        stop => format!(" ({})", words::stop(stop)),
     }
 }
 
@@ -93,5 +105,7 @@ mod tests {
         assert!(at(2, 4).starts_with(&format!("{}░", "█".repeat(WIDTH / 2))));
         assert!(at(4, 4).starts_with(&format!("{} 4/4", "█".repeat(WIDTH))));
         assert!(at(0, 0).contains("0/0"));
+        let odd = Progress::new(false, 1, 0).bar("a\u{1b}[2J");
+        assert!(odd.ends_with("\\u{1b}[2J"), "{odd}");
     }
 }

@@ -1,10 +1,12 @@
 //! Where the tasks come from: the built-in suite, a file, or a folder of files.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use chargehand_core::eval::{NEEDS, Suite, SuiteError, Task};
+use rustix::fs::{Mode, OFlags};
 
 use crate::cli::out;
 use crate::error::{Error, Kind};
@@ -78,6 +80,19 @@ pub(super) fn that_count(suite: &Suite) -> Result<BTreeSet<String>, Error> {
     Ok(suite.tasks.iter().filter(counts).map(|task| task.id.clone()).collect())
 }
 
+/// Returns the places of a suite from the root on, as one can be found from any folder; the built-in ones by their names.
+pub(super) fn from_root(places: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+    let from_root = |place: &PathBuf| {
+        if BUILT_IN.iter().any(|(name, _)| place.as_os_str() == *name) {
+            return Ok(place.clone());
+        }
+        std::path::absolute(place).map_err(|err| {
+            Error::new(Kind::Usage, format!("cannot find {}: {err}", place.display()))
+        })
+    };
+    places.iter().map(from_root).collect()
+}
+
 /// Returns the suite files of a place: itself, or the `.toml` files of a folder in order.
 fn files(place: &Path) -> Result<Vec<PathBuf>, Error> {
     let unreadable =
@@ -102,17 +117,24 @@ fn files(place: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(files)
 }
 
+/// Reads a regular file: a device may have no end, and a pipe nobody who writes.
 fn text(file: &Path) -> Result<String, Error> {
-    let unreadable = |err: std::io::Error| {
-        Error::new(Kind::Usage, format!("cannot read {}: {err}", file.display()))
+    let read = || -> io::Result<String> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let opened = File::from(rustix::fs::open(file, flags, Mode::empty())?);
+        if !opened.metadata()?.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
+        let mut bytes = Vec::new();
+        opened.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > MAX_FILE {
+            let why =
+                format!("it has more than {MAX_FILE} bytes; split it, a folder may have many");
+            return Err(io::Error::other(why));
+        }
+        String::from_utf8(bytes).map_err(|_| io::Error::other("it is no UTF-8 text"))
     };
-    let length = fs::metadata(file).map_err(unreadable)?.len();
-    if length > MAX_FILE {
-        let message =
-            format!("{} has {length} bytes, and at most {MAX_FILE} are read", file.display());
-        return Err(Error::new(Kind::Usage, message));
-    }
-    fs::read_to_string(file).map_err(unreadable)
+    read().map_err(|err| Error::new(Kind::Usage, format!("cannot read {}: {err}", file.display())))
 }
 
 fn parse(origin: &str, text: &str) -> Result<Suite, Error> {
