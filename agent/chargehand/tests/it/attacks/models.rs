@@ -378,8 +378,9 @@ fn a_run_that_a_damaged_model_goes_on_with_has_its_evidence() {
     let script = place.script("s", &[write, ("finish", json!({ "summary": "s" }))]);
     // As little as a model may change that nobody has examined.
     let contract = place.root().join("c.toml");
-    let scope = "[scope]\ncreate = ['new']\nmax_changed_files = 1\nmax_changed_lines = 1\n";
-    fs::write(&contract, format!("goal = 'x'\n{scope}[limits]\nturns = 1\n")).unwrap();
+    let scope = "[scope]\ncreate = ['new']\n";
+    let most = "max_changed_files = 1\nmax_changed_lines = 1\nmax_changed_bytes = 9\n";
+    fs::write(&contract, format!("goal = 'x'\n{scope}{most}[limits]\nturns = 1\n")).unwrap();
     let contract = contract.to_str().unwrap();
     place.run(&["run", "--contract", contract, "--worker", &script]).expect(4);
     place.run(&["resume", "last", "-m", bad]).expect(74).says("the worker could not go on");
