@@ -1,6 +1,5 @@
 //! Whether a model may work alone: with a passing scorecard as the contract has it, without one only narrowly.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use chargehand_core::contract::{Contract, ContractFile};
@@ -12,6 +11,7 @@ use serde::Serialize;
 use super::{card, embedded, out, whole};
 use crate::cli::worker::WorkerSpec;
 use crate::error::{Error, Kind};
+use crate::report::visible;
 
 /// On what a worker works alone. The log keeps it.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -77,10 +77,11 @@ pub(super) fn settle(
         Error::new(Kind::Refused, format!("{name} may not do this alone: {reasons}; and {wide}"))
             .hint(&way_out)
     })?;
-    out::note(&format!(
+    let warning = format!(
         "warning: {name} has no passing scorecard for this: {reasons}. It may change {NARROW_FILES} files and \
          {NARROW_LINES} lines at most, {NARROW_BYTES} bytes together\nhint: {way_out}"
-    ));
+    );
+    out::note(&visible::block(&warning).text);
     Ok((narrowed, Footing::Narrow { why }))
 }
 
@@ -105,13 +106,16 @@ fn way_out(
             suites.push("first".to_owned());
         }
     }
+    // Files of several examinations may have tasks of one name: who passes the first is told of the next.
+    let mut is_taken = false;
     let mut lost = Vec::new();
     for family in own.iter().map(|shortfall| shortfall.family()) {
         let files = card.families.get(family).map_or(&[][..], |mark| &mark.suite);
         if files.is_empty() || files.iter().any(|file| !Path::new(file).exists()) {
             lost.push(format!("`{family}`"));
-        } else {
+        } else if !is_taken {
             suites.extend_from_slice(files);
+            is_taken = true;
         }
     }
     let with = match lost.is_empty() {
@@ -119,9 +123,7 @@ fn way_out(
         false => format!(", where SUITE is the file that has {}", lost.join(", ")),
     };
     suites.extend((!lost.is_empty()).then(|| "SUITE".to_owned()));
-    let mut named = BTreeSet::new();
-    suites.retain(|suite| named.insert(suite.clone()));
-    let what = match is_unknown {
+    let what = match is_unknown && ours.iter().all(|shortfall| shortfall.is_unknown()) {
         true => "examine it",
         false => "give a model that passes with -m, or examine this one again",
     };

@@ -134,11 +134,17 @@ impl Card {
 
     /// Takes the figures of examination `eval` over that tell something; of a family that was examined before, unless that
     /// one began later: names of examinations are in the order of their moments. Families of one's own were examined with
-    /// the files `suite`.
+    /// the files `suite`. Too few tasks without any change beyond their contract take back what no more than so few said.
     pub fn take(&mut self, scores: &[FamilyScore], eval: &str, suite: &[String]) {
-        let telling = |score: &&FamilyScore| is_telling(score.tasks, score.broken);
-        for score in scores.iter().filter(|score| score.family != "all").filter(telling) {
-            if self.families.get(&score.family).is_some_and(|mark| *mark.eval > *eval) {
+        for score in scores.iter().filter(|score| score.family != "all") {
+            let before = self.families.get(&score.family);
+            if before.is_some_and(|mark| *mark.eval > *eval) {
+                continue;
+            }
+            if !is_telling(score.tasks, score.broken) {
+                if before.is_some_and(|mark| mark.right.of_all < MIN_TASKS) {
+                    self.families.remove(&score.family);
+                }
                 continue;
             }
             let suite = if is_own(&score.family) { suite.to_owned() } else { Vec::new() };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chargehand_core::contract::Contract;
-use chargehand_core::eval::{Card, Count, FamilyScore, Fingerprint, narrow, needed};
+use chargehand_core::eval::{Card, Count, FamilyScore, Fingerprint, Shortfall, narrow, needed};
 
 fn of(settings: &[(&str, &str)]) -> Fingerprint {
     let text = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
@@ -69,8 +69,15 @@ fn too_few_tasks_leave_a_card_as_it_is() {
     assert_eq!(card, before);
     card.take(&[score(1, 1)], "f", &[]);
     assert_eq!(card.families["create"].out_of_scope, 1);
+    let broken = card.clone();
     card.take(&[score(5, 0)], "g", &[]);
     assert_eq!(card.shortfalls(&["create", "mine"]), []);
+    // What so few said, so few take back.
+    card = broken;
+    card.take(&[score(1, 0)], "e", &[]);
+    assert!(card.families.contains_key("create"), "it began earlier");
+    card.take(&[score(1, 0)], "g", &[]);
+    assert_eq!(card.shortfalls(&["create", "mine"]), [Shortfall::Missing("create".to_owned())]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use chargehand_core::contract::Gates;
 use chargehand_core::eval::{Fingerprint, Suite, Task};
 use chargehand_core::script::Script;
 
+use super::course::Course;
 use super::record::{Head, Record};
 use super::subject::{Likeness, Subject};
 use crate::cli::held::Asking;
@@ -28,12 +29,19 @@ pub(super) fn reopen(id: &str, head: &mut Head, places: &Places) -> Result<Recor
     Ok(record)
 }
 
-/// Gets an examination ready to be gone on with as `head` says: the same file may lie elsewhere by now.
+/// Gets an examination ready to be gone on with as `head` says: the same files may lie elsewhere by now, and who did
+/// nothing yet may be another one.
 pub(super) fn go_on(mut record: Record, head: &Head) -> Result<Record, Error> {
     record.mend()?;
-    for (old, now) in record.head.subjects.iter_mut().zip(&head.subjects) {
+    for (at, (old, now)) in record.head.subjects.iter_mut().zip(&head.subjects).enumerate() {
         old.model.clone_from(&now.model);
+        if record.trials.iter().all(|trial| trial.subject != at) {
+            old.identity.clone_from(&now.identity);
+        }
     }
+    let ended = record.head.course.ended;
+    record.head.course = Course { ended, ..head.course.clone() };
+    record.head.suite.clone_from(&head.suite);
     Ok(record)
 }
 

@@ -17,6 +17,7 @@ use crate::config::Places;
 use crate::env::exam;
 use crate::env::workspace::Workspace;
 use crate::error::{Error, Kind};
+use crate::report::visible;
 
 /// All files of a task together are not larger: a task is read by people.
 const MAX_BYTES: u64 = 4 << 20;
@@ -88,7 +89,8 @@ pub(super) fn new(args: &NewArgs) -> Result<(), Error> {
     }
     let shown = args.file.display().to_string();
     let word = shell_words::quote(&shown);
-    out::line(&format!("wrote {shown}; try it with: chargehand eval run {word}"))
+    let told = format!("wrote {shown}; try it with: chargehand eval run {word}");
+    out::line(&visible::line(&told).text)
 }
 
 /// Makes a task of a run whose result is right.
@@ -179,7 +181,7 @@ fn show(args: &FromRunArgs, suite: &Suite) -> Result<(), Error> {
     }
     match (args.json, &args.output) {
         (true, _) => out::json(&json!({ "type": "suite", "suite": suite })),
-        (false, Some(file)) => out::line(&format!("wrote {}", file.display())),
+        (false, Some(file)) => out::line(&visible::line(&format!("wrote {}", file.display())).text),
         (false, None) => out::raw(&text),
     }
 }

@@ -21,7 +21,7 @@ impl Course {
     /// Returns that of an examination with so many tasks, begun by this very process.
     pub(super) fn begun(tasks: usize) -> Self {
         let args = std::env::args_os().skip(1);
-        let args = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
+        let args = without_resume(args.map(|arg| arg.to_string_lossy().into_owned()));
         let folder = std::env::current_dir().unwrap_or_default();
         // Its text has to go into JSON.
         let folder = PathBuf::from(folder.to_string_lossy().into_owned());
@@ -41,6 +41,24 @@ impl Course {
         }
         format!("cd {} && {command}", shell_words::quote(&self.folder.to_string_lossy()))
     }
+}
+
+/// Returns the arguments without the flag that went on with an examination.
+fn without_resume(args: impl Iterator<Item = String>) -> Vec<String> {
+    let (mut kept, mut args) = (Vec::new(), args);
+    while let Some(arg) = args.next() {
+        if arg == "--" {
+            kept.push(arg);
+            kept.extend(args);
+            break;
+        }
+        match arg.strip_prefix("--resume") {
+            Some("") => drop(args.next()),
+            Some(id) if id.starts_with('=') => {}
+            _ => kept.push(arg),
+        }
+    }
+    kept
 }
 
 /// How far an examination is.
@@ -69,6 +87,17 @@ impl Stage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_command_names_one_examination() {
+        for (args, expect) in [
+            ("eval run --resume 7 -m a", "eval run -m a"),
+            ("eval run --resume=last t.toml", "eval run t.toml"),
+            ("eval run -- --resume t", "eval run -- --resume t"),
+        ] {
+            assert_eq!(without_resume(args.split(' ').map(str::to_owned)).join(" "), expect);
+        }
+    }
 
     #[test]
     fn the_command_goes_on_from_any_folder() {

@@ -82,7 +82,11 @@ impl Record {
             Error::new(Kind::Usage, format!("there is no examination `{wanted}`"))
                 .hint("`chargehand eval show` lists them")
         })?;
-        let path = folder(state).join(id);
+        Self::at(folder(state).join(id))
+    }
+
+    /// Opens the one in a folder.
+    pub(super) fn at(path: PathBuf) -> Result<Self, Error> {
         let head = read_head(&path)?;
         let trials = read_trials(&path.join(TRIALS))?;
         Ok(Self { path, lock: None, head, trials })
@@ -245,7 +249,7 @@ pub(super) fn list(state: &Path) -> Result<Vec<String>, Error> {
     Ok(ids)
 }
 
-fn folder(state: &Path) -> PathBuf {
+pub(super) fn folder(state: &Path) -> PathBuf {
     state.join("evals")
 }
 

@@ -39,7 +39,7 @@ fn list(state: &Path, as_json: bool) -> Result<(), Error> {
     let ids = record::list(state)?;
     // One that cannot be read is there all the same.
     let all: Vec<(&String, Option<Record>)> =
-        ids.iter().map(|id| (id, Record::open(state, id).ok())).collect();
+        ids.iter().map(|id| (id, Record::at(record::folder(state).join(id)).ok())).collect();
     if as_json {
         let entries: Vec<Value> =
             all.iter().map(|(id, record)| entry(id, record.as_ref())).collect();

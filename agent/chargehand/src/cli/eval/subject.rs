@@ -146,8 +146,20 @@ fn from_root(model: &Path) -> Result<PathBuf, Error> {
     if !model.to_str().is_none_or(is_path) {
         return Ok(model.to_owned());
     }
-    std::path::absolute(model)
-        .map_err(|err| Error::new(Kind::Usage, format!("cannot find {}: {err}", model.display())))
+    whole_path(model)
+}
+
+/// Returns a path from the root on, so that it can be found from any folder; as it was typed, where a folder above it is no
+/// text, which no examination could write down.
+pub(super) fn whole_path(path: &Path) -> Result<PathBuf, Error> {
+    let shown = path.display();
+    if path.to_str().is_none() {
+        let message = format!("{shown}: the name is no UTF-8, and an examination writes it down");
+        return Err(Error::new(Kind::Usage, message).hint("rename it, or link to it"));
+    }
+    let whole = std::path::absolute(path)
+        .map_err(|err| Error::new(Kind::Usage, format!("cannot find {shown}: {err}")))?;
+    Ok(if whole.to_str().is_some() { whole } else { path.to_owned() })
 }
 
 /// Returns what the figures of each model stand under: its file without the ending, and of those that are called alike as
@@ -272,7 +284,18 @@ pub(super) fn script_of(folder: &Path, task: &Task) -> Result<Script, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
+
+    /// A path that is no text could not be written down, and the program would end in the middle.
+    #[test]
+    fn a_path_that_is_no_text_is_refused() {
+        let odd = Path::new(std::ffi::OsStr::from_bytes(b"t\xff.toml"));
+        let refused = whole_path(odd).unwrap_err().to_string();
+        assert!(refused.contains("no UTF-8"), "{refused}");
+        assert!(whole_path(Path::new("t.toml")).unwrap().ends_with("t.toml"));
+    }
 
     #[track_caller]
     fn check(models: &[&str], expect: &[&str]) {

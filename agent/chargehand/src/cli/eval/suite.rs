@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use chargehand_core::eval::{NEEDS, Suite, SuiteError, Task};
 use rustix::fs::{Mode, OFlags};
 
+use super::subject::whole_path;
 use crate::cli::out;
 use crate::error::{Error, Kind};
 
@@ -86,9 +87,7 @@ pub(super) fn from_root(places: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
         if BUILT_IN.iter().any(|(name, _)| place.as_os_str() == *name) {
             return Ok(place.clone());
         }
-        std::path::absolute(place).map_err(|err| {
-            Error::new(Kind::Usage, format!("cannot find {}: {err}", place.display()))
-        })
+        whole_path(place)
     };
     places.iter().map(from_root).collect()
 }
